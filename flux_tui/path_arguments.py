@@ -1,8 +1,8 @@
 """Turns a path argument, a typed path or a dropped file into an absolute path.
 
-A path on the command line is literal: the shell has expanded what its user wanted expanded, so a name that
-begins with a tilde is a name. At a prompt of the dashboard and in the environment nothing was expanded. There
-`~/` stands for the user's own folder, and nothing else is expanded.
+A path on the command line is literal, because the shell has already expanded it: a tilde is part of the name.
+At a prompt of the dashboard and in the environment, nothing has been expanded. There `~/` stands for the
+user's own folder, and nothing else is expanded.
 """
 
 import errno
@@ -22,7 +22,10 @@ NOT_UTF_8 = "is not UTF-8: rename it to share it"
 
 
 class PathError(ValueError):
-    """A path that cannot be used: one sentence for a person, which begins with the path if it is named."""
+    """A path cannot be used.
+
+    The error is one sentence for a person; it begins with the path, if one was given.
+    """
 
     def __init__(self, problem: str, path: str | Path = "") -> None:
         super().__init__(f"{path} {problem}" if str(path) else problem)
@@ -31,15 +34,15 @@ class PathError(ValueError):
 
 
 def literal_path(text: str | Path) -> Path:
-    """Return the absolute path of a path that a program was given. Raises PathError."""
+    """Return the absolute path for a path from the command line, where nothing is expanded. Raises PathError."""
     path = Path(text)
     return path if path.is_absolute() else working_folder() / path
 
 
 def typed_path(text: str, folder: Path | None) -> Path:
-    """Return the absolute path of a path that a person typed, relative to `folder` (None: the folder is gone).
+    """Return the absolute path for a path that a person typed, relative to `folder`.
 
-    `~/` is the user's own folder. Raises PathError.
+    `~/` is the user's own folder. `folder` is None if it no longer exists. Raises PathError.
     """
     if text.startswith("~/"):
         return user_folder() / text[2:].lstrip("/")
@@ -49,9 +52,10 @@ def typed_path(text: str, folder: Path | None) -> Path:
 
 
 def typed_paths(text: str, folder: Path | None) -> list[Path]:
-    """Return the paths that a person typed, or dropped on the terminal. Raises PathError.
+    """Return the absolute paths that a person typed, or dropped on the terminal. Raises PathError.
 
-    If a file of exactly this name exists, it is the path. Else the text is read as a file manager's words.
+    If a file has exactly this text as its name, that file is the result. Otherwise the text is split as in
+    `dropped_words`. A relative path starts at `folder` (None: the folder no longer exists).
     """
     text = text.rstrip("\r\n")
     for literal in (text, text.strip()):
@@ -82,7 +86,7 @@ def _split(text: str) -> list[str]:
 
 
 def path_of_url(word: str) -> str:
-    """Return the path of a `file://` URL of this machine; any other text as it is. Raises PathError."""
+    """Return the path in a `file://` URL of this machine, and any other text unchanged. Raises PathError."""
     if not word.startswith("file://"):
         return word
     from urllib.parse import unquote_to_bytes, urlsplit  # only here: it is slow to import
@@ -98,10 +102,11 @@ def path_of_url(word: str) -> str:
 
 
 def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool:
-    """Whether anything is at a path (`follow`: where a link leads).
+    """Return whether a file, folder or anything else exists at a path.
 
-    Raises PathError where that cannot be known: this process may not look there, or no path can be like this
-    (`too_long`: also if it is too long for a path).
+    `follow`: look at the target of a link. Raises PathError if this cannot be known: this process has no
+    permission to look there, or the path is not valid. `too_long`: a path that is too long raises as well;
+    otherwise the result is False.
     """
     try:
         path.stat(follow_symlinks=follow)
@@ -117,7 +122,7 @@ def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool
 
 
 def to_share(path: Path) -> Path:
-    """Return the path, if something that can be shared is there. Raises PathError."""
+    """Return the path unchanged, if something exists there that can be shared. Raises PathError if not."""
     if not stands_at(path):
         raise PathError("does not exist", path)
     if not is_text(str(path)):
@@ -126,7 +131,10 @@ def to_share(path: Path) -> Path:
 
 
 def folder_here() -> Path | None:
-    """Return the working folder of this process; None: it is gone, or may not be looked at."""
+    """Return the working folder of this process.
+
+    None: it was deleted, or this process has no permission to look there.
+    """
     try:
         found = Path.cwd()
     except OSError:
@@ -135,7 +143,7 @@ def folder_here() -> Path | None:
 
 
 def working_folder() -> Path:
-    """Return the working folder of this process. Raises PathError if it is gone."""
+    """Return the working folder of this process. Raises PathError if it was deleted."""
     if (found := folder_here()) is None:
         raise PathError(GONE)
     return found

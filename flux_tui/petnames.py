@@ -2,8 +2,8 @@
 
     "12D3KooW…" = "ada"
 
-One line for each peer: its id, and its name. A person may edit the file. When a name changes, the other lines and
-all comments stay. The name that a person gives wins over every other one.
+Each line has the id of one peer and its name. A person may edit the file. When the program changes a name,
+the other lines and all comments stay. A person's name for a peer has priority over every other name.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class PetNames(Mapping[PeerId, str]):
     """The names of peers in one home."""
 
     def __init__(self, home: Home, others: Mapping[PeerId, str] = NOBODY) -> None:
-        """Read the names. Without a file, there are none. Raises SettingsError.
+        """Read the names from the home's file. A missing file means no names. Raises SettingsError.
 
         `others`: names from elsewhere, for peers that the person has not named.
         """
@@ -59,7 +59,7 @@ class PetNames(Mapping[PeerId, str]):
         self._names = parse_names(self._text(), self._path)
 
     def rename(self, peer: PeerId, name: str) -> str:
-        """Give a peer a name, or take it away if `name` is empty. Return the name as it is kept.
+        """Give a peer a name, or remove its name if `name` is empty. Return the name as it was stored.
 
         Raises SettingsError or ValueError with one sentence. Nothing else in the file changes.
         """
@@ -88,7 +88,7 @@ class PetNames(Mapping[PeerId, str]):
             raise SettingsError(f"{self._path} is not TOML: it is not UTF-8") from None
 
     def _write(self, text: str) -> None:
-        """Replace the file in one step, so that no half of it is ever seen."""
+        """Replace the file in one step, so that no reader sees a half-written file."""
         part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -104,7 +104,10 @@ class PetNames(Mapping[PeerId, str]):
 
 
 def parse_names(text: str, path: Path) -> dict[PeerId, str]:
-    """Return the names in the text of a file. Raises SettingsError, which names `path` and the line's key."""
+    """Return the names in the text of a file of petnames.
+
+    Raises SettingsError, which says `path` and the wrong line's key.
+    """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -123,7 +126,10 @@ def parse_names(text: str, path: Path) -> dict[PeerId, str]:
 
 
 def with_name(text: str, peer: PeerId, name: str) -> str:
-    """Return the text of a file with another name for a peer. An empty name removes its line."""
+    """Return the text of a file of petnames, changed so that `peer` has `name`.
+
+    An empty name removes the peer's line.
+    """
     mine = f"{json.dumps(peer)} = {json.dumps(name, ensure_ascii=False)}\n" if name else ""
     lines: list[str] = []
     for line in text.removesuffix("\n").split("\n") if text else []:

@@ -1,9 +1,9 @@
-"""Opens files that others may have replaced: it never waits, and opens regular files only.
+"""Opens regular files only, and never waits, even where somebody else has replaced the file.
 
 Anybody who may write to a folder can put a pipe, a socket, a device or a folder in place of a file. Opening a
-pipe waits for its other end, for ever if there is none, and nothing can interrupt that thread. Opening or
-reading a device may do anything. So every file whose path others can change is opened here: shared files,
-unfinished downloads, settings, keys, logs.
+pipe waits for its other end, perhaps for ever, and nothing can interrupt that thread. Opening or reading a
+device may do anything. So every file whose path others can change is opened here: shared files, unfinished
+downloads, settings, keys, logs.
 """
 
 import errno
@@ -24,13 +24,14 @@ Opener = Callable[[int], int]
 
 
 class NotRegularError(OSError):
-    """Something at the path is not a regular file. `strerror` says what it is."""
+    """The path leads to something other than a regular file. `strerror` says what it is."""
 
 
 def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
-    """Return a descriptor of a regular file, without waiting.
+    """Open a regular file without waiting, and return its descriptor.
 
-    Raises NotRegularError, IsADirectoryError, other OSErrors.
+    `flags`, `mode` and `dir_fd` are those of `os.open`. Raises NotRegularError, IsADirectoryError, other
+    OSErrors.
     """
     _refuse_early(path, flags, dir_fd)
     try:
@@ -58,7 +59,7 @@ def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_
 
 
 def check_regular(found: os.stat_result, path: str | Path) -> None:
-    """Raise NotRegularError or IsADirectoryError for anything but a regular file."""
+    """Raise NotRegularError or IsADirectoryError unless `found`, the stat of `path`, is that of a regular file."""
     if stat.S_ISREG(found.st_mode):
         return
     if stat.S_ISDIR(found.st_mode):
@@ -94,9 +95,9 @@ def open_unbuffered(path: Path) -> FileIO:
 
 
 def _refuse_early(path: str | Path, flags: int, dir_fd: int | None) -> None:
-    """Refuse anything but a regular file before it is opened: opening can make a device act.
+    """Raise the errors of `check_regular` before the file is opened, because opening can make a device act.
 
-    A race is noticed later.
+    If the file is replaced between this check and the opening, the check of the opened file notices it.
     """
     try:
         found = os.stat(path, dir_fd=dir_fd, follow_symlinks=not flags & os.O_NOFOLLOW)

@@ -1,4 +1,4 @@
-"""Lets SIGINT, SIGTERM and SIGHUP end a command in order: its work is unwound, as by ctrl+C.
+"""Lets SIGINT, SIGTERM and SIGHUP end a command in order: it cleans up as after ctrl+C.
 
 The exit status is 128 plus the signal's number, as in shells.
 """
@@ -16,7 +16,10 @@ AGAIN_SECONDS = 1.0
 
 
 def handled_signals() -> list[signal.Signals]:
-    """Return the signals that end this process: those of the three that are not ignored, as `nohup` ignores SIGHUP."""
+    """Return those of SIGINT, SIGTERM and SIGHUP that end this process.
+
+    An ignored signal is left out (`nohup`: SIGHUP).
+    """
     return [
         number
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -25,7 +28,7 @@ def handled_signals() -> list[signal.Signals]:
 
 
 class Ended(KeyboardInterrupt):
-    """A signal ends this process."""
+    """Raised in the main thread when a signal ends this process. `number` is the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -39,7 +42,10 @@ def end_status(error: KeyboardInterrupt) -> int:
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """While the context lasts, these signals raise Ended in the main thread. Ignored signals stay ignored."""
+    """Inside the `with` block, let SIGINT, SIGTERM and SIGHUP raise Ended in the main thread.
+
+    Ignored signals stay ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -61,10 +67,10 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextmanager
 def noted_signals() -> Iterator[list[int]]:
-    """For as long as this lasts, these signals interrupt nothing: they are only noted, in the list.
+    """Inside the `with` block, append SIGINT, SIGTERM and SIGHUP to the yielded list, and interrupt nothing.
 
-    For code that must not be interrupted anywhere, as an event loop that starts or ends. What is ignored stays
-    ignored.
+    This is for code that must not be interrupted, such as an event loop that starts or ends. Ignored signals
+    stay ignored.
     """
     noted: list[int] = []
     before = {

@@ -213,9 +213,9 @@ def main() -> None:
         signal.signal(number, lambda *_: sys.exit(1))
     nursery = ChildProcesses(Path(sys.argv[1]))
 
-    from flux_tui.node.priority import step_back
+    from flux_tui.node.priority import lower_priority
 
-    step_back()
+    lower_priority()
 
     # Import once what all children need.
     import flux_tui.demo.delay

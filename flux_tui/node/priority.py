@@ -1,8 +1,8 @@
 """Lowers a node's priority for the processor, so that programs in front of the user come first.
 
-A node moves data as fast as it can on all cores, and nobody watches it; somebody watches the dashboard.
-Measured with six nodes at full speed on two cores, the second slowest answer to a hundred keys: some 150 ms
-without this, 50 ms with it. Alone on a machine, a node is as fast as before.
+A node uses all cores as fast as it can, and nobody waits for it. A person waits for the dashboard. Measured
+with six nodes at full speed on two cores, as the second slowest reaction to 100 keys: 150 ms without this
+module, 50 ms with it. A node that is alone on a machine is as fast as before.
 """
 
 import contextlib
@@ -15,10 +15,10 @@ _AUTOGROUP = Path("/proc/self/autogroup")
 """Linux weighs sessions against each other, and a process only within its session."""
 
 
-def step_back() -> None:
-    """Give this process, and the processes that it starts, a low priority from now on.
+def lower_priority() -> None:
+    """Give this process, and the processes that it starts, a low priority for the processor from now on.
 
-    Call it at a program's start, before it has threads: on Linux threads have priorities of their own.
+    Call this at a program's start, before other threads run: on Linux each thread has its own priority.
     """
     with contextlib.suppress(OSError):  # its priority is lower already
         os.setpriority(os.PRIO_PROCESS, 0, max(NICE, os.getpriority(os.PRIO_PROCESS, 0)))

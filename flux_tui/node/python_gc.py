@@ -1,8 +1,8 @@
-"""Spares the cyclic garbage collector work that finds nothing.
+"""Keeps Python's cyclic garbage collector from work that would find nothing to free.
 
-Each want is a handful of objects that live until its chunk is here. While one call makes fifty thousand
-wants, the cyclic collector would walk all earlier objects again and again, for nothing. Measured for 50,000
-wants: 0.25 s instead of 0.60 s.
+Each want consists of a few objects that live until its chunk is here. While one call makes 50,000 wants, the
+collector would look at all earlier objects again and again, and free nothing. Measured for 50,000 wants: 0.25
+s instead of 0.60 s.
 """
 
 import gc
@@ -12,7 +12,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Pause the collector within this block, if it was enabled. For code that does not wait."""
+    """Pause Python's garbage collector inside the `with` block, if it was enabled.
+
+    The block must not wait for anything.
+    """
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -23,10 +26,11 @@ def paused() -> Iterator[None]:
 
 
 def exempt_all() -> None:
-    """Exempt everything made so far from the collector. Call it once, when a node's process has started.
+    """Exempt all objects made so far from Python's garbage collector.
 
-    Modules, classes and tables, a hundred thousand objects, stay until the process ends. The collector need not look
-    at them. Measured for 10,000 wants: 0.13 s instead of 0.21 s to push them.
+    Call it once, when the node's process has started. Modules, classes and tables, about 100,000 objects,
+    stay until the process ends, so the collector need not look at them. Measured for pushing 10,000 wants:
+    0.13 s instead of 0.21 s.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Turns what arrives from the network into the machine's inputs."""
+"""Turns what arrives from the network into inputs of the machine."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -28,11 +28,11 @@ class NodeParts(NamedTuple):
 
 
 class NodeReceiver(Receiver):
-    """Implements `net.port.Receiver`.
+    """Implements `net.port.Receiver`: the network calls it, and it feeds the node's engine with inputs.
 
-    The network and the node call each other, so one of them must be there first. It is the network: it tells the
-    node's peer id and addresses. Its first calls may therefore come before `attach`. Until then, inputs are stored
-    for the engine, and intents and payloads are not taken.
+    The network is made before the node, because the node needs its peer id and addresses. So the network may
+    call this receiver before `attach`. Until then, inputs are stored for the engine, and intents and payloads
+    are refused.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class NodeReceiver(Receiver):
         self._node: NodeParts | None = None
 
     def attach(self, node: NodeParts) -> None:
-        """Connect the receiver to the complete node, and feed what came before."""
+        """Connect the receiver to the complete node, and feed the engine the inputs that came earlier."""
         self._node = node
         for given in self._early:
             node.engine.feed(given)
@@ -156,14 +156,21 @@ class NodeReceiver(Receiver):
         self._feed(inp.PeerFound(addr=addr))
 
     def _takes_from(self, node: NodeParts, sender: PeerId, *, gossip: bool) -> bool:
-        """Whether an intent from this sender is admitted. This is checked before anything of the intent is decoded."""
+        """Return whether intents from this sender are admitted now; feed a refusal to the engine.
+
+        The check runs before anything of the intent is decoded. `gossip`: the sender forwarded the intent for
+        another node.
+        """
         if self._limits.admits_sender(sender, node.engine.clock()):
             return True
         self._feed(inp.NotAdmitted(peer=sender, forwarded=gossip))
         return False
 
     def _on_intent(self, node: NodeParts, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
-        """Take an intent. Returns whether it is worth forwarding."""
+        """Check an intent's signature and limits, and feed it to the engine.
+
+        Return whether to forward it to other peers.
+        """
         given = unseal(
             node.network,
             node.engine.machine,

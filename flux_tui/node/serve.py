@@ -1,4 +1,4 @@
-"""A node as a process: opened, announced, fed from the command socket, and stopped by a signal."""
+"""Runs a node as a process: opens and announces it, takes commands from its socket, and stops it at a signal."""
 
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,10 +19,10 @@ async def serve(
 ) -> None:
     """Run this home's node until SIGINT, SIGTERM, SIGHUP or a Stop command; then stop it in order.
 
-    `announce(peer_id, addrs)` is called once, when the node listens on both the network and the socket.
-    `flags`: the flags that it was started with, for programs that start it again or push to it. `noted`: the
-    signals that came before trio could take them. Raises HomeError, StoreError, NetworkError: each is one sentence
-    for a person.
+    `announce(peer_id, addrs)` is called once, when the node listens on both the network and the command
+    socket. `flags`: the flags with which the node was started, for programs that start it again. `noted`: the
+    signals that came before trio could handle them. Raises HomeError, StoreError, NetworkError, each with one
+    sentence for a person.
     """
     # A SIGHUP that is ignored (nohup) stays ignored.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)

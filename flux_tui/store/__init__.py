@@ -1,11 +1,11 @@
-"""The series and the chunks on disk: one SQLite database per home, and the files that it points into.
+"""The series and the chunks on disk: one SQLite database per home, and the files in which chunks are stored.
 
-Modules, from the ground up:
+Modules; each imports only those above it:
 
-    schema, checkpoints         the database's tables, and which saved states are kept
+    schema, checkpoints         the database's tables, and the choice of the saved states that are kept
     series_reader               entries read from a database, by any process
     disk/                       files: safe paths, writes, holes, free space, one folder tree for each object
-    index/                      where each chunk is, and what becomes of it when an object goes
-    writing/                    chunks and finished objects put in their places
-    store                       puts it all together for the node, the only writer
+    index/                      where each chunk is stored, and what happens to it when an object is removed
+    writing/                    puts chunks and finished objects in their places
+    store                       the whole store, for the node, which alone writes to it
 """

@@ -1,13 +1,14 @@
-"""Chooses which checkpoints to keep: any entry is reached soon, and the bytes are bounded.
+"""Chooses which checkpoints (saved states) to keep: each entry is near one, and their bytes are bounded.
 
 A node makes a checkpoint every 2,500 entries, and less often the more wants and leases are open
-(`node/engine.py`). With little pending, a state is some 10 to 100 KB, and a series of 10,000,000 entries
-keeps all its checkpoints. Then any entry is one restore and some 2,500 entries away (8 ms of folding).
+(`node/engine.py`). With few pending wants, a state has some 10 to 100 KB, and a series of 10,000,000 entries
+keeps all its checkpoints. Any entry is then one restored state and at most 2,500 entries away (8 ms of
+folding).
 
-With 50,000 pending, a state is 12 MB, and some checkpoints have to go. The first to go is the one that is
-missed least: the one with the closest neighbours, relative to the bytes that it frees. So large states are
-thinned before small ones, and the rest is spread evenly. (Thinning by age was the first idea. But a person
-who scrubs through a recording looks at its beginning as often as at its end.)
+With 50,000 pending wants, a state has 12 MB, so some checkpoints are removed. The first one removed has the
+closest neighbours, relative to the bytes that it frees. So large states are removed before small ones, and
+the rest is spread evenly. Age does not count: a person who moves through a recording looks at its beginning
+as often as at its end.
 """
 
 from collections.abc import Sequence
@@ -24,19 +25,25 @@ AT_ONCE = 8
 
 
 class StoredCheckpoint(NamedTuple):
-    """A checkpoint in the database: the entry that it follows, and its bytes."""
+    """A checkpoint (saved state) in the database: the number of its last entry, and its size in bytes."""
 
     seq: int
     size: int
 
 
 def budget(seq: int) -> int:
-    """Return the bytes that the checkpoints of a series of this many entries may take."""
+    """Return how many bytes all checkpoints of a series may take together.
+
+    `seq`: how many entries the series has.
+    """
     return BUDGET + BUDGET_PER_ENTRY * seq
 
 
 def superfluous(kept: Sequence[StoredCheckpoint], allowed: int) -> list[StoredCheckpoint]:
-    """Return the checkpoints to remove so that the rest is within `allowed` bytes. `kept` is in the order of seq."""
+    """Return the checkpoints to remove, at most AT_ONCE, until the rest fits in `allowed` bytes.
+
+    `kept`: in order of `seq`.
+    """
     left = list(kept)
     total = sum(one.size for one in left)
     gone: list[StoredCheckpoint] = []

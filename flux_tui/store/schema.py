@@ -1,8 +1,8 @@
 """A home's database: how it is opened, its tables, and its errors as sentences for a person.
 
-One SQLite file in WAL mode, one writer (the node), any number of readers in any process. With
-`synchronous=NORMAL`, committed rows survive the death of the process at any moment. A power loss never tears
-the series, though it may cost its last moments.
+One SQLite file in WAL mode has one writer (the node) and any number of readers in any process. With
+`synchronous=NORMAL`, committed rows survive if the process dies at any moment. A power loss never damages the
+series, though the last moments may be lost.
 """
 
 import errno
@@ -91,11 +91,11 @@ place."""
 
 
 class StoreError(Exception):
-    """The store cannot do something: one sentence for a person."""
+    """The store cannot do what was asked. The error is one sentence for a person."""
 
 
 class NoRoomError(StoreError):
-    """There is no room now; there may be later."""
+    """The disk has no room now; there may be room later."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem}; free some space, nothing is lost")
@@ -104,11 +104,11 @@ class NoRoomError(StoreError):
 
 
 class ImpossibleError(StoreError):
-    """An object can never stand where it is to stand."""
+    """An object can never be stored at its path, for example because two of its names are the same there."""
 
 
 class UnfitError(ImpossibleError):
-    """An object describes itself in a way that leaves no place for this chunk."""
+    """A chunk does not fit the object that it belongs to: it has another size, or the object becomes larger than it said."""
 
     def __init__(self, root: str, text: str) -> None:
         super().__init__(text)
@@ -116,7 +116,10 @@ class UnfitError(ImpossibleError):
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """Open the only writing connection, and create the database if there is none. Raises StoreError."""
+    """Open the one connection that writes to a database, and create the database if there is none.
+
+    Raises StoreError.
+    """
     try:
         db = sqlite3.connect(path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
     except sqlite3.Error as error:
@@ -145,7 +148,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """Open a read-only connection: to a home, running or not, or to an exported file. Raises StoreError."""
+    """Open a read-only connection to a home's database or an exported series, while its node runs or not.
+
+    Raises StoreError.
+    """
     if not path.is_file():
         raise StoreError(f"there is no series at {path}")
     db = _connect_read_only(path)
@@ -188,7 +194,7 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
-    """Check that this is a database of flux-tui, in a version that this program reads. Raises StoreError."""
+    """Check that this is a database of flux-tui, of a version that this program can read. Raises StoreError."""
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -202,7 +208,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return a database error as a sentence. The error's code decides, not its text."""
+    """Return a StoreError that explains a database error in a sentence, by the error's code."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extension, which tells more of the same
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and _no_room(path.parent):
         code = sqlite3.SQLITE_FULL
@@ -229,7 +235,10 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def _no_room(folder: Path) -> bool:
-    """Whether a file system takes no more bytes or files. SQLite does not always say so."""
+    """Return whether a folder's file system has no room for more bytes or files.
+
+    SQLite does not always say so.
+    """
     try:
         found = os.statvfs(folder)
     except OSError:
@@ -238,7 +247,7 @@ def _no_room(folder: Path) -> bool:
 
 
 def explain_os(error: OSError, path: Path) -> StoreError:
-    """Return a file error as a sentence."""
+    """Return a StoreError that explains a file error in a sentence. `path`: the file."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoRoomError(f"the disk is full: {path} cannot be written")
     if error.errno == errno.EFBIG:

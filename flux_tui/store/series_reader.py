@@ -1,4 +1,4 @@
-"""Reads a series: for the dashboard, the command line and tests; in any process, while the node writes.
+"""Reads a series: for the dashboard, the command line and tests, in any process, while the node writes.
 
 A reader changes nothing and asks the node nothing. It sees committed entries only.
 """
@@ -27,38 +27,38 @@ __all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "export
 
 
 class SeriesSource(Protocol):
-    """A series that can be folded.
+    """A series of entries, from which the state at any entry can be computed.
 
-    Entries are numbered from 1 without gaps. Their times go up, except where the clock was set back.
+    Entries are numbered from 1 without gaps. Their times never decrease, except where the clock was set back.
     """
 
     def last_seq(self) -> int:
         """Return the number of the newest entry; 0 if there is none."""
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Return up to `limit` entries that follow entry `after`, in order."""
+        """Return the first `limit` entries after the entry numbered `after`, in order."""
 
     def read_before(self, seq: int, limit: int) -> list[Entry]:
-        """Return up to `limit` entries that end right before entry `seq`, in order."""
+        """Return the last `limit` entries before the entry numbered `seq`, in order."""
 
     def seq_at(self, at: float) -> int:
-        """Return the last entry whose time is not after `at`; 0 if there is none."""
+        """Return the number of the last entry whose time is not later than `at` (seconds since 1970); 0 if there is none."""
 
     def seq_near(self, seq: int, at: float) -> int:
-        """Return the last entry whose time is not after `at`, near `seq`.
+        """Return the number of the last entry near entry `seq` whose time is not later than `at` (seconds since 1970).
 
-        It is among those around `seq` between which the clock was not set back; the first of these if there
-        is none.
+        Only entries around `seq` count between which the clock was not set back. If all of them are later,
+        the first of them is returned.
         """
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
-        """Return the newest stored state after an entry ≤ `at_most`.
+        """Return the newest saved state after an entry up to `at_most`, or None.
 
-        That is the entry's number, and the bytes of fold.snapshot.
+        The result is the entry's number, and the state as the bytes of `fold.snapshot`.
         """
 
     def close(self) -> None:
-        """Stop reading."""
+        """Close the series. Nothing can be read afterwards."""
 
 
 class SeriesReader(SeriesSource):
@@ -70,7 +70,10 @@ class SeriesReader(SeriesSource):
 
     @classmethod
     def open(cls, path: Path) -> "SeriesReader":
-        """Open a series. Raises StoreError: missing, no series, damaged, or of a newer version."""
+        """Open the database of a home or an exported series.
+
+        Raises StoreError if it is missing, is not a series, is damaged, or is of a newer version.
+        """
         return cls(open_reader(path), path)
 
     @override
@@ -103,7 +106,10 @@ class SeriesReader(SeriesSource):
         return seq
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
-        """Yield the first and last entry of each stretch in which times only go up, the newest first."""
+        """Yield the numbers of the first and last entry of each part of the series in which the clock was not set back.
+
+        The newest part comes first.
+        """
         last = self.last_seq()
         for (first,) in [*self._set_back(), (1,)]:
             if first <= last:
@@ -111,7 +117,7 @@ class SeriesReader(SeriesSource):
             last = first - 1
 
     def _set_back(self) -> list[tuple[int]]:
-        """Return the entries at which the clock was set back, the newest first. They are few."""
+        """Return the rows with the numbers of the entries at which the clock was set back, the newest first."""
         try:
             found = self._db.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'set_back'"
@@ -123,7 +129,7 @@ class SeriesReader(SeriesSource):
             raise explain(error, self._path) from error
 
     def _last_until(self, at: float, low: int, high: int) -> int:
-        """Return the last of these entries that is not after `at`; the first if all are."""
+        """Return the last entry from `low` to `high` whose time is not later than `at`; `low` if all are later."""
         while low < high:  # times are in the order of seq: no index is needed
             middle = (low + high + 1) // 2
             row = self._one("SELECT seq, at FROM entry WHERE seq = ?", middle)
@@ -157,13 +163,16 @@ class SeriesReader(SeriesSource):
 
 
 class MemorySeries(SeriesSource):
-    """A series in memory, with the reader's interface; for tests and short recordings."""
+    """A series in memory, with the same interface as a series file; for tests and short recordings."""
 
     def __init__(self, entries: Sequence[Entry] = ()) -> None:
         self._entries = list(entries)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Append entries. Their numbers must follow the last one."""
+        """Append entries. The first must have the number after the last entry.
+
+        Raises ValueError if it has not.
+        """
         for entry in entries:
             if entry.seq != len(self._entries) + 1:
                 raise ValueError(f"entry {entry.seq} after entry {len(self._entries)}")
@@ -201,7 +210,7 @@ class MemorySeries(SeriesSource):
         return None
 
     def close(self) -> None:
-        """Do nothing."""
+        """Do nothing: a series in memory has no file to close."""
 
 
 def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[object, ...]]:
@@ -212,10 +221,10 @@ def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[
 
 
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
-    """Copy the series alone (no chunk index, no chunk bytes) to a file that SeriesReader opens.
+    """Copy the series alone, without chunks, to a file that SeriesReader can open.
 
-    It works while the node runs: the copy is of one moment. Returns the number of entries. Raises StoreError:
-    nothing to copy, the target exists, or the disk is full.
+    Return the number of entries. It works while the node runs: the copy is the series at one moment. Raises
+    StoreError: nothing to copy, the target exists, or the disk is full.
     """
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists already: choose another name")

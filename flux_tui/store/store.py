@@ -1,21 +1,23 @@
-"""The store: the series and the chunk index in one transaction; the chunks' bytes are written before it.
+"""The store: the series and the chunk index in one database, and the files with the bytes of chunks.
 
 The bytes of a chunk are in one of three places:
 
-- inline in the database: inner nodes and small loose chunks.
-- in a file that is being fetched, written at its offset. The download *is* the chunk store, so a file takes
+- in the database: inner nodes and small loose chunks.
+- in a file that is being fetched, at the chunk's offset. The download *is* the chunk store, so a file takes
   its size on disk once.
 - in the user's own file, which was added or fetched, and is never copied.
 
 Rules:
 
-- Bytes are written first. The row that claims them commits with the entry that tells of them.
-- In this process, a chunk that is written but not committed counts as here (`chunks.size_of`). After a crash it is
-  not there: it is fetched again, into the same place.
-- One thread commits at a time. Other threads may write, place and read beside it.
+- Bytes are written first. Then one transaction commits the chunk's row together with the entry about the
+  chunk.
+- In this process, a chunk that is written but not committed counts as here (`chunks.size_of`). After a crash
+  it is not here: it is fetched again, into the same place.
+- One thread commits at a time. Other threads may write, place and read at the same time.
 
-A store has a chunk index (`chunks`: look-ups and reading) and an object writer (`objects`: what is being fetched).
-Here are the commit of entries, the user's own files, and removals.
+A store has a chunk index (`chunks`, which finds and reads chunks) and an object writer (`objects`, for
+objects that are being fetched). This module commits entries, shares the user's own files, and removes
+objects.
 """
 
 import sqlite3
@@ -66,7 +68,7 @@ __all__ = [
 
 
 class Store:
-    """One home's store. Open it under the home's lock."""
+    """The store of one home: its series, chunk index and files. Hold the home's lock while it is open."""
 
     def __init__(self, home: Path, db: sqlite3.Connection, keep_free: int = 0) -> None:
         self.home = home
@@ -114,7 +116,7 @@ class Store:
             raise explain(error, home / DATABASE) from error
 
     def close(self) -> None:
-        """Close the store. After a close in order, its own files need no check at the next boot."""
+        """Close the store. After this, the store's own files need no check at the next start."""
         with self._lock:
             try:
                 self._loose.flush()
@@ -124,7 +126,7 @@ class Store:
             self._db.close()
 
     def reader(self) -> SeriesReader:
-        """Return a reader with its own connection."""
+        """Return a reader of the series, with a database connection of its own."""
         return SeriesReader.open(self.path)
 
     # ── committing ──────────────────────────────────────────────────────────────────────────────
@@ -136,9 +138,9 @@ class Store:
         lost: Sequence[Cid] = (),
         checkpoint: bytes | None = None,
     ) -> int:
-        """Append entries and the rows that they claim, all or nothing. Returns the last entry's number.
+        """Append entries, rows of written chunks and losses, all or nothing. Return the last entry's number.
 
-        `checkpoint`: fold.snapshot of the state after the last entry. Raises StoreError. Then nothing has
+        `checkpoint`: the bytes of `fold.snapshot` after the last entry. Raises StoreError. Then nothing has
         changed, and the same call may be made again.
         """
         rows = [
@@ -182,14 +184,18 @@ class Store:
     # ── replicas that are held for others ───────────────────────────────────────────────────────
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
-        """Remove the copy of a replica at `path`, except the blocks that `others` are made of. Raises StoreError."""
+        """Remove the replica of object `root` at `path`, except the blocks that the objects `others` contain.
+
+        Return how many chunks were forgotten, and their bytes. Raises StoreError.
+        """
         with self._guarded(path):
             return self._evictions.evict(root, path, others)
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
-        """Remove the blocks of an object that will never stand at `path`.
+        """Remove the fetched blocks of an object that can never be finished at `path`, and its unfinished files.
 
-        Blocks that `others` are made of stay, and so does anything that stands at `path`. Raises StoreError.
+        Blocks that the objects `others` contain stay. A finished file at `path` stays, too. Raises
+        StoreError.
         """
         with self._guarded(path):
             return self._evictions.discard(root, path, others)
@@ -197,16 +203,20 @@ class Store:
     # ── objects that are no longer shared ───────────────────────────────────────────────────────
 
     def free(self, root: Cid, mark: int, others: Collection[Cid], paths: Collection[str]) -> FreedBlocks:
-        """Forget the blocks that only `root` is made of. `mark` names this removal. Raises StoreError."""
+        """Forget the blocks that only the object `root` contains, and return them. Raises StoreError.
+
+        `mark`: the number of this removal. `others` and `paths`: the other objects, and their paths.
+        """
         with self._guarded(self.home):
             return self._freeing.free(root, mark, others, paths, self._shares.has)
 
     def end_share(
         self, tree: int, *, keep: bool, others: Collection[Cid] = (), path: str | None = None
     ) -> None:
-        """End an add. With `keep` false, forget the blocks that it brought, except those that `others` are made of.
+        """End an add, which hashed a file or folder to share it. `tree`: the handle from `share_tree`.
 
-        `path`: with the blocks that are indexed there. Raises StoreError.
+        `keep` false: forget the blocks that the add brought, except those that the objects `others` contain.
+        `path`: forget also the blocks that are indexed in files there. Raises StoreError.
         """
         with self._lock:
             fresh = self._shares.end(tree)
@@ -221,18 +231,21 @@ class Store:
                 self._freeing.forget(fresh, others, self._shares.has)
 
     def claim(self, cid: Cid) -> None:
-        """Keep a loose chunk for the user: if it stands in a replica, give it a place of its own."""
+        """Keep a loose chunk for the user.
+
+        If its bytes are in a replica, copy them to a place of the chunk's own.
+        """
         with self._guarded(self.home):
             place = self.chunks.file_of(cid)
             if place is not None and place.is_relative_to(self.home / HELD):
                 self._loose.set_apart(cid)
 
     def _verify_after_power_loss(self) -> list[Lost]:
-        """Check the files that a power loss may have damaged. Returns the chunks that were lost.
+        """Check the files that a power loss may have damaged. Return the chunks that were lost.
 
-        The death of a process damages nothing, so only a new boot is a reason to check. Checked are files
-        that were still being fetched and, unless the store was closed in order, the store's own files of
-        large loose chunks. A fetched object was flushed before it got its name.
+        The death of a process damages nothing, so files are checked only after the machine was booted again:
+        unfinished files, and, unless the store was closed in order, the store's own files of large loose
+        chunks. A finished object was flushed to the device before it got its name.
         """
         boot = file_io.boot_id()
         row = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
@@ -262,21 +275,31 @@ class Store:
     # ── the user's own files ────────────────────────────────────────────────────────────────────
 
     def share_tree(self, root_path: Path) -> int:
-        """Begin to reference a file or folder of the user's. Returns a handle for `share_file` and `end_share`."""
+        """Begin to share a file or folder of the user's in place.
+
+        Return a handle for `share_file` and `end_share`.
+        """
         with self._guarded(root_path), self._lock:
             tree = self._trees.share(root_path)
             self._shares.begin(tree)
             return tree
 
     def share_file(self, tree: int, rel: str, stat: FileStat, leaves: Sequence[Leaf]) -> list[Landed]:
-        """Reference a file's chunks where they are. The caller commits the returned rows."""
+        """Index the chunks of one shared file where they are, in the user's file.
+
+        The caller commits the returned rows. `tree`: the handle from `share_tree`. `rel`: the file's path in
+        the shared folder.
+        """
         with self._guarded(self.path):
             file = self._trees.share_file(tree, rel, stat)
         rows = [Landed(leaf.cid, leaf.size, file, leaf.offset) for leaf in leaves]
         return self._note(rows, tree)
 
     def share_block(self, cid: Cid, data: bytes, tree: int = OWN) -> list[Landed]:
-        """Add an inner node. The caller commits the returned rows."""
+        """Index an inner node of a shared object; its bytes go into the store.
+
+        The caller commits the returned rows.
+        """
         return self._note([Landed(cid, len(data), data=data)], tree)
 
     def _guarded(self, path: Path) -> StoreErrors:
@@ -291,7 +314,10 @@ class Store:
 
 
 def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[tuple[int]]:
-    """Return those of these entries whose time is earlier than that of the entry before."""
+    """Return the numbers of the entries whose time is earlier than that of the entry before, as rows to insert.
+
+    `last_at`: the time of the entry before the first one.
+    """
     found: list[tuple[int]] = []
     for seq, at, _ in rows:
         if at < last_at:

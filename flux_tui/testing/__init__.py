@@ -1,1 +1,1 @@
-"""Test doubles for programs that use a node: a network in memory, with the rules of the real one."""
+"""Test doubles for programs that use a node: a network in memory, with the same rules as the real network."""

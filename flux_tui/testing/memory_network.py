@@ -1,19 +1,19 @@
 """A network in memory, for tests and simulation, with the same rules as the one on libp2p.
 
-A `Switchboard` stands for the wire: networks that are opened on it reach each other by address. Real frames
+A `Switchboard` replaces the wire: networks that are opened on it reach each other by address. Real frames
 (`net/flux/push_stream.py`) travel through pipes that hold a bounded number of bytes. So a peer that does not
-read fills its sender's queue here too. Peer ids, signatures and sentences are real as well. There are no
-sockets and no encryption. All time is trio's, so a test may use a clock of its own.
+read fills its sender's queue here too. Peer ids, signatures and error sentences are real as well. There are
+no sockets and no encryption. All time is trio's, so a test may use a clock of its own.
 
-- A link is two halves, one at each network. When one half ends, so does the other, and bytes under way are
-  lost.
-- An exception in a receiver or a load is a bug, and leaves the network's context as it is.
-- Gossip floods: each network forwards new messages to every peer except the one that they came from.
+- A link has two halves, one at each network. When one half ends, so does the other, and bytes on their way
+  are lost.
+- An exception in a receiver or in loading a chunk is a bug, and leaves the network's context as it is.
+- Gossip is flooded: each network forwards new messages to every peer except the one that they came from.
 - A peer that was disconnected or sent garbage is refused for a while.
 - The DHT at once knows all nodes that a path of links leads to. The nodes closest to a root, by Kademlia's
   distance, keep its provider records. As on libp2p, messages through the DHT need no link.
 
-Non-goals: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
+Not provided: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
 """
 
 import errno
@@ -80,17 +80,17 @@ field 1 (type: Ed25519), field 2 (32 bytes)."""
 
 
 class Switchboard:
-    """Connects networks in memory. Each listens on its own port of 127.0.0.1."""
+    """Connects networks in memory. Each network listens on its own port of 127.0.0.1; no real port is used."""
 
     def __init__(self) -> None:
         self._by_transport: dict[str, MemoryNetwork] = {}
         self._ports = itertools.count(49_152)
 
     def opening(self, secret: bytes | None = None, port: int = 0) -> OpenNetwork:
-        """Return how to open a network on this switchboard.
+        """Return a function that opens a network on this switchboard.
 
-        `secret`: its key (32 bytes); None: a new one. `port`: 0: a free one. Opening raises NetworkError
-        where the port is in use.
+        `secret`: the node's key (32 bytes); None: a new key. `port`: 0 means a free port. The returned
+        function raises NetworkError if the port is in use.
         """
         key = Ed25519PrivateKey.from_private_bytes(secret) if secret else Ed25519PrivateKey.generate()
 
@@ -121,16 +121,19 @@ class Switchboard:
             network.look_around()
 
     def free_port(self) -> int:
-        """Return a port that no network has. Also used for the near end of a connection."""
+        """Return a port number that no network on this switchboard uses.
+
+        A connection also takes its local port from here.
+        """
         return next(port for port in self._ports if f"/ip4/127.0.0.1/tcp/{port}" not in self._by_transport)
 
     def at(self, transport: str) -> "MemoryNetwork | None":
-        """Return the network that listens on an address."""
+        """Return the network that listens on an address. None: no network listens there."""
         return self._by_transport.get(transport)
 
 
 class MemoryNetwork(Network):
-    """Implements `net.port.Network`."""
+    """A node's network in memory, instead of the one on libp2p. Implements `net.port.Network`."""
 
     def __init__(
         self,
@@ -214,13 +217,16 @@ class MemoryNetwork(Network):
             self._hand(other, message)
 
     async def run_dht(self) -> None:
-        """Deliver routed messages, until cancelled."""
+        """Deliver messages that are routed through the DHT, until cancelled."""
         async for other, message in self._routed:
             if other._board.at(other.transport) is other and not other._refuses(self.peer_id):
                 other._receiver.on_message(self.peer_id, message)
 
     def look_around(self) -> None:
-        """Update the known nodes. If they changed, store the provider records at the nodes that are closest now."""
+        """Update the nodes that this node's DHT knows.
+
+        If they changed, store this node's provider records at the nodes that are closest to each root now.
+        """
         swarm = self._swarm()
         now = {other.peer_id for other in swarm}
         if now != self._known:
@@ -230,7 +236,7 @@ class MemoryNetwork(Network):
             self._spread()
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        """Do nothing: here all nodes are equally near."""
+        """Do nothing with the addresses: this network needs no addresses to route messages."""
 
     @override
     def dial(
@@ -275,14 +281,17 @@ class MemoryNetwork(Network):
         return key is not None
 
     def gossip(self, forwarder: PeerId, data: bytes) -> None:
-        """Queue a message for the swarm. It is dropped if too many wait."""
+        """Queue a gossip message, which `run_gossip` delivers and forwards.
+
+        It is dropped if too many messages wait. `forwarder`: the peer that the message came from.
+        """
         try:
             self._gossip_in.send_nowait((forwarder, data))
         except trio.WouldBlock:
             log.debug("gossip by way of %s was dropped", forwarder)
 
     async def run_gossip(self) -> None:
-        """Deliver new messages and forward them, until cancelled."""
+        """Deliver new gossip messages and forward them to other peers, until cancelled."""
         async for forwarder, data in self._gossip:
             name = sha256(data).digest()
             if name in self._seen:
@@ -298,7 +307,7 @@ class MemoryNetwork(Network):
                     link.far.owner.gossip(self.peer_id, data)
 
     def _swarm(self) -> "list[MemoryNetwork]":
-        """Return all other networks that a path of links leads to."""
+        """Return all other networks that a path of links leads to from this one."""
         found: dict[PeerId, MemoryNetwork] = {self.peer_id: self}
         waiting: list[MemoryNetwork] = [self]
         while waiting:
@@ -317,7 +326,10 @@ class MemoryNetwork(Network):
                 other._records.setdefault(root, {})[self.peer_id] = self
 
     def _hand(self, other: "MemoryNetwork", message: Route) -> None:
-        """Push an intent, as a frame, to a node that may not be a neighbour."""
+        """Queue an intent, as a frame, for another node, which need not be connected to this one.
+
+        It is dropped if too many wait.
+        """
         frame = codec.encode_frame(message)
         try:
             self._routed_in.send_nowait((other, codec.decode_header(frame[codec.PREFIX_BYTES :])))
@@ -353,7 +365,7 @@ class MemoryNetwork(Network):
             del self._dialling[addr]
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> Unreached | None:
-        """Bring up a link to this peer. Returns why it failed; None on success."""
+        """Connect to a peer at its address. Return why this failed; None: the link is up."""
         if peer == self.peer_id:
             return Unreached(f"{addr} is this node itself")
         while (link := self._links.get(peer)) is not None:
@@ -420,7 +432,7 @@ class MemoryNetwork(Network):
 
 
 class _Link:
-    """One half of a link, as its owner has it."""
+    """One node's half of a link between two nodes."""
 
     def __init__(self, owner: MemoryNetwork, peer: PeerId, addr: str, receiver: Receiver) -> None:
         self.owner = owner
@@ -437,13 +449,13 @@ class _Link:
         self.why = ""
 
     def end(self, why: str) -> None:
-        """Close the link soon; the first reason stands."""
+        """Close the link soon. If `end` was called before, the first reason is kept."""
         self.why = self.why or why
         self.scope.cancel()
 
 
 class _Pipe:
-    """Bytes on their way in one direction, in order, and at most WINDOW of them."""
+    """The bytes on their way in one direction of a link, in order, and at most WINDOW of them."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
@@ -470,7 +482,7 @@ class _Pipe:
 
 
 def _closest(root: Cid, networks: "Sequence[MemoryNetwork]") -> "list[MemoryNetwork]":
-    """Return the networks that keep a root's provider records."""
+    """Return the networks closest to a root by Kademlia's distance. They keep the root's provider records."""
     target = int.from_bytes(sha256(cid_bytes(root)[2:]).digest(), "big")
     return sorted(networks, key=lambda network: network.place ^ target)[:CLOSEST]
 

@@ -33,7 +33,7 @@ from flux_tui.core.series.events import encode_event
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Error, Want
 from flux_tui.home import Home
-from flux_tui.node.priority import step_back
+from flux_tui.node.priority import lower_priority
 from flux_tui.store.series_reader import SeriesReader
 from tests.abuse.attacker import Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock
@@ -247,7 +247,7 @@ def main() -> int:
         )
     if given.attack:
         os.sched_setaffinity(0, map(int, given.processors.split(",")))
-        step_back()  # at the priority of the nodes: no side may win by its place in the scheduler's queue
+        lower_priority()  # at the priority of the nodes: no side may win by its place in the scheduler's queue
         trio.run(attack, kinds, given.attack, Cid(given.root), given.seconds)
         return 0
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))

@@ -13,7 +13,7 @@ from tests.bench.nodes import Node, running
 
 SHOWS = """
 import json, os, pathlib, threading
-from flux_tui.node.priority import step_back
+from flux_tui.node.priority import lower_priority
 found = []
 def look():
     group = pathlib.Path("/proc/self/autogroup")
@@ -21,7 +21,7 @@ def look():
     found.append((os.getpriority(os.PRIO_PROCESS, 0), words[-1] if words else None))
 look()
 os.nice(NICE)
-step_back()
+lower_priority()
 look()
 thread = threading.Thread(target=look)
 thread.start()

@@ -37,10 +37,10 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[log])
     settings = load_settings(place, **flags)
 
-    from flux_tui.node.priority import step_back
+    from flux_tui.node.priority import lower_priority
 
     if settings.low_priority:
-        step_back()
+        lower_priority()
 
     # Trio and libp2p take most of a second to import, so only this command imports them.
     import trio

@@ -1,1 +1,1 @@
-"""Files: written, read, named, made durable, and how much room there is for them."""
+"""Files on disk: reading, writing and naming them, flushing them to the device, and measuring free space."""

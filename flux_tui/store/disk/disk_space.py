@@ -1,8 +1,8 @@
-"""How much may be written to a disk: some room is kept free, for the series and for everything else.
+"""Limits how much is written to a disk: some room is kept free, for the series and for other programs.
 
-A download that fills the last byte of a disk breaks everything else on the machine. So before each write the
-disk is checked for room for it plus `keep_free` bytes. An object without room waits. It is tried again, and
-continues by itself when there is room. The check costs a system call (2 µs) for every MiB.
+A download that fills a disk breaks everything else on the machine. So before each write the disk is checked
+for the bytes to write plus `keep_free` bytes. An object without room waits, and continues by itself when
+there is room. The check costs a system call (2 µs) for every MiB.
 """
 
 import os
@@ -22,7 +22,7 @@ UNLOOKED = 1024 * 1024
 
 
 class DiskSpace:
-    """The room on the disks that a store writes to. Several threads may ask at once."""
+    """The free space of the disks that a store writes to. Several threads may use it at once."""
 
     def __init__(self, keep_free: int = 0) -> None:
         self.keep_free = keep_free
@@ -31,7 +31,7 @@ class DiskSpace:
         """Bytes that may be written to a folder before the next check."""
 
     def free(self, folder: Path) -> int | None:
-        """Return the bytes that may be written there; None: unknown."""
+        """Return how many bytes may still be written to this folder's disk. None: unknown."""
         try:
             found = os.statvfs(folder)
         except OSError:
@@ -41,7 +41,10 @@ class DiskSpace:
         return found.f_bavail * found.f_frsize - min(self.keep_free, found.f_blocks * found.f_frsize // SHARE)
 
     def take(self, folder: Path, size: int) -> None:
-        """Count bytes that are about to be written in this folder. Raises NoRoomError."""
+        """Check that the folder's disk has room for `size` more bytes, which the caller will write now.
+
+        Raises NoRoomError.
+        """
         credit = self._credit.get(folder, 0) - size
         if credit < 0:
             self.check(folder, size)
@@ -52,7 +55,10 @@ class DiskSpace:
         self._credit[folder] = credit
 
     def check(self, folder: Path, size: int, names: int = 0) -> None:
-        """Check that an object of this many bytes and files has room in this folder. Raises NoRoomError."""
+        """Check that an object of `size` bytes, in `names` new files, fits on this folder's disk.
+
+        Raises NoRoomError.
+        """
         free = self.free(folder)
         if free is None:
             return

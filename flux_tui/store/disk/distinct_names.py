@@ -1,10 +1,10 @@
-"""Checks that an object has as many files as names.
+"""Checks that no two names in an object are the same file on this volume.
 
-On some volumes two names in a folder are one file: where case is folded (macOS, exFAT, SMB), where Unicode
-forms are folded (`é` as one character or two), or where long names are cut off. Only the volume knows which
-names are one. So each entry is created and then looked at. If it is the same file as another entry, the
-object cannot stand there. This is found before anything is written into the file. Where a volume gives its
-files no lasting numbers, it is found at the end, when the names in each folder are counted.
+On some volumes two names in a folder are one file: where upper and lower case are the same (macOS, exFAT,
+SMB), where Unicode forms are (`é` as one character or two), or where long names are cut off. Only the volume
+knows which names are the same. So each entry is created and then looked at. If it is the same file as another
+entry, the object cannot be stored there. This is found before anything is written into the file. Where a
+volume gives its files no lasting numbers, it is found at the end, when the names in each folder are counted.
 """
 
 import os
@@ -18,7 +18,7 @@ from flux_tui.store.schema import StoreError
 
 
 class DistinctNames:
-    """The names of one object at `base`."""
+    """The names that were created so far for one object at `base`, each with the file that it led to."""
 
     def __init__(self, base: Path) -> None:
         self._base = base
@@ -26,7 +26,10 @@ class DistinctNames:
         """Device and inode of each entry, with its path in the object."""
 
     def take(self, rel: str, found: os.stat_result) -> None:
-        """Note that this entry is this file. Raises StoreError if another entry is the same file."""
+        """Note which file the path `rel` led to when it was created.
+
+        Raises StoreError if another path is the same file. `found`: the stat of the file.
+        """
         key = found.st_dev, found.st_ino
         known = self._known.setdefault(key, rel)
         if known == rel:
@@ -37,7 +40,10 @@ class DistinctNames:
 
     @contextmanager
     def explained(self, rel: str) -> Iterator[None]:
-        """If an entry cannot be created because another stands at `rel`, raise an error that names both."""
+        """Inside the `with` block, turn an error into a StoreError if another name of the object is the same file as `rel`.
+
+        That StoreError names both.
+        """
         try:
             yield
         except (OSError, StoreError) as error:
@@ -51,7 +57,7 @@ class DistinctNames:
             raise
 
     def check(self, rels: Iterable[str]) -> None:
-        """Count the names in each folder. Raises StoreError, OSError."""
+        """Check that each of these paths exists under its own name in its folder. Raises StoreError, OSError."""
         folders: dict[str, set[str]] = {}
         for rel in rels:
             above, _, name = rel.rpartition("/")

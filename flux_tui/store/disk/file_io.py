@@ -1,6 +1,6 @@
 """Bytes in files: written at an offset, read back, and whether a file is unchanged.
 
-The owner of a file may change it at any time, if this node did not write it or has handed it over. Its stat
+The owner of a file may change it at any time, once it is complete or if this node did not write it. Its stat
 was recorded when its chunks were hashed. While the stat is the same, the bytes count as the same. But two
 writes within one tick of the file system's clock have the same time. So a stat that was recorded too soon
 after the last change proves nothing ("racily clean", in git's terms), and the bytes are hashed.
@@ -28,7 +28,7 @@ COARSE_TICK_NS = 2_000_000_000
 
 
 class FileStat(NamedTuple):
-    """The stat of a file when its bytes were known to be right."""
+    """The size, times and inode of a file, recorded when its bytes were known to be right."""
 
     size: int
     mtime_ns: int
@@ -39,11 +39,14 @@ class FileStat(NamedTuple):
 
     @classmethod
     def of(cls, stat: os.stat_result, recorded_ns: int) -> "FileStat":
-        """Return the stat in this form. `recorded_ns`: when it was taken."""
+        """Make a FileStat from the result of `os.stat`.
+
+        `recorded_ns`: when that was taken, in nanoseconds since 1970.
+        """
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, recorded_ns)
 
     def proves(self, now: os.stat_result) -> bool:
-        """Whether a file that looks like `now` still has the same bytes."""
+        """Return whether a file whose stat is `now` still has the bytes that it had when this stat was recorded."""
         if (self.size, self.mtime_ns, self.ctime_ns, self.inode) != (
             now.st_size,
             now.st_mtime_ns,
@@ -70,7 +73,7 @@ DIRECT_MAX = 2 * 1024 * 1024
 
 
 class _Aligned(threading.local):
-    """A buffer for each thread that starts at a page, as direct writes need."""
+    """A buffer for each thread. It begins at a memory page, because direct writes need that."""
 
     def __init__(self) -> None:
         self.buffer = mmap.mmap(-1, DIRECT_MAX)
@@ -80,9 +83,9 @@ _aligned = _Aligned()
 
 
 def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
-    """Return these bytes in one aligned row, at most DIRECT_MAX.
+    """Copy these bytes, at most DIRECT_MAX in all, one after the other into this thread's aligned buffer.
 
-    Valid until this thread calls again or writes something else.
+    Return a view of them, valid until the same thread calls `aligned` or writes to a file again.
     """
     at = 0
     buffer = _aligned.buffer
@@ -93,9 +96,9 @@ def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
 
 
 def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
-    """Write `data` at each of these offsets, and create the file if it does not exist.
+    """Write `data` at each of the offsets `places`, and create the file if it does not exist.
 
-    Runs of zeros stay a hole where nothing has been written yet. Raises StoreError, OSError.
+    Where the file has a hole, runs of zeros are not written: the hole stays. Raises StoreError, OSError.
     """
     offsets = list(places)
     view = memoryview(data)
@@ -145,7 +148,7 @@ NO_WAIT = getattr(os, "RWF_NOWAIT", 0)
 
 
 def read_at(descriptor: int, offset: int, size: int, *, wait: bool = True) -> bytes:
-    """Return up to `size` bytes at `offset`; fewer where the file ends.
+    """Read and return up to `size` bytes at `offset`; fewer if the file ends earlier.
 
     Raises BlockingIOError if `wait` is false and the bytes are not all in memory.
     """
@@ -181,7 +184,7 @@ CHARACTER_MAX = 4
 
 
 def check_path(where: Inside) -> None:
-    """Check that a place's whole path, under its final name, is not too long. Raises StoreError."""
+    """Check that a file's whole path is not too long for this system. Raises StoreError."""
     longest = CHARACTER_MAX * (len(str(where.base)) + 1 + len(where.rel))
     if longest >= PATH_MAX and len(os.fsencode(where.path)) >= PATH_MAX:
         raise ImpossibleError(
@@ -190,9 +193,10 @@ def check_path(where: Inside) -> None:
 
 
 def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], None]) -> None:
-    """Create a file or change its size (None: leave the size). Bytes that are not written yet are a hole.
+    """Create a file or set its size in bytes (None: leave the size).
 
-    `check` looks at the file before it is changed. Raises StoreError, OSError, and what `check` raises.
+    Bytes not written yet take no room on the disk. `check` gets the file's stat before the file is changed.
+    Raises StoreError, OSError, and what `check` raises.
     """
     descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
     try:
@@ -205,7 +209,7 @@ def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], N
 
 
 def read_inside(where: Inside, offset: int, size: int) -> bytes:
-    """Return up to `size` bytes at `offset`. Raises StoreError, OSError."""
+    """Read and return up to `size` bytes at `offset` of a file in an object. Raises StoreError, OSError."""
     descriptor = where.open(os.O_RDONLY)
     try:
         return read_at(descriptor, offset, size)
@@ -235,7 +239,7 @@ def rename_new(part: Path, path: Path) -> None:
 
 
 def holds(path: Path, offset: int, size: int, cid: Cid) -> bool:
-    """Whether a file has a chunk's bytes at this offset."""
+    """Return whether a file has the bytes of chunk `cid` at this offset, checked by their hash."""
     try:
         with open_unbuffered(path) as opened:
             return matches(cid, read_at(opened.fileno(), offset, size))
@@ -244,7 +248,7 @@ def holds(path: Path, offset: int, size: int, cid: Cid) -> bool:
 
 
 def boot_id() -> str:
-    """Return an id of the time since this machine was booted; empty where there is none."""
+    """Return an id that is new after each boot of this machine; an empty string where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

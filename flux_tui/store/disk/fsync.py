@@ -1,4 +1,4 @@
-"""Flushes bytes to the device before an entry claims them, or before their file is renamed.
+"""Flushes bytes to the device before an entry says that they are here, or before their file is renamed.
 
 A rename can reach the disk before the renamed bytes. After a power loss the file would have its name, and be
 empty. So a finished object is flushed first. Measured on ext4 for 10,000 small files: 2.2 s one by one, 0.1 s
@@ -29,7 +29,10 @@ _syncfs = _find_syncfs()
 
 
 def flush(base: Path, rels: Sequence[str]) -> None:
-    """Flush these files of an object, and their folders, to the device. Raises OSError, StoreError."""
+    """Flush the files `rels` of the object at `base`, and their folders, to the device.
+
+    Raises OSError, StoreError.
+    """
     if len(rels) > MANY and _syncfs is not None:
         _flush_all(base, _syncfs)
         return

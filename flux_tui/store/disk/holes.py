@@ -1,8 +1,8 @@
-"""Holes in files: zeros take no room on the disk, if nothing was written there before.
+"""Holes in files: runs of zeros that are not written, so that they take no room on the disk.
 
-Holes in a sparse file are read as zeros, and its chunks are ordinary bytes. So zeros are found again when a
-chunk is written, in runs of at least `HOLE`, and are not written where the file still has a hole. Without
-zeros this costs a few µs per MiB (measured), a hundredth of the hashing.
+A hole in a sparse file is read as zeros, and other nodes send these zeros as ordinary bytes. So runs of at
+least `HOLE` zeros are found when a chunk is written, and are not written where the file still has a hole. A
+chunk without zeros costs a few µs per MiB (measured), a hundredth of the hashing.
 """
 
 import errno
@@ -21,14 +21,20 @@ _SEEK_DATA = getattr(os, "SEEK_DATA", None)
 
 
 class Run(NamedTuple):
-    """Bytes of a chunk that have to be written."""
+    """The range of a chunk's bytes from `start` up to, but not including, `end`.
+
+    These bytes have to be written.
+    """
 
     start: int
     end: int
 
 
 def data_runs(view: memoryview) -> list[Run]:
-    """Return the parts of a chunk that are not zeros; each begins at a multiple of BLOCK."""
+    """Return the byte ranges of a chunk without its long runs of zeros.
+
+    Each range begins at a multiple of BLOCK.
+    """
     size = len(view)
     runs: list[Run] = []
     at = 0
@@ -43,7 +49,7 @@ def data_runs(view: memoryview) -> list[Run]:
 
 
 def _zero_runs(view: memoryview) -> Iterator[tuple[int, int]]:
-    """Yield runs of whole blocks of zeros."""
+    """Yield the start and end of each run of zeros, in whole blocks of BLOCK bytes."""
     size = len(view)
     start = end = -1
     firsts = view[::BLOCK].tobytes()  # a block of zeros begins with one: most do not
@@ -62,12 +68,15 @@ def _zero_runs(view: memoryview) -> Iterator[tuple[int, int]]:
 
 
 def is_all(runs: list[Run], size: int) -> bool:
-    """Whether these runs are all the bytes of a chunk."""
+    """Return whether these ranges are all bytes of a chunk of this size, so that there is no hole."""
     return runs == [Run(0, size)] or not size
 
 
 def can_stay(descriptor: int, offset: int, size: int, runs: list[Run]) -> bool:
-    """Whether the file has holes wherever this chunk has zeros, so that the zeros need not be written."""
+    """Return whether the file has holes wherever this chunk has zeros, so that no zeros need to be written.
+
+    `offset` and `size`: where the chunk belongs. `runs`: its byte ranges that are not zeros.
+    """
     if _SEEK_DATA is None:
         return False
     at = 0
@@ -86,7 +95,10 @@ def _is_hole(descriptor: int, start: int, end: int, seek_data: int) -> bool:
 
 
 def reach(where: Inside, descriptor: int, end: int) -> None:
-    """Make a file that ends in a hole long enough, even while others write to it. Raises StoreError, OSError."""
+    """Make a file at least `end` bytes long if it ends in a hole. Others may write to it meanwhile.
+
+    Raises StoreError, OSError.
+    """
     if os.fstat(descriptor).st_size >= end:
         return
     last = where.open(os.O_WRONLY)  # without direct writes: one byte is not aligned

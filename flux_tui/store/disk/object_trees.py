@@ -1,8 +1,9 @@
-"""Trees: the files of objects that are being fetched or shared, and their temporary names.
+"""Trees: the files of each object that is being fetched or shared, and their temporary names.
 
-An object that is being fetched has a temporary name in the folder where it will stand. So its final name
-takes one rename on one file system. The rename and its row cannot be one step. If the node dies in between,
-the next opening finds the final name taken and the temporary one gone, and knows what happened.
+An object that is being fetched has a temporary name in the folder of its final path. So one rename on one
+file system gives it the final name. The rename and the database row cannot change in one step. If the node
+dies between them, the next start finds the final name taken and the temporary one gone, and continues from
+there.
 """
 
 import errno
@@ -40,8 +41,8 @@ PACK_NAME = ".flux-blocks"
 """The pack of a replica that an older version began as files and folders: it stands among them."""
 
 
-class Spot(NamedTuple):
-    """The place of a leaf's bytes."""
+class LeafPlace(NamedTuple):
+    """A place where the bytes of a leaf (a chunk of file content) belong: a file, and an offset in it."""
 
     file: int
     rel: str
@@ -52,7 +53,7 @@ class Spot(NamedTuple):
 
 
 class Tree:
-    """An object that is being fetched."""
+    """An object that is being fetched: its files and links, where each leaf belongs, and how much was written."""
 
     def __init__(
         self, number: int, root: Cid, path: Path, part: Path, *, pack: bool = False, limit: int | None = None
@@ -78,7 +79,7 @@ class Tree:
         """Threads that are writing to its files."""
         self.files: dict[str, int] = {}
         """Relative path → row of its file."""
-        self.places: dict[Cid, list[Spot]] = {}
+        self.places: dict[Cid, list[LeafPlace]] = {}
         """Leaf → places of its bytes."""
         self.spares: dict[Cid, tuple[int, int]] = {}
         """Leaf → (file, offset), where the leaf's row names a file of another tree."""
@@ -92,9 +93,9 @@ class Tree:
         """Permissions that are set at the end, because they would prevent writing."""
 
     def take(self, size: int, cid: Cid | None = None) -> None:
-        """Count bytes that are about to be written to its places. Raises UnfitError above the limit.
+        """Count `size` bytes that are about to be written to this object's files.
 
-        A chunk that two holders sent is counted once.
+        Raises UnfitError above the limit. A chunk that two holders sent is counted once.
         """
         if cid is not None and cid in self._taken:
             return
@@ -105,11 +106,11 @@ class Tree:
             self._taken[cid] = size
 
     def give_back(self, cid: Cid) -> None:
-        """Undo `take` for a chunk that could not be written: it will come again."""
+        """Undo `take` for a chunk that could not be written and will be fetched again."""
         self.written -= self._taken.pop(cid, 0)
 
     def pack_at(self, size: int) -> int:
-        """Reserve a place for a leaf in a pack. Returns its offset."""
+        """Reserve room for a leaf of `size` bytes in a replica's one file. Return the offset."""
         if size % BLOCK == 0:
             self.pack_end += -self.pack_end % BLOCK
         offset = self.pack_end
@@ -117,13 +118,16 @@ class Tree:
         return offset
 
     def at(self, rel: str) -> Inside:
-        """Return where a part of the object stands now."""
+        """Return where a file or folder of the object is now, under the object's temporary name.
+
+        `rel`: its relative path.
+        """
         return Inside(self.part, rel)
 
     def is_a(self, rel: str, kind: Kind) -> None:
-        """Note what a part of the object is, and that the parts above it are folders.
+        """Note that the object has a file, folder or link (`kind`) at the relative path `rel`, inside folders.
 
-        Raises StoreError on a contradiction.
+        Raises StoreError if the object says two different kinds of one path.
         """
         above = ""
         for name in parts_of(rel)[:-1] if rel else ():
@@ -140,7 +144,10 @@ class Tree:
             )
 
     def link(self, rel: str, target: str) -> None:
-        """Note a symbolic link of the object. A link that could lead out is left out. Raises StoreError."""
+        """Note that the object has a symbolic link at `rel`.
+
+        A link to a target outside of the object is left out. Raises StoreError.
+        """
         if not rel:
             raise ImpossibleError(f"the object is nothing but a link, to {target!r}: there is no file in it")
         self.is_a(rel, "link")
@@ -157,14 +164,17 @@ class Tree:
             self._names.take(rel, self.at(rel).make_folder())
 
     def make_file(self, rel: str, size: int | None) -> None:
-        """Create a file of the object, of this size if it is known. Raises StoreError, OSError."""
+        """Create a file of the object, with `size` bytes if the size is known. Raises StoreError, OSError."""
         self.is_a(rel, "file")
         check_path(self.at(rel))
         with self._names.explained(rel):
             size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
 
     def set_mode(self, rel: str, mode: int) -> None:
-        """Set the permissions that the object gives to a part. Raises StoreError, OSError."""
+        """Set the permissions that the object says for a file or folder. Raises StoreError, OSError.
+
+        Permissions that would prevent writing are only noted: see `set_last_modes`.
+        """
         folder = self._kinds.get(rel) == "folder"
         wanted = applied_mode(mode, folder=folder)
         if wanted is None:
@@ -176,7 +186,10 @@ class Tree:
         self.at(rel).chmod(wanted | writing, folder=folder)
 
     def set_last_modes(self) -> None:
-        """Set the permissions that had to wait until everything is in place. Raises StoreError, OSError."""
+        """Set the permissions that would have prevented writing. Call it when everything is written.
+
+        Raises StoreError, OSError.
+        """
         for rel in sorted(self._modes, key=lambda rel: rel.count("/") + bool(rel), reverse=True):
             self.at(rel).chmod(self._modes[rel], folder=self._kinds.get(rel) == "folder")
 
@@ -190,13 +203,19 @@ class Tree:
         self._links.clear()
 
     def check_names(self) -> None:
-        """Check that all its names exist. Raises StoreError, OSError."""
+        """Check that every file, folder and link of the object exists under its own name.
+
+        Raises StoreError, OSError.
+        """
         if self._kinds.get("") == "folder":
             self._names.check(rel for rel in self._kinds if rel and rel not in self.left_out)
 
 
 class Trees:
-    """All trees. They share the store's connection and lock; each change commits at once."""
+    """The objects that are being fetched or shared, and the database rows of their files.
+
+    All trees share the store's connection and lock. Each change is committed at once.
+    """
 
     def __init__(self, home: Path, db: sqlite3.Connection, lock: threading.RLock) -> None:
         self._home = home
@@ -210,11 +229,15 @@ class Trees:
         db.execute("INSERT OR IGNORE INTO tree VALUES (?, '', ?, NULL)", (OWN, "chunks"))
 
     def active(self) -> Iterable[Tree]:
-        """Return the trees that are being fetched."""
+        """Return the trees of all objects that are being fetched."""
         return list(self.by_root.values())
 
     def open(self, root: Cid, path: Path, *, pack: bool = False, limit: int | None = None) -> None:
-        """Begin a tree, or continue one that was begun before."""
+        """Begin to fetch an object to `path`, or continue with the files that an earlier try left there.
+
+        `pack`: it is a replica, with all leaves in one file. `limit`: the most bytes that may be written;
+        None: no limit.
+        """
         with self._lock:
             self.drop(root)
             tree = self._open(root, path)
@@ -223,7 +246,7 @@ class Trees:
             tree.here = int(self._db.execute(here, (tree.number,)).fetchone()[0])
 
     def open_pack(self, tree: Tree) -> int:
-        """Open the file of a replica's leaves. Returns its row."""
+        """Open the one file that has all leaves of a replica. Return the number of the file's row."""
         rel = PACK_NAME if tree.part.is_dir() else ""
         self.add_file(tree, rel)
         number = tree.files[rel]
@@ -233,12 +256,12 @@ class Trees:
         return number
 
     def begin_writing(self, trees: Iterable[Tree]) -> None:
-        """Note that a thread is about to write to the files of these trees."""
+        """Note that a thread is about to write to files of these trees. `end_writing` must follow."""
         for tree in trees:
             tree.writers += 1
 
     def end_writing(self, trees: Iterable[Tree]) -> None:
-        """Note that the thread has finished."""
+        """Note that a thread has finished writing to files of these trees."""
         with self._lock:
             for tree in trees:
                 tree.writers -= 1
@@ -246,7 +269,7 @@ class Trees:
             self._at_rest.notify_all()
 
     def rest(self, root: Cid) -> None:
-        """Wait until no thread writes any more to files of this root that are no longer fetched."""
+        """Wait until no thread writes to the files of an object that is no longer being fetched."""
         with self._at_rest:
             while any(tree.root == root for tree in self._left):
                 self._at_rest.wait()
@@ -286,14 +309,17 @@ class Trees:
         return tree
 
     def add_file(self, tree: Tree, rel: str) -> None:
-        """Add the row of a file."""
+        """Add a database row for the file of an object at the relative path `rel`, unless the file has one."""
         with self._lock:
             if rel not in tree.files:
                 cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (tree.number, rel))
                 tree.files[rel] = int(cursor.lastrowid or 0)
 
     def finish(self, tree: Tree) -> Path:
-        """Flush, rename, then record. From then on its files are the user's, even after a power loss."""
+        """Flush a fetched object, give it its final name, and record the stat of each file.
+
+        Return the final path. From then on the files belong to the user, even after a power loss.
+        """
         tree.make_links()
         tree.check_names()
         tree.set_last_modes()
@@ -326,19 +352,22 @@ class Trees:
         return tree.path
 
     def drop(self, root: Cid) -> Tree | None:
-        """Stop fetching a tree; what came stays for another time. Returns the tree, if it was being fetched."""
+        """Stop fetching an object, and keep its files. Return its tree; None: it was not being fetched."""
         tree = self.by_root.pop(root, None)
         if tree is not None and tree.writers:
             self._left.append(tree)
         return tree
 
     def has_chunks(self, tree: Tree) -> bool:
-        """Whether any chunk is indexed in its files."""
+        """Return whether the index has any chunk in the files of this tree."""
         query = "SELECT 1 FROM chunk JOIN file ON file.id = chunk.file WHERE file.tree = ? LIMIT 1"
         return self._db.execute(query, (tree.number,)).fetchone() is not None
 
     def share(self, path: Path) -> int:
-        """Add a file or folder of the user's. Returns its row: the same if it was shared before."""
+        """Add a row for a file or folder of the user's that is shared.
+
+        Return its number; a known path keeps its number.
+        """
         with self._lock:
             row = self._db.execute(
                 "SELECT id FROM tree WHERE root = '' AND path = ? AND part IS NULL AND id != ?",
@@ -352,10 +381,10 @@ class Trees:
             return int(cursor.lastrowid or 0)
 
     def share_file(self, tree: int, rel: str, stat: FileStat) -> int:
-        """Add a file of the user's, as it looks now. Returns its row.
+        """Add a row for a shared file of the user's with its present stat. Return the row's number.
 
-        Chunks that were shared from an older form of the file keep their own row, whose stat proves nothing
-        any more.
+        Chunks that were shared from an older content of the file keep the older row, whose stat does not
+        match any more.
         """
         with self._lock:
             row = self._db.execute(
@@ -373,13 +402,19 @@ class Trees:
             return int(cursor.lastrowid or 0)
 
     def own_file(self, cid: Cid) -> tuple[int, Inside]:
-        """Add a file of the store's own for one large loose chunk. Returns its row and its place."""
+        """Add a row for a file in the store's own folder, for one large loose chunk.
+
+        Return the row's number and the place.
+        """
         rel = f"{cid[-2:]}/{cid}"
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def replica_of(self, file: int) -> Cid | None:
-        """Return the replica that a file belongs to; None if it belongs to none. Raises sqlite3.Error."""
+        """Return the root of the replica that a file belongs to; None if it belongs to none.
+
+        Raises sqlite3.Error.
+        """
         row = self._db.execute(
             "SELECT root, path FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?", (file,)
         ).fetchone()
@@ -388,10 +423,10 @@ class Trees:
         return Cid(row[0]) if Path(row[1]) == self._home / HELD / row[0] else None
 
     def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Return where a file is now, its recorded stat, and whether its bytes must be checked.
+        """Return the path of a file, its recorded stat, and whether its bytes must be hashed before use.
 
-        The stat is None while the file is being written.
-        Raises sqlite3.Error, also for a file without a row, which is damage.
+        `file`: the number of its row. The stat is None while the file is being written. Raises sqlite3.Error,
+        also if there is no such row, which means that the database is damaged.
         """
         row = self._db.execute(
             "SELECT tree.id, path, part, rel, size, mtime_ns, ctime_ns, inode, recorded_ns"
@@ -414,7 +449,10 @@ class Trees:
 
 
 def _make_writable(part: Path) -> None:
-    """Make an unfinished object writable again: its permissions may have been set already. Raises OSError."""
+    """Make the files and folders of an unfinished object writable again, if permissions were already set.
+
+    Raises OSError.
+    """
     _allow(part, 0o700 if part.is_dir() and not part.is_symlink() else 0o600)
     for folder, folders, files in os.walk(part):
         for name in folders:
@@ -446,7 +484,7 @@ UMASK = _umask()
 
 
 def _try_to_write(part: Path) -> None:
-    """Check that this name can be created, before any peer is asked for the object. Raises StoreError."""
+    """Check that the file `part` can be created, before any peer is asked for the object. Raises StoreError."""
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         part.unlink()

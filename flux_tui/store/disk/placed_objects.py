@@ -1,4 +1,4 @@
-"""Looks up whether the files of an object are still unchanged where they were put. Read-only, from any process."""
+"""Finds out whether the files of an object are unchanged at their path. Read-only, from any process."""
 
 import os
 import sqlite3
@@ -15,9 +15,9 @@ _File: TypeAlias = tuple[str, int | None, int | None, int | None]
 
 
 def placement(database: Path, root: Cid, path: Path) -> Placement | None:
-    """Return whether the files of `root` at `path` are unchanged, changed, or gone.
+    """Return whether the files of the object `root` at `path` are unchanged, changed, or gone.
 
-    None: they were never put there. Raises StoreError.
+    None: this home never had the object at that path. Raises StoreError.
     """
     reader = open_reader(database)
     try:

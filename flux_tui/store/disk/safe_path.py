@@ -1,9 +1,9 @@
-"""Opens files inside an object's folder whose names a stranger chose.
+"""Opens files inside an object's folder safely, although a stranger chose their names.
 
 Each folder on the way is opened relative to the one above it, and never through a symbolic link. So nothing
-outside of the object's folder can be created, changed or read, whatever stands there or is put there
-meanwhile. Where the object's folder itself stands is the user's choice: its path may have links. This costs
-some 2 µs for each folder on the way (measured), which is small beside a write.
+outside of the object's folder can be created, changed or read, whatever somebody puts there meanwhile. The
+path of the object's folder itself is the user's choice, and may have links. This costs some 2 µs for each
+folder on the way (measured), which is little beside a write.
 """
 
 import contextlib
@@ -25,25 +25,31 @@ T = TypeVar("T")
 
 
 class Inside(NamedTuple):
-    """A place in an object that stands at `base`; `rel` is empty where the object is one file."""
+    """A file or folder inside the object at `base`, by its relative path `rel` (empty: the object itself)."""
 
     base: Path
     rel: str
 
     @property
     def path(self) -> Path:
-        """The path, for messages and for files that are the user's by now."""
+        """The whole path. Use it only in messages, and for files that belong to the user already."""
         return self.base / self.rel if self.rel else self.base
 
     def open(self, flags: int, *, make: bool = False) -> int:
-        """Return a descriptor of this file; `make`: create the folders above it. Raises StoreError, OSError."""
+        """Open this file and return its descriptor. `make`: create the folders above it.
+
+        Raises StoreError, OSError.
+        """
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         if not self.rel:
             return self._named(lambda: open_regular(self.base, flags))
         return self._at(make, lambda folder, name: open_regular(name, flags, dir_fd=folder))
 
     def make_folder(self) -> os.stat_result:
-        """Create a folder here, and those above it, unless they exist. Raises StoreError, OSError."""
+        """Create this folder and those above it, unless they exist. Return its stat.
+
+        Raises StoreError, OSError.
+        """
         if not self.rel:
             folder = self._named(lambda: _folder(self.base, None, make=True))
         else:
@@ -54,13 +60,16 @@ class Inside(NamedTuple):
             os.close(folder)
 
     def stat(self) -> os.stat_result:
-        """Return the stat of what stands here; of a link, the link's own. Raises StoreError, OSError."""
+        """Return the stat of this file or folder; for a link, the stat of the link itself.
+
+        Raises StoreError, OSError.
+        """
         if not self.rel:
             return os.lstat(self.base)
         return self._at(False, lambda folder, name: os.stat(name, dir_fd=folder, follow_symlinks=False))
 
     def chmod(self, mode: int, *, folder: bool) -> None:
-        """Set the permissions of what stands here; do nothing where the file system has none.
+        """Set the permissions of this file or folder. Do nothing if the file system has no permissions.
 
         Raises StoreError, OSError.
         """
@@ -80,9 +89,9 @@ class Inside(NamedTuple):
             os.close(descriptor)
 
     def make_link(self, target: str) -> bool:
-        """Make a symbolic link here, once all files are in place. Returns False if something else has the name.
+        """Make a symbolic link at this path, once all files are in place.
 
-        Raises StoreError, OSError.
+        Return False if something else has this path. Raises StoreError, OSError.
         """
 
         def make(folder: int, name: str) -> bool:
@@ -113,7 +122,7 @@ class Inside(NamedTuple):
             os.close(folder)
 
     def _named(self, act: Callable[[], T]) -> T:
-        """Let errors name the whole path, and explain a link in the way."""
+        """Run `act` and return its result. An error gets the whole path, and says so if a link is in the way."""
         try:
             return act()
         except OSError as error:
@@ -136,7 +145,10 @@ def _folder(name: str | Path, above: int | None, *, make: bool) -> int:
 
 
 def parts_of(rel: str) -> list[str]:
-    """Return the names on the way to a place inside an object. Raises StoreError for a path that would lead out."""
+    """Return the names in a relative path inside an object.
+
+    Raises StoreError for a path that would leave the object.
+    """
     # As PurePosixPath has it, in a quarter of the time: this runs three times for each file of an object.
     names = [name for name in rel.split("/") if name not in ("", ".")]
     if rel.startswith("/") or not names or ".." in names or "\0" in rel:

@@ -1,1 +1,1 @@
-"""The index of chunks: which are here, where their bytes are, and how they are forgotten."""
+"""The index of chunks: which chunks are here, where their bytes are stored, and how chunks are forgotten."""

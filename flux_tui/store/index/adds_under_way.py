@@ -1,7 +1,7 @@
-"""The adds that are under way, with the blocks that they have found so far.
+"""The adds that run now, with the blocks that they have found so far.
 
-Such a block must not be forgotten together with another object. The blocks that only a cancelled add brought
-are forgotten with it.
+An add hashes a file or folder to share it. A block that an add has found must not be forgotten when another
+object is removed. A cancelled add's blocks are forgotten if nothing else needs them.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,10 @@ from flux_tui.core.ids import Cid
 
 
 class AddsUnderWay:
-    """The adds under way, by the row of their tree. The store's lock guards them."""
+    """The adds (files or folders being hashed to be shared) that run now, by the row number of their path.
+
+    The store's lock must be held.
+    """
 
     def __init__(self) -> None:
         self._found: dict[int, set[Cid]] = {}
@@ -20,19 +23,22 @@ class AddsUnderWay:
         """How many adds of the same path are under way."""
 
     def begin(self, tree: int) -> None:
-        """Note that an add of this tree begins."""
+        """Note that an add begins. `tree`: the row number of its path."""
         self._times[tree] = self._times.get(tree, 0) + 1
         self._found.setdefault(tree, set())
         self._fresh.setdefault(tree, set())
 
     def note(self, tree: int, cids: Iterable[Cid], fresh: Iterable[Cid]) -> None:
-        """Note blocks that the add found."""
+        """Note blocks that an add found: `cids` are all of them, `fresh` those that the store did not have before."""
         if tree in self._times:
             self._found[tree].update(cids)
             self._fresh[tree].update(fresh)
 
     def end(self, tree: int) -> set[Cid]:
-        """End an add. Returns the blocks that it brought; none while the same path is still being added."""
+        """Note that an add has ended. Return the blocks that the store did not have before this add.
+
+        The set is empty while another add of the same path runs.
+        """
         if tree not in self._times:
             return set()
         self._times[tree] -= 1
@@ -42,5 +48,5 @@ class AddsUnderWay:
         return self._fresh.pop(tree)
 
     def has(self, cid: Cid) -> bool:
-        """Whether an add that is under way has found this block."""
+        """Return whether an add that runs now has found this block."""
         return any(cid in found for found in self._found.values())

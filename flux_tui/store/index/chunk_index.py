@@ -1,12 +1,12 @@
-"""The chunk index: which chunks are here, where their bytes are, and reading them.
+"""The chunk index: which chunks are here, where their bytes are stored, and how they are read.
 
 - A chunk that is written but not committed counts as here. A chunk that was found to be lost does not.
-- A chunk may stand in several files of the user's. It is lost only when none of them has it any more.
-- If the database turns out to be damaged at a look-up, the chunk counts as not here. `take_damages` tells of it
-  once, and the node goes on with what can be read.
+- A chunk may be in several files of the user's. It is lost only when none of them has its bytes any more.
+- If a look-up finds that the database is damaged, the chunk counts as not here. `take_damages` reports each
+  damage once, and the node goes on with the chunks that can be read.
 
-Rows are inserted and deleted by others: `store/store.py` when entries are committed, `evicting.py` and
-`freeing.py` when objects go. They tell the index by `written`, `committed` and `forget`.
+Other modules insert and delete the rows: `store/store.py` when entries are committed, `evicting.py` and
+`freeing.py` when objects are removed. They call `written`, `committed` and `forget` of the index.
 """
 
 import contextlib
@@ -30,10 +30,13 @@ SIZES_KEPT = 100_000
 
 
 class ChunkIndex:
-    """The chunk index of one home, and the files that it points into."""
+    """Finds and reads the chunks of one home, in the database and in the files where the chunks are stored."""
 
     def __init__(self, path: Path, db: sqlite3.Connection, lock: threading.RLock, trees: Trees) -> None:
-        """Args: the database's path and connection; the lock of the connection, the trees and this index; the trees."""
+        """Make the index of the database at `path`, whose connection is `db`.
+
+        `lock` guards the connection, `trees` and this index.
+        """
         self._path = path
         self._db = db
         self._lock = lock
@@ -52,7 +55,7 @@ class ChunkIndex:
     # ── what is here ────────────────────────────────────────────────────────────────────────────
 
     def size_of(self, cid: Cid) -> int | None:
-        """Return the bytes of a chunk that is here; None: it is not."""
+        """Return the size in bytes of a chunk that is here. None: the chunk is not here."""
         size = self._sizes.get(cid)
         if size is not None:
             return size
@@ -66,12 +69,12 @@ class ChunkIndex:
         return self.size_of(cid) is not None
 
     def counts(self) -> tuple[int, int]:
-        """Return the number of chunks, and of their bytes. Raises StoreError."""
+        """Return how many chunks are committed here, and their bytes together. Raises StoreError."""
         ((count, size),) = self.rows("SELECT count(*), coalesce(sum(size), 0) FROM chunk")
         return int(count), int(size)
 
     def cids(self) -> Iterator[Cid]:
-        """Return every chunk that is here. Raises StoreError."""
+        """Return the CIDs of all chunks that are committed here. Raises StoreError."""
         return (cid_from_bytes(row[0]) for row in self.rows("SELECT cid FROM chunk"))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
@@ -83,9 +86,10 @@ class ChunkIndex:
     def read(self, cids: Sequence[Cid], *, wait: bool) -> ReadResult | None: ...
 
     def read(self, cids: Sequence[Cid], *, wait: bool = True) -> ReadResult | None:
-        """Return the bytes of these chunks. Each matches its CID, or is reported as lost.
+        """Read these chunks.
 
-        For a worker thread. With `wait` false it is for the node's loop, and returns None if it would have to
+        Each chunk returned matches its CID; chunks that do not match any more are returned as lost. Call it
+        in a worker thread. With `wait` false, call it in the node's loop: it returns None if it would have to
         wait for a disk.
         """
         found: dict[Cid, bytes] = {}
@@ -109,19 +113,22 @@ class ChunkIndex:
         return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
 
     def read_block(self, cid: Cid) -> bytes | None:
-        """Return an inner node, or any one chunk."""
+        """Return the bytes of one chunk, such as an inner node. None: it is not here."""
         result = self.read([cid])
         return result.chunks[0][1] if result.chunks else None
 
     def has_at(self, cid: Cid, file: int, offset: int, size: int) -> bool:
-        """Whether a chunk's bytes stand there."""
+        """Return whether a file has the bytes of chunk `cid` at this offset, checked by their hash.
+
+        `file`: its row number.
+        """
         try:
             return file_io.holds(self._locate(file)[0], offset, size, cid)
         except StoreError:
             return False
 
     def file_of(self, cid: Cid) -> Path | None:
-        """Return the file that a chunk is in; None: it is inline, or not here."""
+        """Return the path of the file that has a chunk. None: the chunk is in the database, or is not here."""
         where = self.where(cid)
         if where is None or where.file is None:
             return None
@@ -131,21 +138,27 @@ class ChunkIndex:
     # ── what changes ────────────────────────────────────────────────────────────────────────────
 
     def written(self, rows: Iterable[Landed]) -> None:
-        """Count these chunks as here: their bytes are written, their rows are not committed."""
+        """Count these chunks as here: their bytes are written, but their rows are not committed yet."""
         with self._lock:
             for row in rows:
                 self._overlay[row.cid] = row
 
     def is_gone(self, file: int | None) -> bool:
-        """Whether a file went with a replica while a chunk was written to it."""
+        """Return whether a file was removed with a replica, perhaps while a chunk was being written to it.
+
+        `file`: its row number.
+        """
         return file in self._gone_files
 
     def to_commit(self, rows: Iterable[Landed]) -> list[Landed]:
-        """Return those of these rows whose files are still there."""
+        """Return the rows whose files were not removed since the chunks were written."""
         return [row for row in rows if row.file not in self._gone_files]
 
     def committed(self, rows: Iterable[Landed], lost: Iterable[Cid]) -> None:
-        """These rows are committed, and these losses. A chunk that was lost and came again since is here."""
+        """Note that these rows and these losses were committed.
+
+        A chunk that was lost and has been received again counts as here.
+        """
         with self._lock:
             for cid in lost:
                 self._sizes.pop(cid, None)
@@ -156,14 +169,14 @@ class ChunkIndex:
                 self._remember(row.cid, row.size)
 
     def mark_lost(self, cid: Cid) -> None:
-        """Count a chunk as not here any more, before its loss is committed."""
+        """Count a chunk as not here from now on. Its loss is not committed yet."""
         with self._lock:
             self._sizes.pop(cid, None)
             self._overlay.pop(cid, None)
             self._gone.add(cid)
 
     def move(self, row: Landed) -> None:
-        """Index a chunk at another place from now on. Raises sqlite3.Error."""
+        """Change the row of a chunk: its bytes are at another place now. Raises sqlite3.Error."""
         with self._lock:
             self._overlay.pop(row.cid, None)
             self._db.execute(
@@ -173,7 +186,10 @@ class ChunkIndex:
             )
 
     def forget(self, cids: Iterable[Cid], files: Collection[int]) -> None:
-        """Forget these chunks, and all chunks in these files."""
+        """Forget these chunks, and all chunks that are being written to these files.
+
+        `files`: their row numbers.
+        """
         with self._lock:
             self._gone_files.update(files)
             landing = [row.cid for row in self._overlay.values() if row.file in files]
@@ -182,13 +198,19 @@ class ChunkIndex:
                 self._overlay.pop(cid, None)
 
     def uncommitted_in(self, files: Collection[int]) -> bool:
-        """Whether a chunk is written to one of these files and not committed."""
+        """Return whether one of these files has a chunk that is written but not committed.
+
+        `files`: their row numbers.
+        """
         return any(row.file in files for row in self._overlay.values())
 
     # ── damage ──────────────────────────────────────────────────────────────────────────────────
 
     def take_damages(self) -> list[StoreError]:
-        """Take the damages of the database that look-ups found, each kind once. For any thread."""
+        """Return the damages of the database that look-ups found since the last call.
+
+        Any thread may call this. Each kind of damage is returned only once.
+        """
         with self._lock:
             found = list(self._damages.values())
             self._told.update(self._damages)
@@ -240,7 +262,11 @@ class ChunkIndex:
     def look_elsewhere(
         self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
     ) -> list[tuple[Cid, Where]]:
-        """Look in other files for chunks that are not at their indexed place. Returns those that were not found."""
+        """Look in other files for the chunks `bad`, which are not at their indexed place.
+
+        Return those not found. The bytes of the others are put into `found`. `wait` false: raises
+        BlockingIOError instead of waiting for a disk.
+        """
         moved: list[tuple[int, int, bytes]] = []
         rest: list[tuple[Cid, Where]] = []
         for cid, where in bad:
@@ -272,7 +298,7 @@ class ChunkIndex:
         return rest
 
     def where(self, cid: Cid) -> Where | None:
-        """Return where a chunk's bytes are; None: it is not here."""
+        """Return where the bytes of a chunk are stored. None: the chunk is not here."""
         landed = self._overlay.get(cid)
         if landed is not None:
             return Where(landed.size, landed.file, landed.offset, landed.data)
@@ -288,7 +314,7 @@ class ChunkIndex:
         return Where(*rows[0]) if rows else None
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a query. Raises StoreError."""
+        """Run a database query and return its rows. Raises StoreError."""
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
@@ -296,7 +322,10 @@ class ChunkIndex:
             raise explain(error, self._path) from error
 
     def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Return where a file is, the stat that proves that it is unchanged, and whether its bytes must be checked."""
+        """Return the path of a file, its recorded stat, and whether its bytes must be hashed before use.
+
+        Raises StoreError. The stat is None while the file is being written.
+        """
         try:
             with self._lock:
                 return self._trees.locate(file)
@@ -311,7 +340,7 @@ class ChunkIndex:
             raise explain(error, self._path) from error
 
     def _note_damage(self, error: StoreError) -> None:
-        """Note each kind of damage once: the same damaged page is met again and again."""
+        """Remember a damage of the database, but each kind only once: look-ups meet the same damage again and again."""
         with self._lock:
             if str(error) not in self._told:
                 self._damages[str(error)] = error

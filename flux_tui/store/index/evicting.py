@@ -1,14 +1,14 @@
-"""Removes replicas, and the parts of objects that cannot be fetched; and nothing else.
+"""Removes replicas, and the unfinished parts of objects that cannot be fetched; and nothing else.
 
-A replica's leaves stand in a file of their own, `held/ROOT`. With the replica go this file, the index of its
-chunks, and its inner nodes, except the blocks of which another object here is made. To find those, the other
-objects' inner nodes are walked (some 3 ms for each thousand chunks). A leaf that has to stay is indexed in
-another file that has it, or gets a place of its own. The parts of an object that was refused go in the same
-way.
+A replica's leaves are in a file of their own, `held/ROOT`. Removing the replica removes this file, the rows
+of its chunks, and its inner nodes, except the blocks that another object here contains. To find those, the
+inner nodes of the other objects are read (some 3 ms for each thousand chunks). A leaf that another object
+needs is indexed in another file that has it, or gets a place of its own. The parts of a refused object are
+removed in the same way.
 
-Rows go first, then files, then the tree's own row. So after a crash in between the removal is simply done
-again. The figures are remembered until the object is begun anew, because the entry about them may have to be
-written again.
+The rows of chunks are removed first, then the files, then the object's own row. So after a crash in between,
+the removal is simply repeated. The counts are remembered until the object is fetched again, because the entry
+about them may have to be written again.
 """
 
 import sqlite3
@@ -33,14 +33,14 @@ SetApart = Callable[[Cid], bool]
 
 
 class RemovalCounts(NamedTuple):
-    """How many chunks a removal forgot, and their bytes."""
+    """How many chunks a removal forgot, and their bytes together."""
 
     chunks: int
     size: int
 
 
 class _Copy(NamedTuple):
-    """A replica's copy in the store."""
+    """The copy of one object that is to be removed: its rows, its unfinished files, and the leaves that are in its files."""
 
     trees: list[int]
     parts: list[str]
@@ -51,7 +51,10 @@ class _Copy(NamedTuple):
 
 
 class Evictions:
-    """Removals, one after the other, in a worker thread. They raise sqlite3.Error, OSError."""
+    """Removes replicas and unfinished objects, one at a time, in a worker thread.
+
+    Raises sqlite3.Error, OSError.
+    """
 
     def __init__(
         self,
@@ -68,14 +71,14 @@ class Evictions:
         self._set_apart = set_apart
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
-        """Remove the copy at `path`, except the blocks that `others` are made of."""
+        """Remove the replica of object `root` at `path`, except the blocks that the objects `others` contain."""
         copy = self._find(root, "path = ?", path)
         if not copy.trees:
             return self._remembered(root)
         return self._remove(root, copy, others, _on_disk(path, root))
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
-        """Remove the unfinished object at `path`, except the blocks that `others` are made of."""
+        """Remove the unfinished object `root` at `path`, except the blocks that the objects `others` contain."""
         copy = self._find(root, "path = ? AND part IS NOT NULL", path)
         if not copy.trees:
             return self._remembered(root)
@@ -105,7 +108,7 @@ class Evictions:
         return gone
 
     def _stands_elsewhere(self, root: Cid, copy: _Copy) -> bool:
-        """Whether the whole object is here without this copy: then its inner nodes are needed."""
+        """Return whether the whole object is here without this copy, so that its inner nodes must stay."""
         leaves = False
         for cid in made_of(self._index.read_block, root):
             if self._index.size_of(cid) is None or cid in copy.leaves:
@@ -134,7 +137,7 @@ class Evictions:
         return _Copy(trees, [row[1] for row in rows if row[1]], files, leaves)
 
     def _move(self, stay: set[Cid], copy: _Copy) -> None:
-        """Index the leaves that stay elsewhere from now on: in another file that has them, or by themselves."""
+        """Index the leaves `stay` at another place: in another file that has them, or each in a place of its own."""
         going = set(copy.files)
         for cid in stay & copy.leaves.keys():
             key, file = cid_bytes(cid), copy.leaves[cid][1]
@@ -148,7 +151,10 @@ class Evictions:
                 mark_apart(self._db, self._lock, cid)
 
     def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> RemovalCounts:
-        """Remove the copy from the index: the chunks that are still in its files, and its inner nodes."""
+        """Delete the rows of the copy: those of the chunks that are still in its files, and those of its inner nodes.
+
+        Return the counts.
+        """
         leaves: dict[Cid, int] = {}
         self._db.execute("BEGIN IMMEDIATE")
         try:
@@ -174,7 +180,7 @@ class Evictions:
         return gone
 
     def _remembered(self, root: Cid) -> RemovalCounts:
-        """Return the figures of the last removal of this copy."""
+        """Return the counts of the last removal of this object; zeros if there was none."""
         row = self._db.execute("SELECT value FROM meta WHERE name = ?", (_marker(root),)).fetchone()
         return (
             RemovalCounts(0, 0) if row is None else RemovalCounts(*(int(number) for number in row[0].split()))
@@ -182,25 +188,26 @@ class Evictions:
 
 
 def forget_tree(db: sqlite3.Connection, tree: int) -> None:
-    """Note that the files of this tree are gone."""
+    """Note in the database that the files of this tree (an object's files) are deleted."""
     db.execute("UPDATE file SET tree = ?, rel = '' WHERE tree = ?", (NO_TREE, tree))
     db.execute("DELETE FROM tree WHERE id = ?", (tree,))
 
 
 def begin_anew(db: sqlite3.Connection, root: Cid) -> None:
-    """Forget the figures of earlier removals: the object is fetched again."""
+    """Delete the remembered counts of earlier removals of an object, because the object is fetched again."""
     db.execute("DELETE FROM meta WHERE name = ?", (_marker(root),))
 
 
 def tidy(db: sqlite3.Connection) -> None:
-    """Delete the rows of files that are gone, at the opening of the store: nothing is landing in them then."""
+    """Delete the rows of deleted files. Call it when the store is opened, while no chunk is being written."""
     db.execute("DELETE FROM file WHERE tree = ?", (NO_TREE,))
 
 
 def made_of(read: Callable[[Cid], bytes | None], root: Cid) -> Iterator[Cid]:
-    """Yield the blocks of an object, as far as its inner nodes are here.
+    """Yield the CIDs of the blocks of an object, as far as its inner nodes are here.
 
-    A leaf comes as many times as it stands in it.
+    A leaf is yielded once for each place that it has in the object. `read` returns the bytes of an inner
+    node.
     """
     seen, stack = {root}, [root]
     while stack:
@@ -234,17 +241,20 @@ def _children(cid: Cid, data: bytes) -> Iterable[Cid]:
 
 
 def _on_disk(path: Path, root: Cid) -> list[Path]:
-    """Return the replica's files in the folder of replicas, under their final or temporary names."""
+    """Return the paths of a replica's files in the folder of replicas, under their final or temporary names."""
     return [found for found in path.parent.iterdir() if root in found.name] if path.parent.is_dir() else []
 
 
 def apart_marker(cid: Cid) -> str:
-    """Return the key for the note that a chunk stands apart because an object around it was removed."""
+    """Return the database key that says: this chunk was copied to a place of its own, because an object was removed."""
     return f"apart {cid}"
 
 
 def mark_apart(db: sqlite3.Connection, lock: threading.RLock, cid: Cid) -> None:
-    """Note that a chunk has a place of its own because its file goes. It goes with the last object that needs it."""
+    """Note that a chunk was copied to a place of its own, because its file is being removed.
+
+    The chunk is removed with the last object that needs it.
+    """
     with lock:
         db.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (apart_marker(cid),))
 

@@ -1,15 +1,15 @@
 """Forgets the blocks of an object that is no longer shared, and no others.
 
-A block is forgotten if no other root is made of it. To find out, the inner nodes of the other objects are
-walked (some 3 ms for each thousand chunks). A leaf that was wanted by itself is inline or in a file of the
-store's own, and stays.
+A block is forgotten if no other object contains it. To find out, the inner nodes of the other objects are
+read (some 3 ms for each thousand chunks). A leaf that a person wanted by itself is in the database or in a
+file of the store's own, and stays.
 
-A block that stays may stand in a file that only the removed object had. Then it is indexed elsewhere from now
-on: where another object has it, or in a place of its own. The user may delete that file next.
+A block that stays may be in a file that only the removed object had, and the user may delete that file next.
+So the block is indexed in a file of another object, or is copied to a place of its own.
 
 Only files that the store made itself are deleted from the disk: objects without a path, unfinished downloads,
-and files of single chunks. Rows go first, then files. The figures are remembered, so after a crash in between
-the removal is simply done again.
+and files of single chunks. Rows are deleted first, then files. The counts are remembered, so after a crash in
+between the removal is simply repeated.
 """
 
 import os
@@ -29,7 +29,7 @@ OBJECTS = "objects"
 
 
 class FreedBlocks(NamedTuple):
-    """The blocks that the index has forgotten, because no object contains them any more."""
+    """The blocks that the index has forgotten, because no object contains them any more: CIDs, their number, their bytes."""
 
     cids: tuple[Cid, ...]
     """Empty where the blocks were forgotten before a crash: then only the figures are known."""
@@ -45,7 +45,10 @@ class _Row(NamedTuple):
 
 
 class Freeing:
-    """Removals, one after the other, in a worker thread. They raise sqlite3.Error, OSError."""
+    """Forgets blocks of objects that are no longer shared, one object at a time, in a worker thread.
+
+    Raises sqlite3.Error, OSError.
+    """
 
     def __init__(
         self,
@@ -71,10 +74,10 @@ class Freeing:
         paths: Collection[str],
         adding: Callable[[Cid], bool],
     ) -> FreedBlocks:
-        """Forget the blocks that only `root` is made of.
+        """Forget the blocks that only the object `root` contains, and return them.
 
-        `paths`: where the other objects stand. `adding`: whether an add that is under way has found a block
-        again.
+        `mark`: the number of this removal. `others` and `paths`: the other objects, and their paths.
+        `adding`: whether an add that runs now has found a block.
         """
         blocks = dict.fromkeys(made_of(self._index.read_block, root))
         stay = self.needed(blocks, others)
@@ -91,20 +94,26 @@ class Freeing:
         return went
 
     def forget(self, blocks: Iterable[Cid], others: Collection[Cid], adding: Callable[[Cid], bool]) -> None:
-        """Forget the blocks of an add that did not end."""
+        """Forget the blocks of an add that was cancelled, except those that the objects `others` contain.
+
+        `adding`: whether an add that runs now has found a block.
+        """
         known = dict.fromkeys(blocks)
         stay = self.needed(known, others)
         self._forget([cid for cid in known if cid not in stay], lambda cid, row: True, adding)
 
     def needed(self, blocks: Collection[Cid], others: Iterable[Cid]) -> set[Cid]:
-        """Return those of these blocks that other roots are made of."""
+        """Return those of `blocks` that the objects `others` contain."""
         found: set[Cid] = set()
         for other in others:
             found.update(cid for cid in made_of(self._index.read_block, other) if cid in blocks)
         return found
 
     def _goes(self, root: Cid, cid: Cid, row: _Row) -> bool:
-        """Whether a block that no other root is made of is forgotten; a chunk that was wanted by itself stays."""
+        """Return whether to forget a block that no other object contains.
+
+        A leaf that was wanted by itself is not forgotten.
+        """
         if cid == root or not is_leaf(cid) or row.apart:
             return True
         return row.file is not None and not self._is_own(row.file)
@@ -123,7 +132,7 @@ class Freeing:
         return _Row(row[0], row[1], apart is not None)
 
     def _move(self, stay: Iterable[Cid], covered: "_Covered") -> None:
-        """Index the blocks that stay in a file of the objects for which they stay."""
+        """Index the blocks `stay`, which other objects need, in files of those objects, or copy them to places of their own."""
         for cid in stay:
             row = self._row(cid)
             if row is None or row.file is None or covered(row.file):
@@ -179,9 +188,9 @@ class Freeing:
         return FreedBlocks(tuple(gone), len(gone), sum(gone.values()))
 
     def _delete_own(self, root: Cid, others: Collection[Cid], paths: Collection[str]) -> None:
-        """Delete the files of the object that the store made and no other object needs.
+        """Delete those of the object's files that the store made itself and that no other object needs.
 
-        Those are the ones without a path of the user's.
+        Files at a path that the user chose are not deleted.
         """
         objects = self._home / OBJECTS
         with self._lock:
@@ -206,7 +215,7 @@ class Freeing:
             self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", row)
 
     def _remembered(self, root: Cid, mark: int) -> FreedBlocks:
-        """Return the figures of this removal from when it was done before."""
+        """Return the counts of the removal `mark`, if it was done before a crash; zeros otherwise."""
         with self._lock:
             row = self._db.execute("SELECT value FROM meta WHERE name = ?", (f"freed {root}",)).fetchone()
         known = [int(number) for number in row[0].split()] if row is not None else []
@@ -214,7 +223,7 @@ class Freeing:
 
 
 class _Covered:
-    """Tells whether something other than the removed object stands in a file."""
+    """A function of a file's row number: whether the file also belongs to an object other than the removed one."""
 
     def __init__(
         self, db: sqlite3.Connection, lock: threading.RLock, others: frozenset[Cid], paths: frozenset[str]
@@ -254,7 +263,10 @@ class _Covered:
 
 
 def tidy(db: sqlite3.Connection) -> None:
-    """Delete rows of files without chunks, at the opening of the store: nothing is being read or added then."""
+    """Delete the rows of files without chunks.
+
+    Call it when the store is opened, before anything is read or added.
+    """
     if db.execute("SELECT 1 FROM meta WHERE name = 'untidy'").fetchone() is None:
         return
     db.executescript(
@@ -273,5 +285,5 @@ def tidy(db: sqlite3.Connection) -> None:
 
 
 def cid_of(place: Path) -> Cid:
-    """Return the chunk in a file of the store's own: its name."""
+    """Return the CID of the chunk in a file of the store's own. The file's name is the CID."""
     return Cid(place.name)

@@ -1,7 +1,7 @@
-"""The files of an object, as a home's chunk index knows them; for the dashboard, while the node runs.
+"""Lists the files of an object, as far as a home's chunk index knows them; for the dashboard, while the node runs.
 
-The reader has a connection of its own, which cannot write. It sees committed rows only. The index knows the names of
-files as soon as the folder's inner nodes are here, before their bytes come.
+The reader has a read-only connection of its own, and sees committed rows only. The index knows the names of
+files as soon as the folder's inner nodes are here, before the files' bytes arrive.
 """
 
 import os
@@ -21,7 +21,7 @@ MAX_FILES = 5_000
 
 
 class ObjectFile(NamedTuple):
-    """A file of an object."""
+    """A file of an object: its relative path, its size, and how many of its bytes are here."""
 
     rel: str
     """Its path within the object, as the object says it: any text."""
@@ -32,7 +32,7 @@ class ObjectFile(NamedTuple):
 
 
 class ObjectFiles(NamedTuple):
-    """The files of a folder that the index knows."""
+    """The files of one folder object that the index knows: the first of them in a list, and how many there are."""
 
     files: tuple[ObjectFile, ...]
     """First those that have begun, the one with the most bytes on top; then those that have not; then the whole."""
@@ -53,9 +53,10 @@ class ObjectFilesReader:
         return cls(open_reader(path), path)
 
     def read(self, root: Cid, path: str | None, limit: int) -> ObjectFiles | None:
-        """Return at most `limit` files of an object. `path`: where it is or will be, as the series says.
+        """Return the files of an object, at most `limit` of them.
 
-        None: it is no folder, or the index does not know it. Raises StoreError.
+        `path`: where the series says that the object is or will be. None: the object is not a folder, or the
+        index does not know it. Raises StoreError.
         """
         try:
             return self._read(root, path, limit)
@@ -63,7 +64,7 @@ class ObjectFilesReader:
             raise explain(error, self._path) from error
 
     def close(self) -> None:
-        """Stop reading."""
+        """Close the database connection."""
         self._db.close()
 
     def _read(self, root: Cid, path: str | None, limit: int) -> ObjectFiles | None:
@@ -99,7 +100,10 @@ class ObjectFilesReader:
         return ObjectFiles(tuple(sorted(files, key=_stage)[:limit]), count)
 
     def _here(self, tree: int) -> dict[int, int] | None:
-        """Return the bytes that are here of each file of a tree. None: it has too many chunks to count."""
+        """Return how many bytes of each file are here, by the file's row number.
+
+        None: there are too many chunks to count.
+        """
         chunks = (
             "SELECT chunk.file, chunk.size FROM file JOIN chunk ON chunk.file = file.id WHERE file.tree = ?"
         )
@@ -112,7 +116,7 @@ class ObjectFilesReader:
 
 
 def _sized(place: Path, file: ObjectFile) -> ObjectFile:
-    """Return a file with its size. While it is written, only the disk knows it: it has its whole size at once."""
+    """Return the file with its size. An unfinished file has its whole size on the disk from the beginning."""
     if file.size is not None:
         return file
     try:
@@ -123,7 +127,7 @@ def _sized(place: Path, file: ObjectFile) -> ObjectFile:
 
 
 def _stage(file: ObjectFile) -> int:
-    """Return the place of a file in the list: first those that have begun, then those that have not, then the whole."""
+    """Return the sorting key of a file: 0 for a file that is partly here, 1 for one not begun, 2 for a whole one."""
     if file.size is not None and file.have is not None and file.have >= file.size:
         return 2
     return 0 if file.have else 1

@@ -1,4 +1,4 @@
-"""The store's values: where bytes are, what was read, placed and lost; and its errors as sentences."""
+"""The store's records: where bytes are stored, which chunks were read, placed or lost; and errors as sentences."""
 
 import sqlite3
 from pathlib import Path
@@ -9,7 +9,7 @@ from flux_tui.store.schema import explain, explain_os
 
 
 class Landed(NamedTuple):
-    """An index row to be committed: where a chunk's bytes are."""
+    """A row of the chunk index that is to be committed: a chunk, and where its bytes were written."""
 
     cid: Cid
     size: int
@@ -19,7 +19,7 @@ class Landed(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """A chunk in a file of the user's."""
+    """A chunk in a file of the user's: its CID, its offset in the file, and its size in bytes."""
 
     cid: Cid
     offset: int
@@ -27,7 +27,7 @@ class Leaf(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Chunks that are no longer there, and why: one sentence."""
+    """Chunks whose bytes are no longer in their file: which file, which chunks, their bytes, and why in one sentence."""
 
     path: Path
     cids: tuple[Cid, ...]
@@ -38,14 +38,14 @@ class Lost(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """The chunks that could be read, in the order of the request, and those that were lost."""
+    """The chunks that could be read, with their bytes, in the order of the request; and the chunks that were lost."""
 
     chunks: list[tuple[Cid, bytes]]
     lost: list[Lost]
 
 
 class Placed(NamedTuple):
-    """The leaves whose bytes are in place now, and those that have to come from elsewhere."""
+    """The leaves whose bytes are at their place in the object now, and the leaves that other nodes have to send."""
 
     present: list[Cid]
     missing: list[Cid]
@@ -54,14 +54,14 @@ class Placed(NamedTuple):
 
 
 class Whole(NamedTuple):
-    """A finished object, and those of its links that were not made, each in words."""
+    """The path of a finished object, and a text for each symbolic link that was not made."""
 
     path: Path
     left_out: tuple[str, ...]
 
 
 class Where(NamedTuple):
-    """Where a chunk's bytes are: in a file at an offset, or inline as `data`."""
+    """Where a chunk's bytes are stored: at an offset of a file (its row number), or in the database as `data`."""
 
     size: int
     file: int | None
@@ -70,14 +70,14 @@ class Where(NamedTuple):
 
 
 class StoreErrors:
-    """Turns errors of the system and the database into sentences."""
+    """A context manager that turns errors of the system and of the database into StoreErrors, each one sentence."""
 
     def __init__(self, database: Path, path: Path) -> None:
         self._database = database
         self._path = path
 
     def __enter__(self) -> None:
-        """Do nothing."""
+        """Enter the `with` block. Nothing has to be prepared."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, sqlite3.Error):

@@ -1,1 +1,1 @@
-"""Writing chunks to disk: objects that are being fetched, and loose chunks."""
+"""Writes chunks to disk: into the files of objects that are being fetched, or, for loose chunks, by themselves."""

@@ -1,4 +1,4 @@
-"""Loose chunks: those that belong to no file. Each has a place of its own in the store."""
+"""Loose chunks: chunks that belong to no file. Each is stored by itself in the home."""
 
 import threading
 from pathlib import Path
@@ -16,7 +16,7 @@ INLINE_MAX = 64 * 1024
 
 
 class LooseChunks:
-    """The loose chunks of one home: small ones inline in the database, large ones in files of the store's own."""
+    """Writes the loose chunks of one home: small ones into the database, large ones each into a file of the store's own."""
 
     def __init__(self, home: Path, index: ChunkIndex, trees: Trees, disk_space: DiskSpace) -> None:
         self._home = home
@@ -29,7 +29,7 @@ class LooseChunks:
         """Guards the list of these files."""
 
     def write(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a verified chunk to a place of its own. Returns the row to commit. Raises StoreError."""
+        """Write a chunk by itself, whose hash was checked. Return the row to commit. Raises StoreError."""
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
         with StoreErrors(self._home / DATABASE, self._home):
@@ -41,7 +41,10 @@ class LooseChunks:
         return Landed(cid, len(data), file, 0)
 
     def set_apart(self, cid: Cid) -> bool:
-        """Give a chunk that is here a place of its own. Returns False if its bytes are wrong. Raises StoreError."""
+        """Copy a chunk that is here to a place of its own. Return False if its bytes are wrong.
+
+        Raises StoreError.
+        """
         data = self._index.read_block(cid)
         if data is None or not matches(cid, data):
             return False
@@ -49,7 +52,10 @@ class LooseChunks:
         return True
 
     def flush(self) -> None:
-        """Flush the files that were written since the store was opened. Raises OSError."""
+        """Flush to the device all files of loose chunks that were written since the store was opened.
+
+        Raises OSError.
+        """
         with self._lock:
             if self._unflushed:
                 fsync.flush(self._home / "chunks", self._unflushed)

@@ -1,7 +1,7 @@
-"""Objects that are being fetched: their folders, files and links, and the chunks that fill them.
+"""Writes objects that are being fetched: their folders, files and links, and the chunks that fill the files.
 
-The download *is* the chunk store: a chunk is written at its offsets in the files of the object, under a temporary
-name beside the object's path, until the object is whole. Several threads may write at once.
+The download *is* the chunk store: a chunk is written at its offsets in the files of the object. Until the
+object is whole, it has a temporary name in the folder of its path. Several threads may write at once.
 """
 
 import sqlite3
@@ -12,7 +12,7 @@ from pathlib import Path
 from flux_tui.core.ids import Cid, matches
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
-from flux_tui.store.disk.object_trees import HELD, Spot, Tree, Trees, remove
+from flux_tui.store.disk.object_trees import HELD, LeafPlace, Tree, Trees, remove
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.evicting import begin_anew, forget_tree
 from flux_tui.store.index.records import Landed, Lost, Placed, StoreErrors, Whole
@@ -44,9 +44,10 @@ class ObjectWriter:
         self._disk_space = disk_space
 
     def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
-        """Begin or continue an object whose files are to stand at `path`; at most `limit` bytes of it are written.
+        """Begin to fetch an object to `path`, or continue.
 
-        An object among the replicas is kept as leaves in one file. Raises StoreError.
+        At most `limit` bytes of the object are written (None: no limit). In the folder of replicas, all
+        leaves of the object are kept in one file. Raises StoreError.
         """
         pack = path.parent == self._home / HELD
         with self._guarded(path):
@@ -54,28 +55,34 @@ class ObjectWriter:
             self._trees.open(root, path, pack=pack, limit=limit)
 
     def check_room(self, root: Cid, size: int, names: int) -> None:
-        """Check that the rest of an object of this size has room. Raises NoRoomError."""
+        """Check that the disk has room for the rest of an object of `size` bytes in `names` files.
+
+        Raises NoRoomError.
+        """
         tree = self._tree(root)
         left = max(0, size - tree.here - tree.written)
         self._disk_space.check(tree.folder, left, 1 if tree.pack else max(0, names - len(tree.files)))
 
     def place_folder(self, root: Cid, rel: str) -> None:
-        """Create a folder of the object."""
+        """Create a folder of an object that is being fetched. `rel`: its relative path. Raises StoreError."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.make_folder(rel)
 
     def place_file(self, root: Cid, rel: str, size: int | None) -> None:
-        """Create a file of the object, of this size if it is known."""
+        """Create a file of an object that is being fetched, with `size` bytes if the size is known.
+
+        Raises StoreError.
+        """
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.make_file(rel, size)
             self._trees.add_file(tree, rel)
 
     def place_mode(self, root: Cid, rel: str, mode: int) -> None:
-        """Set the permissions of a file or folder of the object, where they may be applied.
+        """Set the permissions of a file or folder of an object that is being fetched. Raises StoreError.
 
-        Objects in the home have the usual permissions.
+        Inside the home, an object's own permissions are not applied.
         """
         tree = self._tree(root)
         if not tree.path.is_relative_to(self._home):
@@ -83,57 +90,62 @@ class ObjectWriter:
                 tree.set_mode(rel, mode)
 
     def place_data(self, root: Cid, rel: str, offset: int, data: bytes) -> None:
-        """Write content of a file that came inside an inner node."""
+        """Write file content that was inside an inner node, at `offset` of the file `rel`. Raises StoreError."""
         tree = self._tree(root)
         with self._guarded(tree.part):
             file_io.write_at(tree.at(rel), [offset], data)
 
     def place_symlink(self, root: Cid, rel: str, target: str) -> None:
-        """Note a symbolic link of the object, made when the object is finished.
+        """Note a symbolic link of an object. The link is made when the object is finished.
 
-        A link that could lead out is not made. Raises StoreError.
+        A link to a target outside of the object is not made. Raises StoreError.
         """
         tree = self._tree(root)
         with self._guarded(tree.part):
             tree.link(rel, target)
 
     def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Note where leaves of a file belong, as (cid, offset, size). Leaves that are here already are put in place.
+        """Note where leaves of a file belong, each as (cid, offset, size).
 
-        Raises StoreError, also for a leaf of another size.
+        Copy leaves that are already in this home. A size of None is not known. Raises StoreError, also if a
+        leaf that is here has another size.
         """
         tree = self._tree(root)
         file = tree.files[rel]
-        spots = ((cid, Spot(file, rel, offset, size)) for cid, offset, size in leaves)
-        return self._place(tree, spots, (file,))
+        places = ((cid, LeafPlace(file, rel, offset, size)) for cid, offset, size in leaves)
+        return self._place(tree, places, (file,))
 
     def place_blocks(self, root: Cid, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Note leaves of a replica: each stands somewhere in its pack. Raises StoreError."""
+        """Note leaves of a replica, each as (cid, offset, size).
+
+        They are all written to one file, in any order. Leaves that are already in this home are copied.
+        Raises StoreError.
+        """
         tree = self._tree(root)
         with self._guarded(tree.part):
             file = self._trees.open_pack(tree)
             rel = next(rel for rel, number in tree.files.items() if number == file)
             file_io.size_to(tree.at(rel), None, lambda _: None)
-        spots = ((cid, Spot(file, rel, None, size)) for cid, _, size in leaves)
-        return self._place(tree, spots, tuple(tree.files.values()))
+        places = ((cid, LeafPlace(file, rel, None, size)) for cid, _, size in leaves)
+        return self._place(tree, places, tuple(tree.files.values()))
 
-    def _place(self, tree: Tree, spots: Iterable[tuple[Cid, Spot]], own: Collection[int]) -> Placed:
+    def _place(self, tree: Tree, places: Iterable[tuple[Cid, LeafPlace]], own: Collection[int]) -> Placed:
         present: list[Cid] = []
         missing: list[Cid] = []
         lost: list[Lost] = []
         copied = 0
         try:
-            for cid, spot in spots:
+            for cid, place in places:
                 with self._lock:
-                    tree.places.setdefault(cid, []).append(spot)
+                    tree.places.setdefault(cid, []).append(place)
                     where = self._index.where(cid)
                 if where is not None:
-                    _check_size(tree, cid, spot, where.size)
+                    _check_size(tree, cid, place, where.size)
                 if where is None:
                     missing.append(cid)
-                elif where.file in own and spot.offset in (None, where.offset):
+                elif where.file in own and place.offset in (None, where.offset):
                     present.append(cid)
-                elif (size := self._copy_into(tree, spot, cid, lost)) is not None:
+                elif (size := self._copy_into(tree, place, cid, lost)) is not None:
                     copied += size
                     present.append(cid)
                 else:
@@ -143,8 +155,11 @@ class ObjectWriter:
             raise
         return Placed(present, missing, lost)
 
-    def _copy_into(self, tree: Tree, spot: Spot, cid: Cid, lost: list[Lost]) -> int | None:
-        """Copy a chunk that is already elsewhere, if its bytes are right. Returns their number, or None."""
+    def _copy_into(self, tree: Tree, place: LeafPlace, cid: Cid, lost: list[Lost]) -> int | None:
+        """Copy a chunk that is already in this home to its place in an object, if its bytes are right.
+
+        Return its size in bytes. None: its bytes are wrong or unreadable; the loss is added to `lost`.
+        """
         result = self._index.read([cid])
         data = result.chunks[0][1] if result.chunks else None
         if data is not None and not matches(cid, data):
@@ -159,28 +174,28 @@ class ObjectWriter:
         with self._guarded(tree.part):
             tree.take(len(data))
             with self._lock:
-                offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
-            if spot.offset is None or file_io.read_inside(tree.at(spot.rel), offset, len(data)) != data:
+                offset = tree.pack_at(len(data)) if place.offset is None else place.offset
+            if place.offset is None or file_io.read_inside(tree.at(place.rel), offset, len(data)) != data:
                 self._disk_space.take(tree.folder, len(data))
-                file_io.write_at(tree.at(spot.rel), [offset], data)
-        tree.spares[cid] = (spot.file, offset)
+                file_io.write_at(tree.at(place.rel), [offset], data)
+        tree.spares[cid] = (place.file, offset)
         return len(data)
 
     def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a verified chunk to all its places. Returns the row to commit with its entry.
+        """Write a chunk, whose hash was checked, to all its places.
 
-        Several threads may land chunks at once. Raises StoreError; UnfitError where an object has no place
-        for the chunk, and then nothing was written.
+        Return the row to commit together with an entry. Several threads may call this at once. Raises
+        StoreError; UnfitError if the chunk does not fit an object, and then nothing was written.
         """
-        written: set[Spot] = set()
+        written: set[LeafPlace] = set()
         landed: Landed | None = None
         while True:
             with self._lock:
                 trees = [tree for tree in self._trees.active() if cid in tree.places]
-                spots = [
-                    (tree, spot) for tree in trees for spot in set(tree.places[cid]) if spot not in written
+                places = [
+                    (tree, place) for tree in trees for place in set(tree.places[cid]) if place not in written
                 ]
-                if not spots:
+                if not places:
                     # No place was added meanwhile. From here on the chunk counts as here.
                     if landed is None or self._index.is_gone(landed.file):
                         landed = self._loose.write(cid, data)
@@ -188,17 +203,17 @@ class ObjectWriter:
                     return landed
                 self._trees.begin_writing(trees)
             try:
-                for tree, spot in spots:
-                    _check_size(tree, cid, spot, len(data))
+                for tree, place in places:
+                    _check_size(tree, cid, place, len(data))
                 for tree in trees:
-                    tree.take(len(data) * sum(1 for other, _ in spots if other is tree), cid)
+                    tree.take(len(data) * sum(1 for other, _ in places if other is tree), cid)
                 # The user's files come first: rows that name them need not move when a replica goes.
-                for tree, spot in sorted(spots, key=lambda found: found[0].pack):
-                    row = self._write(tree, spot, cid, data)
-                    written.add(spot)
+                for tree, place in sorted(places, key=lambda found: found[0].pack):
+                    row = self._write(tree, place, cid, data)
+                    written.add(place)
                     landed = landed or row
                     if row.file != landed.file:
-                        tree.spares[cid] = (spot.file, row.offset or 0)
+                        tree.spares[cid] = (place.file, row.offset or 0)
             except StoreError:
                 for tree in trees:
                     tree.give_back(cid)
@@ -206,17 +221,20 @@ class ObjectWriter:
             finally:
                 self._trees.end_writing(trees)
 
-    def _write(self, tree: Tree, spot: Spot, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a chunk to one of its places."""
+    def _write(self, tree: Tree, place: LeafPlace, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
+        """Write a chunk to one of the places that it has in objects. Return the row that says so."""
         with self._guarded(tree.part):
             self._disk_space.take(tree.folder, len(data))
             with self._lock:
-                offset = tree.pack_at(len(data)) if spot.offset is None else spot.offset
-            file_io.write_at(tree.at(spot.rel), [offset], data)
-        return Landed(cid, len(data), spot.file, offset)
+                offset = tree.pack_at(len(data)) if place.offset is None else place.offset
+            file_io.write_at(tree.at(place.rel), [offset], data)
+        return Landed(cid, len(data), place.file, offset)
 
     def finish_tree(self, root: Cid) -> Whole:
-        """Give a whole object its name. Raises StoreError; then the fetched files are kept."""
+        """Give a completely fetched object its final name.
+
+        Raises StoreError; then the fetched files are kept. Return its path, and the links that were not made.
+        """
         tree = self._tree(root)
         if tree.pack:
             self.place_blocks(root, ())  # an object of only folders has no leaf that makes the file
@@ -225,9 +243,10 @@ class ObjectWriter:
         return Whole(path, tuple(tree.left_out.values()))
 
     def drop_tree(self, root: Cid) -> None:
-        """Stop fetching an object.
+        """Stop fetching an object. Raises StoreError.
 
-        The chunks that came stay for another time; if none came, nothing stays. Raises StoreError.
+        The chunks that arrived stay on the disk for a later try. If none arrived, the object's files are
+        deleted.
         """
         with self._lock:
             tree = self._trees.drop(root)
@@ -251,7 +270,7 @@ class ObjectWriter:
         return StoreErrors(self._path, path)
 
 
-def _check_size(tree: Tree, cid: Cid, spot: Spot, size: int) -> None:
-    """Check that a leaf is as long as its place. Raises UnfitError."""
-    if spot.size is not None and spot.size != size:
-        raise UnfitError(tree.root, f"the leaf {cid} has {size:,} bytes, and should have {spot.size:,}")
+def _check_size(tree: Tree, cid: Cid, place: LeafPlace, size: int) -> None:
+    """Raise UnfitError unless a leaf has the size that its place in the object says."""
+    if place.size is not None and place.size != size:
+        raise UnfitError(tree.root, f"the leaf {cid} has {size:,} bytes, and should have {place.size:,}")

@@ -27,7 +27,7 @@ MIN_WIDTH, MIN_HEIGHT = 50, 9
 """Below this size there is no room for the picture."""
 
 
-class Spot(NamedTuple):
+class Point(NamedTuple):
     """A cell of the picture."""
 
     x: int
@@ -41,12 +41,12 @@ class _Canvas:
         self.width, self.height = width, height
         self._cells: list[list[tuple[str, Role]]] = [[(" ", "text")] * width for _ in range(height)]
 
-    def put(self, spot: Spot, text: str, role: Role) -> None:
+    def put(self, point: Point, text: str, role: Role) -> None:
         """Write a text that begins at a cell, as far as it is inside. Each of its characters takes one column."""
-        if 0 <= spot.y < self.height:
+        if 0 <= point.y < self.height:
             for number, letter in enumerate(text):
-                if 0 <= spot.x + number < self.width:
-                    self._cells[spot.y][spot.x + number] = letter, role
+                if 0 <= point.x + number < self.width:
+                    self._cells[point.y][point.x + number] = letter, role
 
     def rows(self) -> list[Row]:
         """Return the lines."""
@@ -62,7 +62,7 @@ def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
         return []
     canvas = _Canvas(view.width, view.height)
     peers = _shown(view, flow)
-    middle = Spot(view.width // 2, view.height // 2)
+    middle = Point(view.width // 2, view.height // 2)
     spots = {peer.peer: _around(number, len(peers), middle) for number, peer in enumerate(peers)}
     thick = _flowed(flow, view.now)
     top = max(thick.values(), default=0)
@@ -76,10 +76,10 @@ def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
     for peer in peers:
         _label(canvas, view, peer, spots[peer.peer], middle, thick.get(peer.peer, 0))
     name = f" {OWN} "
-    canvas.put(Spot(middle.x - len(name) // 2, middle.y), name, "strong")
+    canvas.put(Point(middle.x - len(name) // 2, middle.y), name, "strong")
     more = len(view.state.peers) - len(peers)
     if more > 0:
-        canvas.put(Spot(1, view.height - 1), f"and {more:,} more", "dim")
+        canvas.put(Point(1, view.height - 1), f"and {more:,} more", "dim")
     return canvas.rows()
 
 
@@ -95,11 +95,11 @@ def _shown(view: View, flow: FlowWindow) -> list[PeerState]:
     return peers
 
 
-def _around(number: int, count: int, middle: Spot) -> Spot:
+def _around(number: int, count: int, middle: Point) -> Point:
     """Return the place of a peer on an ellipse around the middle. The first is at the left of the top."""
     angle = 2 * math.pi * (number + 0.5) / max(count, 1) - math.pi / 2
     wide, high = middle.x - 12, middle.y - 1
-    return Spot(middle.x + round(wide * math.cos(angle)), middle.y + round(high * math.sin(angle)))
+    return Point(middle.x + round(wide * math.cos(angle)), middle.y + round(high * math.sin(angle)))
 
 
 def _flowed(flow: FlowWindow, now: float) -> dict[PeerId, int]:
@@ -114,40 +114,42 @@ def _flowed(flow: FlowWindow, now: float) -> dict[PeerId, int]:
 
 
 def _edge(
-    canvas: _Canvas, glyphs: Glyphs, middle: Spot, spot: Spot, size: int, top: int, peer: PeerState
+    canvas: _Canvas, glyphs: Glyphs, middle: Point, point: Point, size: int, top: int, peer: PeerState
 ) -> None:
     if not peer.connected:
         return
     signs = "·•●" if glyphs.unicode else ".o@"
     level = 0 if not size else 1 if size * 2 < top else 2
     role: Role = "rail" if not size else "in"
-    steps = max(abs(spot.x - middle.x) // 2, abs(spot.y - middle.y), 1)
+    steps = max(abs(point.x - middle.x) // 2, abs(point.y - middle.y), 1)
     for step in range(1, steps):
-        canvas.put(_between(middle, spot, step / steps), signs[level], role)
+        canvas.put(_between(middle, point, step / steps), signs[level], role)
 
 
-def _between(middle: Spot, spot: Spot, share: float) -> Spot:
-    return Spot(round(middle.x + (spot.x - middle.x) * share), round(middle.y + (spot.y - middle.y) * share))
+def _between(middle: Point, point: Point, share: float) -> Point:
+    return Point(
+        round(middle.x + (point.x - middle.x) * share), round(middle.y + (point.y - middle.y) * share)
+    )
 
 
-def _message(canvas: _Canvas, view: View, message: Message, middle: Spot, spot: Spot) -> None:
+def _message(canvas: _Canvas, view: View, message: Message, middle: Point, point: Point) -> None:
     share = (view.now - message.at) / TRAVEL_SECONDS
     if message.kind not in OUTWARD:
         share = 1 - share
     sign = REASON_SIGNS[message.reason] if message.reason is not None else SIGNS[message.kind]
-    canvas.put(_between(middle, spot, 0.08 + 0.84 * share), view.glyphs.glyph(sign), sign.role)
+    canvas.put(_between(middle, point, 0.08 + 0.84 * share), view.glyphs.glyph(sign), sign.role)
 
 
-def _label(canvas: _Canvas, view: View, peer: PeerState, spot: Spot, middle: Spot, size: int) -> None:
+def _label(canvas: _Canvas, view: View, peer: PeerState, point: Point, middle: Point, size: int) -> None:
     """Write a peer's name, and below it what it does."""
     name, (words, role) = view.peer(peer.peer), _state_words(view, peer, size)
     lines: list[tuple[Plain, Role]] = [(name, "peer" if peer.connected else "dim"), (words, role)]
     for line, (text, shade) in enumerate(lines):
         cut = cell_width.cut(text, 20)
-        x = spot.x - len(cut) // 2 if abs(spot.x - middle.x) < middle.x // 3 else spot.x
-        if spot.x < middle.x - middle.x // 3:
-            x = spot.x - len(cut) + 1
-        canvas.put(Spot(min(max(x, 0), canvas.width - len(cut)), spot.y + line), cut, shade)
+        x = point.x - len(cut) // 2 if abs(point.x - middle.x) < middle.x // 3 else point.x
+        if point.x < middle.x - middle.x // 3:
+            x = point.x - len(cut) + 1
+        canvas.put(Point(min(max(x, 0), canvas.width - len(cut)), point.y + line), cut, shade)
 
 
 def _state_words(view: View, peer: PeerState, size: int) -> tuple[Plain, Role]:
