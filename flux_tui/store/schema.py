@@ -108,7 +108,7 @@ class ImpossibleError(StoreError):
 
 
 class UnfitError(ImpossibleError):
-    """A chunk does not fit the object that it belongs to: it has another size, or the object becomes larger than it said."""
+    """A chunk has another size than the object says, or the object would become larger than it says."""
 
     def __init__(self, root: str, text: str) -> None:
         super().__init__(text)

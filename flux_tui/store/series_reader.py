@@ -42,13 +42,16 @@ class SeriesSource(Protocol):
         """Return the last `limit` entries before the entry numbered `seq`, in order."""
 
     def seq_at(self, at: float) -> int:
-        """Return the number of the last entry whose time is not later than `at` (seconds since 1970); 0 if there is none."""
+        """Return the number of the last entry whose time is not later than `at`; 0 if there is none.
+
+        `at`: seconds since 1970.
+        """
 
     def seq_near(self, seq: int, at: float) -> int:
-        """Return the number of the last entry near entry `seq` whose time is not later than `at` (seconds since 1970).
+        """Return the number of the last entry near entry `seq` whose time is not later than `at`.
 
-        Only entries around `seq` count between which the clock was not set back. If all of them are later,
-        the first of them is returned.
+        `at`: seconds since 1970. Only entries around `seq` count between which the clock was not set back. If
+        all of them are later, the first of them is returned.
         """
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
@@ -106,10 +109,7 @@ class SeriesReader(SeriesSource):
         return seq
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
-        """Yield the numbers of the first and last entry of each part of the series in which the clock was not set back.
-
-        The newest part comes first.
-        """
+        """Yield the first and last entry of each part of the series in which times never decrease, the newest first."""
         last = self.last_seq()
         for (first,) in [*self._set_back(), (1,)]:
             if first <= last:

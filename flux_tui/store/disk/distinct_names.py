@@ -40,9 +40,9 @@ class DistinctNames:
 
     @contextmanager
     def explained(self, rel: str) -> Iterator[None]:
-        """Inside the `with` block, turn an error into a StoreError if another name of the object is the same file as `rel`.
+        """Inside the `with` block, turn an error into a StoreError if `rel` is the same file as another name.
 
-        That StoreError names both.
+        That StoreError says both names.
         """
         try:
             yield

@@ -29,7 +29,7 @@ class AddsUnderWay:
         self._fresh.setdefault(tree, set())
 
     def note(self, tree: int, cids: Iterable[Cid], fresh: Iterable[Cid]) -> None:
-        """Note blocks that an add found: `cids` are all of them, `fresh` those that the store did not have before."""
+        """Note blocks that an add found. `fresh`: those of them that the store did not have before."""
         if tree in self._times:
             self._found[tree].update(cids)
             self._fresh[tree].update(fresh)

@@ -340,7 +340,7 @@ class ChunkIndex:
             raise explain(error, self._path) from error
 
     def _note_damage(self, error: StoreError) -> None:
-        """Remember a damage of the database, but each kind only once: look-ups meet the same damage again and again."""
+        """Remember a damage of the database once, although look-ups meet the same damage again and again."""
         with self._lock:
             if str(error) not in self._told:
                 self._damages[str(error)] = error

@@ -40,7 +40,10 @@ class RemovalCounts(NamedTuple):
 
 
 class _Copy(NamedTuple):
-    """The copy of one object that is to be removed: its rows, its unfinished files, and the leaves that are in its files."""
+    """One copy of an object, which is to be removed.
+
+    It has the copy's rows, its unfinished files, and the leaves that are in its files.
+    """
 
     trees: list[int]
     parts: list[str]
@@ -137,7 +140,7 @@ class Evictions:
         return _Copy(trees, [row[1] for row in rows if row[1]], files, leaves)
 
     def _move(self, stay: set[Cid], copy: _Copy) -> None:
-        """Index the leaves `stay` at another place: in another file that has them, or each in a place of its own."""
+        """Index the leaves `stay` in another file that has them, or copy each to a place of its own."""
         going = set(copy.files)
         for cid in stay & copy.leaves.keys():
             key, file = cid_bytes(cid), copy.leaves[cid][1]
@@ -151,7 +154,7 @@ class Evictions:
                 mark_apart(self._db, self._lock, cid)
 
     def _forget_rows(self, root: Cid, copy: _Copy, inner: dict[Cid, int]) -> RemovalCounts:
-        """Delete the rows of the copy: those of the chunks that are still in its files, and those of its inner nodes.
+        """Delete the rows of the chunks that are still in the copy's files, and of its inner nodes.
 
         Return the counts.
         """
@@ -246,7 +249,7 @@ def _on_disk(path: Path, root: Cid) -> list[Path]:
 
 
 def apart_marker(cid: Cid) -> str:
-    """Return the database key that says: this chunk was copied to a place of its own, because an object was removed."""
+    """Return the database key for the note that a chunk has a place of its own, because an object was removed."""
     return f"apart {cid}"
 
 

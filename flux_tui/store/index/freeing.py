@@ -29,7 +29,10 @@ OBJECTS = "objects"
 
 
 class FreedBlocks(NamedTuple):
-    """The blocks that the index has forgotten, because no object contains them any more: CIDs, their number, their bytes."""
+    """The blocks that the index has forgotten, because no object contains them any more.
+
+    It has their CIDs, their number (`chunks`) and their bytes (`size`).
+    """
 
     cids: tuple[Cid, ...]
     """Empty where the blocks were forgotten before a crash: then only the figures are known."""
@@ -132,7 +135,10 @@ class Freeing:
         return _Row(row[0], row[1], apart is not None)
 
     def _move(self, stay: Iterable[Cid], covered: "_Covered") -> None:
-        """Index the blocks `stay`, which other objects need, in files of those objects, or copy them to places of their own."""
+        """Index the blocks that stay in a file of another object, or copy each to a place of its own.
+
+        `covered`: whether a file belongs to another object.
+        """
         for cid in stay:
             row = self._row(cid)
             if row is None or row.file is None or covered(row.file):

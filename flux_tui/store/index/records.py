@@ -27,7 +27,7 @@ class Leaf(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """Chunks whose bytes are no longer in their file: which file, which chunks, their bytes, and why in one sentence."""
+    """Chunks whose bytes are no longer in their file, and one sentence that says why."""
 
     path: Path
     cids: tuple[Cid, ...]
@@ -38,14 +38,14 @@ class Lost(NamedTuple):
 
 
 class ReadResult(NamedTuple):
-    """The chunks that could be read, with their bytes, in the order of the request; and the chunks that were lost."""
+    """The chunks that could be read with their bytes, in the order of the request, and the chunks that were lost."""
 
     chunks: list[tuple[Cid, bytes]]
     lost: list[Lost]
 
 
 class Placed(NamedTuple):
-    """The leaves whose bytes are at their place in the object now, and the leaves that other nodes have to send."""
+    """The leaves whose bytes are at their place in the object now, and those that other nodes have to send."""
 
     present: list[Cid]
     missing: list[Cid]
@@ -70,7 +70,7 @@ class Where(NamedTuple):
 
 
 class StoreErrors:
-    """A context manager that turns errors of the system and of the database into StoreErrors, each one sentence."""
+    """A context manager that turns errors of the system and the database into StoreErrors of one sentence each."""
 
     def __init__(self, database: Path, path: Path) -> None:
         self._database = database

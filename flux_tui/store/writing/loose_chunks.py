@@ -16,7 +16,7 @@ INLINE_MAX = 64 * 1024
 
 
 class LooseChunks:
-    """Writes the loose chunks of one home: small ones into the database, large ones each into a file of the store's own."""
+    """Writes the loose chunks of one home: small ones into the database, each large one into its own file."""
 
     def __init__(self, home: Path, index: ChunkIndex, trees: Trees, disk_space: DiskSpace) -> None:
         self._home = home
