@@ -22,6 +22,7 @@ Examples:
     "join": """\b
 Examples:
   flux-tui join /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…
+  flux-tui join flux1…           the addresses in a ticket; nothing is fetched
 
 A node's addresses are in the first line that `flux-tui node` prints, and in `flux-tui state`. A `get`
 with a ticket needs no join: the addresses are in the ticket.""",

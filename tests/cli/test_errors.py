@@ -156,10 +156,14 @@ def test_a_ticket_of_something_else(here: Command) -> None:
 @pytest.mark.parametrize(
     ("addr", "words"),
     [
-        ("nonsense", "nonsense is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"),
-        ("/ip4/127.0.0.1/tcp/1", "is not the address of a peer"),
-        (f"x/p2p/{PEER}", "is not the address of a peer"),
+        (
+            "nonsense",
+            "nonsense is neither a ticket nor the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID",
+        ),
+        ("/ip4/127.0.0.1/tcp/1", "neither a ticket nor the address of a peer"),
+        (f"x/p2p/{PEER}", "neither a ticket nor the address of a peer"),
         ("/ip4/127.0.0.1/tcp/1/p2p/me", "“me” is not a peer id: expected something like 12D3KooW…"),
+        (TICKET[:-3], "that ticket is not whole"),
     ],
 )
 def test_an_invalid_address(here: Command, addr: str, words: str) -> None:

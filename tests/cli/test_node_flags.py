@@ -15,6 +15,7 @@ from flux_tui.cli.node_flags import apply_to_running, node_flags
 from flux_tui.cli.options import LIMITS, OPTIONS, STARTS, load_settings, node_options
 from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series.policy import PolicyChange
 from flux_tui.home import Home, HomeError
@@ -251,6 +252,23 @@ def test_join_takes_its_option_too(
     assert run(["--join", one, "join", two, "--home", str(tmp_path), "--no-mdns"]) == 0
     assert pushed == [cmd.Join(two), cmd.Join(one)]
     assert given == [["--no-mdns"]]
+
+
+def test_join_takes_a_ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushed: list[Any]) -> None:
+    monkeypatch.setattr("flux_tui.cli.commands.push.ensure_node", lambda _, flags: None)
+    addrs = tuple(f"/ip4/192.0.2.{number}/tcp/1/p2p/{PEER}" for number in (1, 2))
+    ticket = format_ticket(Ticket(raw_cid(b"x"), "x", 1, addrs))
+    assert run(["join", ticket, addrs[1], "--home", str(tmp_path), "--no-mdns"]) == 0
+    assert pushed == [cmd.Join(addr) for addr in addrs]
+
+
+def test_a_ticket_without_an_address_joins_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], pushed: list[Any]
+) -> None:
+    ticket = format_ticket(Ticket(raw_cid(b"x"), "x", 1))
+    assert run(["join", ticket, "--home", str(tmp_path), "--no-mdns"]) == 1
+    assert "that ticket names no address, so there is nobody to connect to" in capsys.readouterr().err
+    assert not pushed
 
 
 def test_a_swarm_key_before_the_command_is_not_lost(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from flux_tui.cli.node_flags import limit_change, node_flags
 from flux_tui.cli.options import home_option, limit_options, node_options
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.ids import Cid, parse_peer_id
+from flux_tui.core.content.ticket import addrs_to_join
+from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, some
 from flux_tui.core.wire.messages import MAX_REPLICAS
@@ -157,17 +158,16 @@ def retry(cids: tuple[str, ...], home: Path | None) -> None:
 
 
 @click.command()
-@click.argument("addrs", nargs=-1, required=True, metavar="MULTIADDR...")
+@click.argument("addrs", nargs=-1, required=True, metavar="MULTIADDR-or-TICKET...")
 @home_option
 @node_options
 def join(addrs: tuple[str, ...], home: Path | None, **flags: Any) -> None:
-    """Connect this home's node to peers, by their addresses, and stay connected."""
-    addrs = tuple(dict.fromkeys((*addrs, *flags["join"])))
-    for addr in addrs:
-        base, separator, peer = addr.rpartition("/p2p/")
-        if not separator or not base.startswith("/"):
-            raise Failure(f"{addr} is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID")
-        parse_peer_id(peer)
+    """Connect this home's node to peers, by their addresses or a ticket that names some, and stay connected."""
+    try:
+        found = [addr for given in (*addrs, *flags["join"]) for addr in addrs_to_join(given)]
+    except BadIdError as error:
+        raise Failure(str(error)) from None
+    addrs = tuple(dict.fromkeys(found))
     place = the_home(home)
     ensure_node(place, node_flags(flags | {"join": ()}))
     place.push(*(cmd.Join(addr) for addr in addrs))

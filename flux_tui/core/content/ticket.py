@@ -23,6 +23,7 @@ from flux_tui.core.ids import (
     cid_bytes,
     cid_from_bytes,
     parse_cid,
+    parse_peer_id,
     peer_id_bytes,
     peer_id_from_bytes,
 )
@@ -96,6 +97,25 @@ def ticket_words(text: str) -> list[str]:
         words.append("".join(pieces[at : at + count]))
         at += count
     return words
+
+
+def addrs_to_join(text: str) -> tuple[str, ...]:
+    """The addresses that a person means: one multiaddr of a peer, or all that a ticket names.
+
+    Raises BadIdError with one sentence.
+    """
+    if is_ticket_like(text):
+        ticket = parse_ticket(text)
+        if not ticket.addrs:
+            raise BadIdError("that ticket names no address, so there is nobody to connect to")
+        return ticket.addrs
+    base, separator, peer = text.rpartition("/p2p/")
+    if not separator or not base.startswith("/"):
+        raise BadIdError(
+            f"{text} is neither a ticket nor the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
+        )
+    parse_peer_id(peer)
+    return (text,)
 
 
 def is_ticket_like(word: str) -> bool:

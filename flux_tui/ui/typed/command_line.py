@@ -3,7 +3,8 @@
 It is pure, except that it looks at the file system for typed paths.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
-    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
+    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS|TICKET…    limit --upload-limit RATE …
+    stop
     filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME    name [PEER] NAME
     and every action of the key table by its name
 """
@@ -15,8 +16,8 @@ from typing import Any
 
 from flux_tui.config import SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.content.ticket import Ticket, is_ticket_like, parse_ticket
-from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text, parse_peer_id
+from flux_tui.core.content.ticket import Ticket, addrs_to_join, is_ticket_like, parse_ticket
+from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text
 from flux_tui.core.series.policy import POLICY
 from flux_tui.core.text.names import checked_name, is_peer_id
 from flux_tui.core.text.quantities import counted
@@ -197,17 +198,11 @@ def _release(arguments: list[str], context: Context) -> Outcome:
 
 def _join(arguments: list[str], context: Context) -> Outcome:
     _some(arguments, WORDS["join"].usage)
-    for address in arguments:
-        base, separator, peer = address.rpartition("/p2p/")
-        if not separator or not base.startswith("/"):
-            raise LineError(
-                f"{address} is not the address of a peer: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
-            )
-        try:
-            parse_peer_id(peer)
-        except BadIdError as error:
-            raise LineError(str(error)) from None
-    return Outcome([cmd.Join(address, context.mark()) for address in arguments], "pushed a join")
+    try:
+        found = [addr for given in arguments for addr in addrs_to_join(given)]
+    except BadIdError as error:
+        raise LineError(str(error)) from None
+    return Outcome([cmd.Join(addr, context.mark()) for addr in dict.fromkeys(found)], "pushed a join")
 
 
 LIMITS = {option: setting for setting in POLICY.values() if (option := setting.option)}
@@ -306,7 +301,8 @@ WORDS: dict[str, Word] = {
                     among(lambda context: called(context, context.state.holds))),
     "rm": Word("rm [CID|NAME…]", "Stop sharing these; your files stay as they are", _remove,
                among(lambda context: called(context, context.state.objects))),
-    "join": Word("join ADDRESS…", "Connect to peers, by the addresses that `flux-tui state` prints there", _join,
+    "join": Word("join ADDRESS|TICKET…", "Connect to peers, by a ticket, or the addresses that `flux-tui state`"
+                 " prints there", _join,
                  lambda last, context: []),
     "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
                   _limits),
