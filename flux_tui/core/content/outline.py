@@ -183,7 +183,7 @@ class Outline:
         return _Inner(kind, own, tuple(edges), 0)
 
     def _leaf(self, cid: Cid, size: int, *, exact: bool) -> None:
-        """Record the length of a leaf in bytes, as a parent gives it. Raises BadBlockError if parents differ."""
+        """Record the bytes that a parent gives for a leaf. Raises BadBlockError if another parent gave other bytes."""
         if size > MAX_PAYLOAD:
             raise BadBlockError(f"the leaf {cid} is said to have {size:,} bytes, more than a block can have")
         known = self.sizes.get(cid)

@@ -1,4 +1,4 @@
-"""Chunks that peers send: those that are wanted, late copies, wrong bytes, and what nobody asked for."""
+"""Handles the chunks that peers send: wanted chunks, late copies, wrong bytes, and chunks that nobody asked for."""
 
 from collections.abc import MutableMapping
 
@@ -18,7 +18,7 @@ from flux_tui.core.turn import Ledger
 
 
 class Arrivals:
-    """Handles the chunks that come. It shares its tables with the requester."""
+    """Handles the chunks that peers send. It shares its tables (downloads, leases and others) with the requester."""
 
     def __init__(
         self,
@@ -45,16 +45,17 @@ class Arrivals:
         self.failures = failures
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether to read the bytes of a chunk that this peer is about to send. Changes nothing."""
+        """Whether this node should read the bytes of a chunk that this peer is about to send. Changes nothing."""
         if cid not in self.wanted:
             return False
         holder = self.holders.by_peer.get(peer)
         return holder is not None and (self.leases.holds(cid, holder) or cid in holder.lapsed)
 
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
-        """A chunk came, its hash is right, and its bytes are in place.
+        """Handle a chunk that came from `peer`, matches its CID, and is written to disk.
 
-        Returns the objects that it belongs to.
+        `data`: the bytes of an inner node; None for a leaf. Returns the roots of the wanted objects that
+        contain the chunk.
         """
         holder = self.holders.get(peer)
         late = self._late(holder, cid)
@@ -82,9 +83,9 @@ class Arrivals:
         return roots
 
     def _end_leases(self, holder: Holder, cid: Cid, cause: ev.Waste) -> None:
-        """A chunk came from `holder`: the other holder that has a lease of it, if any, is told to cancel it.
+        """End all leases of a chunk that came from `holder`. If another holder has a lease of it, cancel that one.
 
-        `cause`: what its copy is counted under if it comes all the same.
+        `cause`: if the other holder's copy comes nevertheless, its bytes are counted as wasted for this cause.
         """
         for batch in self.leases.release(cid):
             if batch.holder is not holder:
@@ -96,9 +97,10 @@ class Arrivals:
     def _count(
         self, downloads: list[Download], cid: Cid, size: int
     ) -> tuple[int, list[tuple[Download, BadBlockError]]]:
-        """Count a chunk for the downloads that wanted it.
+        """Count a chunk as arrived in each download that wanted it.
 
-        Returns the bytes of content that it fills, and the downloads whose nodes gave it another length.
+        Returns the bytes of content that the chunk adds, and the downloads in which it has a wrong length, with
+        the error.
         """
         fills = 0
         wrong: list[tuple[Download, BadBlockError]] = []
@@ -113,16 +115,16 @@ class Arrivals:
         return fills, wrong
 
     def _end_loose(self, download: Download, size: int, *, counted: bool) -> None:
-        """A wanted loose chunk is here. `counted`: `ChunkReceived` says so already."""
+        """End the download of a loose chunk that came. `counted`: the series records its arrival already."""
         del self.downloads[download.root]
         self.want_pusher.forget(download.root)
         if not counted:
             self.ledger.emit(ev.ObjectCompleted(root=download.root, size=size, path=None, by=download.by))
 
     def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
-        """A chunk came whose bytes do not match its CID.
+        """Handle a chunk whose bytes do not match its CID: another holder can be granted it.
 
-        Fetch it from another holder. Returns how often this peer did that.
+        Returns how many such chunks this peer has sent.
         """
         holder = self.holders.get(peer)
         holder.sent_wrong_bytes()
@@ -138,7 +140,7 @@ class Arrivals:
         return holder.faults
 
     def skipped(self, peer: PeerId, cid: Cid, size: int) -> ev.Waste:
-        """`accepts` refused a chunk that a peer sent. Returns why its bytes were of no use."""
+        """Record a chunk that a peer sent and `accepts` refused. Returns the cause for which its bytes were wasted."""
         cause: ev.Waste = self.holders.get(peer).came_late(cid) or "unasked"
         if cause == "unasked" and self.inherited.explains(peer):
             cause = "late"
@@ -150,10 +152,10 @@ class Arrivals:
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause, roots=roots))
 
     def _late(self, holder: Holder, cid: Cid) -> ev.Waste | None:
-        """A copy of a chunk came; why it counts as late, or None if it does not.
+        """Return the cause to count a chunk of this holder under if its lease has ended; None if no lease of it ended.
 
-        If the chunk is also granted to this holder now, the late record stays: another copy, of an earlier
-        grant, may be on its way.
+        If the chunk is granted to this holder again now, the note on the ended lease stays: another copy, for
+        the earlier grant, may be on its way.
         """
         if self.leases.holds(cid, holder):
             return holder.lapsed.get(cid, (None, 0))[0]

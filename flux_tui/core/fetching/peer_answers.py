@@ -1,4 +1,7 @@
-"""Handles the answers of peers to the wants and grants of this node: a delayed yes, a NO, or the same want."""
+"""Handles the answers of peers to the wants and grants of this node.
+
+A peer answers with a delayed yes or a NO, or it wants the same object itself.
+"""
 
 from collections.abc import Mapping
 
@@ -17,7 +20,7 @@ from flux_tui.core.wire.messages import MAX_WAIT, Grant, StatusNo, StatusYesButL
 
 
 class PeerAnswers:
-    """Handles the answers of peers. It shares its tables with the requester."""
+    """Handles the answers of peers to wants and grants. It shares its tables with the requester."""
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class PeerAnswers:
         self.want_pusher = want_pusher
 
     def offered(self, peer: PeerId, offer: StatusYesButLater) -> None:
-        """A holder answered a want with a delayed yes."""
+        """Handle a holder's delayed yes to a want."""
         cids = tuple(cid for cid in offer.cids if cid in self.downloads)
         if not cids:
             return
@@ -58,7 +61,10 @@ class PeerAnswers:
     def promised(
         self, peer: PeerId, cids: tuple[Cid, ...], size: int | None, part: bytes | None = None
     ) -> None:
-        """A peer says that it has these objects, or part of one. From now on it can be granted their chunks."""
+        """Record that a peer offers these objects. From now on it can be granted their chunks.
+
+        `size`: bytes of the object, if known. `part`: the bitmap of the blocks that it has; None: it has all.
+        """
         holder = self.holders.get(peer)
         holder.says_yes()
         for cid in cids:
@@ -75,9 +81,9 @@ class PeerAnswers:
         self.scheduler.other_holder_came(peer, cids)
 
     def also_wanted(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """A peer fetches the same objects as this node.
+        """Handle a peer's want for objects that this node is fetching too.
 
-        It will soon have parts of them, so tell it that this node wants them too.
+        The peer will soon have parts of them. So this node tells the peer that it wants them too.
         """
         news = []
         for cid in cids:
@@ -93,7 +99,7 @@ class PeerAnswers:
             self.want_pusher.tell(news, peer)
 
     def refused(self, peer: PeerId, no: StatusNo) -> None:
-        """A peer said NO to a want, or to chunks that were granted to it."""
+        """Handle a peer's NO to a want, or to chunks that were granted to it."""
         cids = tuple(cid for cid in no.cids if cid in self.downloads or cid in self.wanted)
         if not cids:
             return
@@ -128,7 +134,7 @@ class PeerAnswers:
                 self.scheduler.schedule_push(download, None, "lapsed", peer)
 
     def _lose(self, peer: PeerId, no: ev.StatusNo, asked: list[Download]) -> bool:
-        """End the leases and offers that a NO ends. Returns whether there were any."""
+        """End the leases and offers of a peer that its NO makes invalid. Returns whether there were any."""
         holder = self.holders.get(peer)
         freed = [cid for cid in no.cids if self.leases.holds(cid, holder)]
         if no.reason == "not_held":
@@ -146,7 +152,7 @@ class PeerAnswers:
         return bool(freed or lost)
 
     def _ask_later(self, peer: PeerId, asked: list[Download]) -> None:
-        """A peer has these objects and will send them later: it is told of them again when it may be asked."""
+        """Plan to push the wants for these objects to a peer again when it may be asked. It said NO, but has them."""
         at = self.scheduler.free_at(peer)
         for download in asked:
             download.holder_is_free_at(at, self.ledger.now)
@@ -155,7 +161,7 @@ class PeerAnswers:
         )
 
     def dropped(self, peer: PeerId, grant: Grant) -> None:
-        """A grant could not be queued for its peer: its leases lapse."""
+        """End the leases of a grant that could not be queued for its peer."""
         holder = self.holders.get(peer)
         mine = [cid for cid in grant.cids if self.leases.holds(cid, holder)]
         downloads = self.wanted.downloads_of_any(mine)

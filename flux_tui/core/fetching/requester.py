@@ -1,9 +1,9 @@
-"""The requester: what this node wants, what those objects are made of, and what came of each want.
+"""The requester: what this node wants, the blocks of these objects, and what became of each want.
 
 1. This node pushes a want (want_pusher.py). Holders answer with a delayed yes or a NO (peer_answers.py).
 2. The scheduler grants missing chunks to the holders that said yes (scheduler.py).
-3. A chunk that comes ends its leases (arrivals.py). An inner node tells which other blocks belong to the
-   object, and where their content stands (planning.py).
+3. A chunk that comes ends its leases (arrivals.py). An inner node says which other blocks belong to the
+   object, and where their content belongs (planning.py).
 4. When no holder is left to ask, this node pushes the want again (want_pusher.py).
 """
 
@@ -31,9 +31,9 @@ from flux_tui.core.turn import Ledger
 
 
 class Requester:
-    """Everything that this node wants: the downloads, and the parts that drive them.
+    """Everything that this node wants: the downloads, and the parts that handle them.
 
-    The machine tells the parts what came: `answers` what peers say, `arrivals` the chunks.
+    The machine calls the parts directly: `answers` with the messages of peers, `arrivals` with chunks.
     """
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, router: Router, max_pending: int) -> None:
@@ -77,9 +77,9 @@ class Requester:
         by: str | None,
         at_once: bool = False,
     ) -> None:
-        """A person or program here wants a root or a loose chunk.
+        """Want a root or a loose chunk, because a person or program here asked for it. `by`: the command's mark.
 
-        With `at_once`, the want does not wait for room in the network.
+        With `at_once`, the want is pushed even if max_pending wants are in the network already.
         """
         known = self.downloads.get(cid)
         if known is not None:
@@ -104,15 +104,12 @@ class Requester:
         self.begin(Download(cid, path=path, tree=tree, by=by, size=size, limit=size), priority)
 
     def retry_write(self, root: Cid) -> None:
-        """A person asks again for an object that could not be written.
-
-        Perhaps there is room on the disk now, so try at once.
-        """
+        """Try at once to write an object that could not be written, because a person asked for it again."""
         if download := self.downloads.get(root):
             self.scheduler.write_backoff.try_now(download, self.ledger.now)
 
     def begin(self, download: Download, priority: WantPriority = "new") -> None:
-        """Start a download that stands in the series, or go on with it after a restart."""
+        """Start a download that is recorded in the series, or continue it after a restart."""
         self.downloads[download.root] = download
         self.want_pusher.enqueue(download, priority)
         root = download.root
@@ -126,7 +123,7 @@ class Requester:
             self.planning.read(download, root)
 
     def cancel(self, root: Cid) -> bool:
-        """End a download: nobody here wants it any more. Returns False if it was not wanted."""
+        """End a download, because nobody here wants it any more. Returns False if it was not wanted."""
         download = self.downloads.pop(root, None)
         if download is None:
             return False
@@ -148,10 +145,7 @@ class Requester:
     def _moved(
         self, download: Download, path: str | None, name: str | None, size: int | None, by: str | None
     ) -> None:
-        """The same object is wanted at another path.
-
-        Start again; the chunks that came so far are found in the store.
-        """
+        """Start a download again for another path. The chunks that came so far are found in the store."""
         self.cancel(download.root)
         if download.tree:
             self.ledger.do(DropTree(root=download.root))
@@ -161,7 +155,7 @@ class Requester:
     # ── what the store answers ──────────────────────────────────────────────────────────────────
 
     def node_read(self, root: Cid, cid: Cid, data: bytes | None) -> None:
-        """The store answered a `ReadNode`."""
+        """Handle the store's answer to a `ReadNode`. `data`: the bytes of the inner node; None: the store lacks it."""
         if download := self.planning.answered(root):
             if data is None:
                 self.wanted.miss(download, cid)
@@ -170,7 +164,7 @@ class Requester:
             self.planning.finish_if_whole(download)
 
     def placed(self, answer: Placed) -> None:
-        """The store answered a `Place`."""
+        """Handle the store's answer to a `Place`."""
         download = self.planning.answered(answer.root)
         if download is None:
             return
@@ -196,7 +190,10 @@ class Requester:
         self.planning.finish_if_whole(download)
 
     def finish_failed(self, root: Cid, text: str, *, later: bool) -> None:
-        """The store could not begin an object, or could not give the finished object its name."""
+        """Handle the store's failure to begin an object's files, or to move the finished object to its path.
+
+        `later`: there was no room on the disk, so it is tried again.
+        """
         download = self.downloads.get(root)
         if download is None:
             return
@@ -206,7 +203,7 @@ class Requester:
             self.failures.give_up(download, text, discard=False)
 
     def finished(self, root: Cid, path: str) -> None:
-        """The store gave the finished object its name: the download is done."""
+        """End a download, because the store has moved the finished object to its path."""
         if download := self.downloads.pop(root, None):
             self.want_pusher.forget(root)
             self.scheduler.write_backoff.end(download)
@@ -217,28 +214,25 @@ class Requester:
     # ── peers ───────────────────────────────────────────────────────────────────────────────────
 
     def peer_up(self, peer: PeerId) -> None:
-        """A peer connected: tell it what is wanted here, and grant it what it offered before.
-
-        It is also told what other holders are sending.
-        """
+        """Handle a new connection: push the wants of this node to the peer, and grant it chunks that it offered."""
         self.holders.may_have_room(peer)
         self.want_pusher.peer_up(peer)
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected: all leases that it had lapse."""
+        """Handle a lost connection: end all leases of the peer."""
         self.want_pusher.peer_down(peer)
         self.scheduler.lapse_all(self.holders.get(peer), "disconnected")
 
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do."""
+        """Return when `on_time` has work next."""
         return min(
             self.scheduler.next_deadline(), self.want_pusher.next_deadline(), self.planning.next_deadline()
         )
 
     def on_time(self) -> None:
-        """Let leases lapse, go on with plans, push wants again, and grant chunks."""
+        """Let leases lapse, continue plans, push wants again, and grant chunks, as far as their time has come."""
         for download in self.failures.over():
             self.planning.ask_again(download)
         self.scheduler.watch()

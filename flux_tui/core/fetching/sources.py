@@ -1,7 +1,7 @@
-"""Holders: what each peer promised, and how fast it delivers.
+"""Holders: what each peer offers, and how fast it sends.
 
-When a peer may be asked again is folded from the series (core/series/backoff.py). Rates are measured from the
-chunks that come; no peer is ever probed for its rate.
+The time at which a peer may be asked again is folded from the series (core/series/backoff.py). Rates are
+measured from the chunks that come. No peer is ever probed for its rate.
 """
 
 from collections import OrderedDict
@@ -41,7 +41,7 @@ NORMAL_DELAY = 0.25
 
 
 class Holder:
-    """One peer as a source of chunks."""
+    """One peer as a source of chunks: what it offers, what it was granted, and how fast it sends."""
 
     __slots__ = (
         "_lapsed", "_roots", "chunks_in", "delivered_at", "faults", "idle_grant_at", "lease_factor", "measured",
@@ -82,55 +82,55 @@ class Holder:
 
     @property
     def roots(self) -> Collection[Cid]:
-        """Downloads that it offered and that may still have missing chunks, those granted longest ago first."""
+        """The downloads that this holder offers and that may miss chunks. The one granted longest ago is first."""
         return self._roots
 
     def says_yes(self) -> None:
-        """This holder said yes to a want."""
+        """Record that this holder said yes to a want."""
         self.said_yes = True
 
     def add_root(self, root: Cid) -> None:
-        """It can be granted chunks of this download."""
+        """Record that this holder can be granted chunks of this download."""
         self._roots[root] = None
 
     def drop_root(self, root: Cid) -> None:
-        """Nothing of this download can be granted to it for now."""
+        """Record that this holder cannot be granted chunks of this download for now."""
         self._roots.pop(root, None)
 
     def root_to_end(self, root: Cid) -> None:
-        """It was granted chunks of this download: the next grant begins with another one."""
+        """Move a download to the end, because chunks of it were granted. The next grant begins with another one."""
         if root in self._roots:
             self._roots.move_to_end(root)
 
     def drop_all_roots(self) -> None:
-        """It refuses everything from now on."""
+        """Forget all downloads that this holder offers, because it refuses everything from now on."""
         self._roots.clear()
 
     # ── what it is granted ──────────────────────────────────────────────────────────────────────
 
     @property
     def window(self) -> int:
-        """Bytes that should be under grant at this holder."""
+        """Bytes of chunks that should be granted to this holder at a time, so that it never waits."""
         return int(min(max(self.rate * (2 * self.rtt + WINDOW_SECONDS), 64 * 1024), WINDOW_MAX))
 
     def expected_seconds(self) -> float:
-        """Seconds that all its granted chunks should take, at the measured rate."""
+        """Return the seconds that all chunks granted to this holder should take, at the measured rate."""
         return self.outstanding_bytes / max(self.rate, MIN_RATE)
 
     def lease_seconds(self) -> float:
-        """Seconds that a lease granted now lasts."""
+        """Return how many seconds a lease that is granted now should last."""
         expected = self.expected_seconds()
         return min(max((2 * expected + 4 * self.rtt + 0.3) * self.lease_factor, LEASE_MIN), LEASE_MAX)
 
     def due_seconds(self) -> float:
-        """Seconds until chunks granted now are overdue.
+        """Return the seconds after which chunks that are granted now are overdue.
 
-        One and a half times what they should take, and a normal delay.
+        This is one and a half times their expected time, plus a normal delay.
         """
         return 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
 
     def granted(self, count: int, size: int, now: float) -> None:
-        """Chunks were granted: its queue grows."""
+        """Count `count` chunks with `size` bytes together as granted to this holder."""
         if not self.outstanding:
             self.idle_grant_at = now
             if now - self.sample_at > 10 * SAMPLE_SECONDS:  # an idle time says nothing about its rate
@@ -139,17 +139,17 @@ class Holder:
         self.outstanding_bytes += size
 
     def inherited(self) -> None:
-        """A chunk was granted before this node was restarted: its size and time say nothing about the rate."""
+        """Count a chunk that was granted before the restart. It is not used to measure the rate."""
         self.outstanding += 1
 
     def released(self, estimate: int) -> None:
-        """One granted chunk is no longer expected from it."""
+        """Count one granted chunk less: it came or is not expected any more. `estimate`: its assumed bytes."""
         self.outstanding -= 1
         self.outstanding_bytes -= estimate
         self.was_idle = self.was_idle or not self.outstanding
 
     def delivered(self, size: int, now: float) -> None:
-        """A chunk came: update the rate."""
+        """Update the measured rate, because a chunk of `size` bytes came."""
         self.lease_factor = max(1.0, self.lease_factor / 2)
         self.snubbed = False
         self.delivered_at = now
@@ -172,39 +172,39 @@ class Holder:
             self.sample_at, self.sample_bytes, self.was_idle = now, 0, False
 
     def missed_deadline(self) -> None:
-        """It let a lease lapse: its next leases last longer, and it gets one chunk at a time until it sends."""
+        """Record a lapsed lease. The next leases last longer. Until a chunk comes, one chunk is granted at a time."""
         self.lease_factor = min(self.lease_factor * 2, MAX_LEASE_FACTOR)
         self.snubbed = True
 
     def sent_wrong_bytes(self) -> None:
-        """A chunk came that does not match its CID: it gets one chunk at a time until a good one comes."""
+        """Record a chunk that does not match its CID. Until a good one comes, one chunk is granted at a time."""
         self.faults += 1
         self.snubbed = True
 
     def is_sending(self, now: float, size: int) -> bool:
-        """Whether it sent a chunk as recently as a working holder does that sends chunks of this size."""
+        """Whether this holder is still sending: its last chunk came no longer ago than one chunk of `size` takes."""
         return now - self.delivered_at < 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
 
     # ── what may come late ──────────────────────────────────────────────────────────────────────
 
     @property
     def lapsed(self) -> Mapping[Cid, tuple[Waste, int]]:
-        """Chunks that were granted to it and are not expected any more.
+        """Chunks that were granted to this holder and whose leases have ended without the chunk.
 
-        By chunk: the cause that a copy would be counted under, and how often the chunk was granted. Each
-        grant may have crossed the lapse on the wire, so as many copies may come.
+        For each chunk: the cause to count a late copy under, and how many grants of the chunk ended. As many
+        copies may still come, because each grant may have been on its way when its lease ended.
         """
         return self._lapsed
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
-        """Remember that this chunk was granted to it and has not been sent."""
+        """Remember that this holder may still send this chunk, whose lease has ended. `cause`: how to count a copy."""
         _, copies = self._lapsed.get(cid, (cause, 0))
         self._lapsed[cid] = cause, copies + 1
 
     def came_late(self, cid: Cid) -> Waste | None:
-        """A copy came of a chunk that is not expected any more: the cause to count it under.
+        """Handle a copy of a chunk whose lease has ended. Returns the cause to count it under.
 
-        None: it was not granted, or as many copies as grants have come.
+        None: the chunk was not granted, or a copy has come for each of its grants.
         """
         if (found := self._lapsed.pop(cid, None)) is None:
             return None
@@ -215,7 +215,7 @@ class Holder:
 
 
 class Holders:
-    """All holders that this node knows."""
+    """The records of all peers that are or were sources of chunks."""
 
     def __init__(self, connected: ConnectedPeers) -> None:
         self.connected = connected
@@ -224,11 +224,11 @@ class Holders:
 
     @property
     def by_peer(self) -> Mapping[PeerId, Holder]:
-        """The holder records, the oldest first."""
+        """The record of each peer, the oldest first."""
         return self._by_peer
 
     def get(self, peer: PeerId) -> Holder:
-        """The holder record of a peer; a new one if there is none."""
+        """Return the record of a peer. Makes a new one if there is none."""
         holder = self._by_peer.get(peer)
         if holder is None:
             holder = self._by_peer[peer] = Holder(peer)
@@ -244,15 +244,15 @@ class Holders:
 
     @property
     def ready(self) -> Collection[PeerId]:
-        """Peers that may have room for another grant."""
+        """Peers to look at soon, because they may have room for another grant."""
         return self._ready
 
     def may_have_room(self, peer: PeerId) -> None:
-        """Look soon whether this peer can be granted more."""
+        """Add a peer to `ready`: the scheduler looks soon whether it can be granted more."""
         self._ready[peer] = None
 
     def looked_at(self, peer: PeerId) -> None:
-        """This peer is granted now what it has room for."""
+        """Remove a peer from `ready`, because the scheduler grants it what it has room for."""
         self._ready.pop(peer, None)
 
     def wake(self, root: Cid, peers: Iterable[PeerId]) -> None:

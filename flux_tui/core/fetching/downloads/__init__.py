@@ -1,1 +1,1 @@
-"""Downloads: the blocks of each wanted object, where its content belongs, and when it can be written."""
+"""Downloads: the blocks of each wanted object, where its content belongs, and backoff while it cannot be written."""

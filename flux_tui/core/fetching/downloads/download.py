@@ -1,25 +1,25 @@
 """A download: one wanted object or loose chunk, what is known of its blocks, and which of them are missing.
 
-An object is fetched in two steps. First its inner nodes come; they are checked and added up (outline.py).
-Then the tree is walked from its root (plan_builder.py). Each node tells where content belongs. This is handed
-to the store as a plan (`Place`), a slice at a time. The store answers which leaves it could place from what
-it already has. Only then are the other leaves missing, and wanted from the swarm. A replica has no files: its
-plan is the list of its leaves.
+An object is fetched in two steps. First its inner nodes are fetched, checked and added up (outline.py). Then
+the tree is walked from its root (plan_builder.py). Each node says where content belongs. The requester hands
+this to the store as a plan (`Place`), a slice at a time. The store answers which leaves it could place from
+blocks that it already has. Only then are the other leaves missing, and wanted from the swarm. A replica has no
+files: its plan is the list of its leaves.
 
-Each leaf is checked, when it comes, against the length that its parents gave for it.
+When a leaf comes, its length is checked against the length that its parents gave.
 
-The methods of a download are the only code that changes it. Each of its blocks is in at most one of three
-sets, and these transitions move it:
+Only the methods of a download change it. Each of its blocks is in at most one of three sets, and these methods
+move it between them:
 
-    miss       → missing            it must come from the swarm
+    miss       → missing            the block must come from the swarm
     take       missing → granted    a holder is told to send it
     give_back  granted → missing    it did not come
     arrive     → have               it came
     found      → have               the store has it
-    hand_over  to another download  this one has ended, or has no holder
+    hand_over  to another download  this download has ended, or has no holder
 
-A block is in none of them while the store has not said whether it is there, and while it is missing or
-granted for another download that contains it too.
+A block is in none of the three sets while the store has not said whether it has the block. The same holds while
+the block is missing or granted for another download that contains it too.
 """
 
 from collections import OrderedDict
@@ -41,7 +41,7 @@ MAX_SKIPPED = 64
 
 
 class Location(NamedTuple):
-    """Where the content below an inner node belongs: a path below the object's own, and an offset in bytes."""
+    """Where the content below an inner node belongs: a path (`rel`) inside the object, and an offset in bytes."""
 
     rel: str
     offset: int
@@ -51,7 +51,7 @@ class Location(NamedTuple):
 
 
 class Download:
-    """All that is known of one wanted root. A block is counted once, its places as often as they occur."""
+    """Everything that is known of one wanted root. A block may have several places in the content."""
 
     __slots__ = (
         "_bitmaps", "_blocks", "_cache", "_cached", "_granted", "_have", "_hedged", "_holders", "_locations",
@@ -130,45 +130,46 @@ class Download:
 
     @property
     def blocks(self) -> Mapping[Cid, int]:
-        """Every block that is known to belong to it, and how often its content occurs in it."""
+        """Every known block of this object, and in how many places of the content it occurs."""
         return self._blocks
 
     @property
     def have(self) -> Mapping[Cid, int]:
-        """Blocks that are here, and how many of their places are counted in `have_bytes`."""
+        """The blocks that are here, and for each how many of its places are counted in `have_bytes`."""
         return self._have
 
     @property
     def missing(self) -> Mapping[Cid, None]:
-        """Blocks that are neither here nor granted, in the order of the content."""
+        """The blocks that are neither here nor granted to a holder, in the order of the content."""
         return self._missing
 
     @property
     def granted(self) -> Set[Cid]:
-        """Blocks that are under a live lease."""
+        """The blocks that are granted to a holder, whose lease has not ended."""
         return self._granted
 
     def add_block(self, cid: Cid, location: Location | None = None) -> None:
-        """A place of this block was found. `location`: for an inner node, where its content belongs."""
+        """Add one place of a block. `location`: for an inner node, where its content belongs."""
         self._blocks[cid] = self._blocks.get(cid, 0) + 1
         if location is not None:
             self._locations = {} if self._locations is None else self._locations
             self._locations.setdefault(cid, []).append(location)
 
     def add_inline(self, size: int) -> None:
-        """An inner node has so many bytes of content in itself: they are here."""
+        """Count `size` bytes of content that are inside an inner node, so they are here already."""
         self.have_bytes += size
 
     def miss(self, cid: Cid) -> None:
-        """A block must come from the swarm."""
+        """Mark a block as missing: it must come from the swarm."""
         self._have.pop(cid, None)  # an inner node that was here and cannot be read any more
         if cid not in self._granted:
             self._missing[cid] = None
 
     def take(self, peer: PeerId, count: int) -> tuple[list[Cid], bool]:
-        """Take up to `count` missing blocks that this holder says it has: they are granted to it.
+        """Choose up to `count` missing blocks that this holder offers, and mark them as granted.
 
-        Also returns whether the holder may have more of it. If not, only a new offer changes that.
+        Returns the blocks, and whether the holder may have further missing blocks. If not, only a new offer
+        changes that.
         """
         not_held = self._not_held.get(peer, ()) if self._not_held else ()
         bitmap = self._bitmaps.get(peer) if self._bitmaps else None
@@ -203,21 +204,21 @@ class Download:
         return chosen
 
     def take_one(self, cid: Cid) -> None:
-        """A missing block was granted before this node was restarted."""
+        """Mark a missing block as granted, because it was granted before this node was restarted."""
         del self._missing[cid]
         self._granted.add(cid)
 
     def give_back(self, cid: Cid, new_owner: "Download") -> None:
-        """A granted block did not come.
+        """Mark a granted block as missing again in `new_owner`, because it did not come. It is the next to be granted.
 
-        `new_owner`, mostly this download itself, misses it and is granted it next.
+        `new_owner`: this download, or another one that contains the block.
         """
         self._granted.discard(cid)
         new_owner._missing[cid] = None
         new_owner._missing.move_to_end(cid, last=False)
 
     def hand_over(self, cid: Cid, new_owner: "Download") -> None:
-        """Another download, which contains this block too, misses it or is granted it from now on."""
+        """Move a missing or granted block to another download that contains it too."""
         if cid in self._granted:
             self._granted.remove(cid)
             new_owner._granted.add(cid)
@@ -226,17 +227,17 @@ class Download:
             new_owner._missing[cid] = None
 
     def arrive(self, cid: Cid, size: int, now: float) -> int:
-        """A block came from a holder. Returns and raises as `found` does."""
+        """Mark a block as here, because a holder sent it. Returns and raises as `found` does."""
         self._missing.pop(cid, None)
         self._granted.discard(cid)
         self.last_chunk_at = now
         return self.found(cid, size)
 
     def found(self, cid: Cid, size: int) -> int:
-        """A block is in the store. Returns the bytes of content that it fills anew.
+        """Mark a block as here, because the store has it. Returns the bytes of content that it newly adds.
 
-        A block that is on its way from the swarm nevertheless is counted when it arrives. Raises
-        BadBlockError if its parents gave it another length.
+        Returns 0 for a block that is missing or granted: it is counted when it arrives. Raises BadBlockError if
+        its parents gave it another length.
         """
         if cid in self._granted or cid in self._missing:
             return 0
@@ -252,9 +253,9 @@ class Download:
         return filled
 
     def rotate_missing(self, random: Callable[[], float]) -> None:
-        """Go on from a random place, once, because other peers fetch the same object.
+        """If other peers fetch the same object, let the missing blocks begin at a random place. This is done once.
 
-        So each peer has parts that the others lack.
+        So each peer fetches other parts first, and the peers can exchange them.
         """
         if self._rotated or not self._bitmaps or not self.mapped or self.open_work:
             return
@@ -266,13 +267,13 @@ class Download:
 
     @property
     def holders(self) -> Collection[PeerId]:
-        """The peers that said yes to it."""
+        """The peers that offered this object, or a part of it."""
         return self._holders
 
     def offered_by(self, peer: PeerId, bitmap: PeerBitmap | None) -> None:
-        """A peer offers the part of it that the bitmap names, or all of it (None).
+        """Record that a peer offers the blocks that its bitmap names, or the whole object (None).
 
-        This replaces its offer before, and what it turned out not to have.
+        This replaces the peer's earlier offer, and the list of blocks that it turned out not to have.
         """
         self.answered()
         self._holders[peer] = None
@@ -285,18 +286,18 @@ class Download:
             self._bitmaps.pop(peer, None)
 
     def refused_by(self, peer: PeerId) -> bool:
-        """A peer will not send it. Returns whether it had offered it."""
+        """Record that a peer will not send this object. Returns whether the peer had offered it."""
         was_holder = peer in self._holders
         self._holders.pop(peer, None)
         return was_holder
 
     def not_held_by(self, peer: PeerId, cid: Cid) -> None:
-        """This holder does not have this block, whatever it offered."""
+        """Record that this peer does not have this block, although it offered the block."""
         self._not_held = {} if self._not_held is None else self._not_held
         self._not_held.setdefault(peer, set()).add(cid)
 
     def is_offered(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether this peer says that it has this block."""
+        """Whether this peer offers this block."""
         if peer not in self._holders or (self._not_held and cid in self._not_held.get(peer, ())):
             return False
         bitmap = self._bitmaps.get(peer) if self._bitmaps else None
@@ -306,7 +307,7 @@ class Download:
         return order is not None and bitmap.names(order, cid)
 
     def hedge(self, cid: Cid) -> bool:
-        """Mark an overdue block as granted to a second holder. False: it was hedged before."""
+        """Mark an overdue block as granted to a second holder too (a hedge). Returns False if it was hedged before."""
         self._hedged = set() if self._hedged is None else self._hedged
         if cid in self._hedged:
             return False
@@ -315,78 +316,79 @@ class Download:
 
     @property
     def other_downloaders(self) -> Collection[PeerId]:
-        """Peers that fetch it too, and were told that this node wants it."""
+        """Peers that are fetching this object too, and know that this node wants it."""
         return self._other_downloaders or ()
 
     def also_fetched_by(self, peer: PeerId) -> None:
-        """Note that a peer fetches this object too, and was told that this node wants it."""
+        """Record that a peer fetches this object too, and was told that this node wants it."""
         self._other_downloaders = set() if self._other_downloaders is None else self._other_downloaders
         self._other_downloaders.add(peer)
 
     # ── its pushes ──────────────────────────────────────────────────────────────────────────────
 
     def pushed(self, now: float) -> None:
-        """Note that this node pushed the want for this root to the swarm, and that no holder has answered yet."""
+        """Record that this node pushed the want for this root to the swarm, and that no holder has answered yet."""
         self.unanswered_pushes += 1
         self.pushed_at = now
 
     def answered(self) -> None:
-        """Note that a peer that has this object answered."""
+        """Record that a peer that has this object answered."""
         self.unanswered_pushes = 0
 
     def push_at(self, at: float) -> None:
-        """Note when this node pushes the want next."""
+        """Set the time of the next push of this want."""
         self.next_push_at = at
 
     def holder_is_free_at(self, at: float, now: float) -> None:
-        """Note when a peer that has this object and said NO may be asked again."""
+        """Record when a peer that has this object and said NO may be asked again. The earliest such time is kept."""
         if not now <= self.holder_free_at <= at:
             self.holder_free_at = at
 
     # ── the store ───────────────────────────────────────────────────────────────────────────────
 
     def begin_request(self) -> None:
-        """The store is asked to do something for it."""
+        """Count one more request to the store for this download."""
         self.open_work += 1
 
     def end_request(self) -> None:
-        """Note that the store has answered a request."""
+        """Record that the store has answered one request."""
         self.open_work -= 1
 
     def begin_plan(self) -> None:
-        """A plan of one of its nodes is being made."""
+        """Count one more plan that is being made for this download."""
         self.open_work += 1
         self.open_plans += 1
 
     def end_plan(self) -> None:
-        """The plan of one of its nodes is finished."""
+        """Record that one plan is finished."""
         self.open_work -= 1
         self.open_plans -= 1
 
     @property
     def postponed(self) -> Collection[Effect]:
-        """Requests that the store could not carry out yet because there was no room."""
+        """Requests that the store could not carry out, because there was no room on the disk."""
         return self._postponed or ()
 
     def postpone(self, effect: Effect) -> None:
-        """The store had no room to do this."""
+        """Remember a request that the store had no room for."""
         self._postponed = [] if self._postponed is None else self._postponed
         self._postponed.append(effect)
 
     def take_postponed(self) -> Collection[Effect]:
-        """Take what the store is to do again."""
+        """Remove and return the requests that the store had no room for, so that it tries them again."""
         effects, self._postponed = self._postponed, None
         return effects or ()
 
     @property
     def done(self) -> bool:
-        """Whether nothing is missing, granted or open."""
+        """Whether no block is missing or granted, and no request or plan is open."""
         return not (self._missing or self._granted or self.open_work or self._postponed)
 
     def finish(self) -> bool:
-        """Whether all of it is here now, so that the store can give it its name. True once.
+        """Return True, once only, when every block is here, so that the store can move the object to its path.
 
-        Blocks that are fetched for another download are not here yet, although nothing is missing.
+        A block that is fetched for another download may not be here yet, although nothing is missing in this
+        one.
         """
         if self.finishing or not self.done or len(self._have) < len(self._blocks):
             return False
@@ -397,16 +399,16 @@ class Download:
 
     @property
     def mapped(self) -> bool:
-        """Whether all of its blocks are known, and where they belong."""
+        """Whether all blocks of this object are known, and where their content belongs."""
         return (
             not self._locations and not self.open_plans and (self.outline is None or self.totals is not None)
         )
 
     @property
     def order(self) -> tuple[Cid, ...] | None:
-        """All its blocks in the order of a bitmap.
+        """All blocks in the order in which a bitmap counts them (sorted by CID).
 
-        None while the tree is not known, or if the bitmap would be too long.
+        None while some inner nodes are missing, or if the bitmap would be too long.
         """
         if not self.mapped or len(self._blocks) > peer_bitmaps.MAX_BLOCKS:
             return None
@@ -416,25 +418,25 @@ class Download:
 
     @property
     def bitmap(self) -> bytes | None:
-        """The bitmap of the blocks that are here; None if it cannot be made yet."""
+        """The bitmap of the blocks that are here, to be sent to peers. None while `order` is None."""
         order = self.order
         return None if order is None else peer_bitmaps.bitmap(order, self._have)
 
     @property
     def size(self) -> int:
-        """Bytes of content as far as known.
+        """Bytes of content, as far as they are known.
 
-        Until the object itself tells, this is what a ticket or a holder said.
+        While inner nodes are missing, this is the size that a ticket or a holder gave.
         """
         return self.leaf_bytes if self.totals is not None else max(self.size_hint, self.leaf_bytes)
 
     def told_size(self, size: int) -> None:
-        """A holder says that it has so many bytes. A size that was told before stays."""
+        """Record the size in bytes that a holder gives for this object, unless a size is known already."""
         self.size_hint = self.size_hint or size
 
     @property
     def estimate(self) -> int:
-        """Bytes that one of its missing blocks probably has, for sizing grants."""
+        """Bytes that a missing block of this object probably has. Used to choose how many blocks to grant."""
         if self.outline is None:
             return min(self.size, unixfs.CHUNK_SIZE)
         if self.totals is None:  # inner nodes are missing
@@ -443,7 +445,7 @@ class Download:
         return max(1, min(self.size // leaves, unixfs.CHUNK_SIZE)) if leaves > 0 and self.size else 0
 
     def leaf_size(self, cid: Cid) -> int | None:
-        """The exact length of a leaf, as its parents say; None if they do not."""
+        """The exact length of a leaf in bytes, as its parents give it; None if they give none."""
         if self.outline is None or cid in self.outline.at_most:
             return None
         return self.outline.sizes.get(cid)
@@ -451,9 +453,10 @@ class Download:
     # ── its inner nodes ─────────────────────────────────────────────────────────────────────────
 
     def add_node(self, cid: Cid, data: bytes) -> list[Cid]:
-        """Add an inner node to the outline.
+        """Add an inner node to the outline of this object.
 
-        Returns the inner nodes that were not known before. Raises as Outline.add does.
+        Returns the CIDs of the inner nodes that it links to and that were not known before. Raises as
+        Outline.add does.
         """
         assert self.outline is not None
         found = self.outline.add(cid, data)
@@ -468,11 +471,11 @@ class Download:
         return found
 
     def cached(self, cid: Cid) -> bytes | None:
-        """The bytes of an inner node, if they are in memory."""
+        """Return the bytes of an inner node if they are still in memory, otherwise None."""
         return self._cache.get(cid) if self._cache else None
 
     def add_up(self, totals: Totals) -> None:
-        """All inner nodes are known; `totals` is their sum."""
+        """Take the sums over all inner nodes, now that none is missing. The planning of files can begin."""
         self.totals = totals
         self.leaf_bytes = totals.size
         if not self.held:
@@ -480,14 +483,14 @@ class Download:
 
     @property
     def locations(self) -> Mapping[Cid, list[Location]]:
-        """Inner nodes that are not planned yet, and where the content of each belongs."""
+        """The inner nodes that are not planned yet, and for each where its content belongs."""
         return self._locations or {}
 
     def take_locations(self, cid: Cid) -> Collection[Location]:
-        """This inner node is planned now: take where its content belongs."""
+        """Remove and return the locations of an inner node, because it is being planned now."""
         return self._locations.pop(cid, ()) if self._locations else ()
 
     def drop_cached(self, cid: Cid) -> None:
-        """This inner node was planned: forget its bytes, unless another place of it was found meanwhile."""
+        """Free the bytes of an inner node that was planned, unless another location of the node was found meanwhile."""
         if self._cache and cid not in self.locations and (data := self._cache.pop(cid, None)):
             self._cached -= len(data)

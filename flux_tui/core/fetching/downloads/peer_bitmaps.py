@@ -1,13 +1,12 @@
-"""Bitmaps of parts: which blocks of an object a peer has while it is still fetching it. Pure.
+"""Bitmaps: which blocks of an object a peer has while it is still fetching the object. Pure.
 
-Without bitmaps, every peer that has the root block seems to have the whole object, and grants are refused.
-With two holders that serve one peer each, three requesters heard 283 NOs for 701 chunks.
+Without bitmaps, every peer that has the root block seems to have the whole object, and then refuses grants.
+With two holders that serve one peer each, three requesters got 283 NOs for 701 chunks.
 
-A part is told as a bitmap. Bit i (the least significant first) stands for the i-th block CID of the object,
-with all block CIDs sorted as text (the bitmap's order). Both sides can number the blocks this way once they
-know the whole tree, in whatever order it came. A node that does not know its own tree yet offers nothing. A
-node that does not know the tree yet but hears a bitmap asks that holder for inner nodes only: a peer that can
-make a bitmap has all of them.
+Bit i of a bitmap (the least significant first) stands for the i-th block of the object, with all block CIDs
+sorted as text (the bitmap's order). Two nodes that know all inner nodes number the blocks alike, in whatever
+order the nodes came. A node that lacks inner nodes cannot make a bitmap, so it offers nothing. If it gets a
+bitmap from a holder, it asks this holder for inner nodes only: a peer that can make a bitmap has all of them.
 """
 
 from bisect import bisect_left
@@ -30,7 +29,7 @@ MAX_WATCHERS = 64
 
 
 def bitmap(order: Sequence[Cid], have: Container[Cid]) -> bytes:
-    """The bitmap of the blocks in `have`. `order`: all blocks of the object, sorted."""
+    """Return the bitmap of the blocks in `have`. `order`: all blocks of the object, sorted."""
     bits = bytearray(length(order))
     for number, cid in enumerate(order):
         if cid in have:
@@ -39,14 +38,14 @@ def bitmap(order: Sequence[Cid], have: Container[Cid]) -> bytes:
 
 
 def length(order: Sequence[Cid]) -> int:
-    """Bytes of a bitmap of these blocks."""
+    """Return how many bytes a bitmap of these blocks has."""
     return (len(order) + 7) // 8
 
 
 def blocks_in(told: bytes, order: Sequence[Cid], wanted: Iterable[Cid]) -> list[Cid]:
-    """The wanted blocks that a bitmap names, in the order of `wanted`.
+    """Return those of the `wanted` blocks whose bit is set in the bitmap `told`, in the order of `wanted`.
 
-    A bitmap of the wrong length names nothing.
+    `order`: all blocks of the object, sorted. If the bitmap has the wrong length, the list is empty.
     """
     if len(told) != length(order):
         return []
@@ -55,7 +54,7 @@ def blocks_in(told: bytes, order: Sequence[Cid], wanted: Iterable[Cid]) -> list[
 
 
 class PeerBitmap:
-    """The blocks of one object that one peer says it has."""
+    """The bitmap that one peer sent of one object: the blocks that the peer says it has."""
 
     __slots__ = ("_candidates", "told")
 
@@ -75,7 +74,10 @@ class PeerBitmap:
     def choose(
         self, count: int, order: Sequence[Cid], missing: Collection[Cid], not_held: Container[Cid]
     ) -> list[Cid]:
-        """Up to `count` missing blocks that the peer has. `missing` is in the order of the content."""
+        """Return up to `count` missing blocks that the peer says it has, except those in `not_held`.
+
+        `order`: all blocks of the object, sorted. `missing` is in the order of the content.
+        """
         if not self._candidates:  # not made yet, or used up: a lease may have lapsed since
             self._candidates = blocks_in(self.told, order, missing)
         chosen: list[Cid] = []
@@ -89,19 +91,19 @@ class PeerBitmap:
 
 
 class Watchers:
-    """Peers that were offered a part of an object, and how many of its blocks each knows of."""
+    """The peers to which this node offered a part of an object, and how many of its blocks each was told of."""
 
     def __init__(self) -> None:
         self._told: BoundedTable[Cid, dict[PeerId, int]] = BoundedTable(MAX_WATCHED)
 
     def told(self, root: Cid, peer: PeerId, blocks: int) -> None:
-        """This peer was told of `blocks` blocks."""
+        """Record that this peer was told that `blocks` blocks of the object are here."""
         peers = self._told.setdefault(root, {})
         if peer in peers or len(peers) < MAX_WATCHERS:
             peers[peer] = blocks
 
     def due(self, root: Cid, have: int, blocks: int) -> list[PeerId]:
-        """Peers to tell that more blocks of this object have come: `have` of all its `blocks` are here."""
+        """Return the peers to tell that more blocks of the object are here. `have`: blocks here, of all `blocks`."""
         peers = self._told.get(root)
         if not peers:
             return []
@@ -109,10 +111,10 @@ class Watchers:
         return [peer for peer, told in peers.items() if have - told >= step]
 
     def forget(self, root: Cid) -> None:
-        """The object is whole, or is not fetched any more."""
+        """Forget the peers of an object that is whole or not fetched any more."""
         self._told.pop(root, None)
 
     def forget_peer(self, peer: PeerId) -> None:
-        """Forget a peer that disconnected: it is told of no object any more."""
+        """Forget a peer that has disconnected."""
         for peers in self._told.values():
             peers.pop(peer, None)

@@ -1,7 +1,7 @@
-"""Build the plan of one inner node: which folders, files and links its content goes to.
+"""Build the plan of one inner node: to which folders, files and links its content belongs.
 
-The tree is walked from its root. Each node tells where the content of its children belongs. The rows of the
-plan are handed out in slices.
+The tree is walked from its root. Each node says where the content of its children belongs. The rows of the plan
+are yielded in slices.
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ SLICE = 1_000
 
 
 class PlanSlice(NamedTuple):
-    """A slice of a plan, and the inner nodes that it leads to."""
+    """A slice of a plan for the store (`place`), and the inner nodes that have to be planned next (`inner`)."""
 
     place: Place
     inner: list[Cid]
 
 
 def plan_node(download: Download, cid: Cid, data: bytes) -> Iterator[PlanSlice]:
-    """Plan where the content of an inner node belongs, a slice at a time. Raises BadBlockError."""
+    """Yield the plan of where the content of an inner node belongs, in slices. Raises BadBlockError."""
     node = unixfs.decode_node(cid, data)
     builder = _PlanBuilder(download)
     for location in download.take_locations(cid):
@@ -45,7 +45,7 @@ def plan_node(download: Download, cid: Cid, data: bytes) -> Iterator[PlanSlice]:
 
 
 def plan_replica(download: Download) -> Iterator[PlanSlice]:
-    """Plan the leaves of a replica: they have no places in files."""
+    """Yield the plan of a replica's leaves, in slices. The leaves have no places, because a replica has no files."""
     assert download.outline is not None
     for some in slices(download.outline, SLICE):
         for cid, _ in some:
@@ -55,7 +55,7 @@ def plan_replica(download: Download) -> Iterator[PlanSlice]:
 
 
 def plan_leaf(download: Download) -> Place:
-    """The plan of an object that is one raw leaf."""
+    """Return the plan of an object that is one raw leaf."""
     leaf = LeafPlace(download.root, 0, None)
     if download.held:
         return Place(root=download.root, blocks=(leaf,))
@@ -63,7 +63,7 @@ def plan_leaf(download: Download) -> Place:
 
 
 class _PlanBuilder:
-    """Collects rows of a plan, and cuts a slice off when there are enough."""
+    """Collects the rows of a plan, and yields them as a slice when there are enough."""
 
     def __init__(self, download: Download) -> None:
         self._download = download
@@ -75,7 +75,7 @@ class _PlanBuilder:
         self.inner: list[Cid] = []
 
     def cut(self) -> PlanSlice:
-        """Take the rows so far as one slice."""
+        """Return the rows that were collected so far as one slice, and begin the next slice."""
         place = Place(
             root=self._download.root,
             folders=tuple(self.folders),

@@ -1,13 +1,13 @@
-"""Planning: turn an object into a plan for the store, a little in each turn.
+"""Planning: turn each wanted object into a plan for the store, a little in each turn.
 
 1. Inner nodes are read from the store, or fetched, until the outline has all of them (outline.py).
-2. The outline is added up. An object that is larger than its ticket says, or larger than any node accepts, is
-   refused here, while nothing of it is on disk.
+2. The outline is added up. An object is refused here, while nothing of it is on disk, if it is larger than its
+   ticket says or larger than any node accepts.
 3. The tree is walked again from its root. The content of each node is handed to the store in slices.
 
 One turn plans at most `TURN_ROWS`, and the objects take turns. So a large object delays neither the node nor
-other objects. At most `OPEN_ROWS` of one object wait for the store, whose worker takes the plans of all
-objects in order.
+other objects. At most `OPEN_ROWS` of one object wait for the store, whose worker takes the plans of all objects
+in order.
 """
 
 from collections import deque
@@ -43,14 +43,14 @@ class _Task(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A request that the store has not answered yet: for which download, and how many rows."""
+    """A request that the store has not answered yet: its download, and the number of its rows."""
 
     download: Download
     rows: int
 
 
 class _Gathered:
-    """Plans of one object that were made in this turn."""
+    """Plans of one object that were made in this turn and are sent to the store together."""
 
     def __init__(self, download: Download) -> None:
         self.download = download
@@ -59,9 +59,10 @@ class _Gathered:
 
 
 class Planning:
-    """The plans of all downloads. It shares the table `downloads` with the requester.
+    """Makes the plans of all downloads. It shares the table `downloads` with the requester.
 
-    `miss`: a block must come from the swarm. `refuse`: an object is not what it says it is, and why.
+    `miss` is called for a block that must come from the swarm. `refuse` is called with the reason for an object
+    whose blocks are invalid or too large.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class Planning:
     # ── the store ───────────────────────────────────────────────────────────────────────────────
 
     def ask(self, download: Download, effect: Place | ReadNode) -> None:
-        """Ask the store to do this. It answers in the order in which it was asked."""
+        """Ask the store to carry out this effect. The store answers the requests for one root in their order."""
         download.begin_request()
         rows = _rows(effect)
         self._open.setdefault(download.root, deque()).append(_Open(download, rows))
@@ -96,7 +97,7 @@ class Planning:
         self.ledger.do(effect)
 
     def ask_again(self, download: Download) -> None:
-        """Ask the store again to do what it had no room for."""
+        """Ask the store again to carry out the effects that it had no room for."""
         for effect in download.take_postponed():
             if isinstance(effect, Place | ReadNode):
                 self.ask(download, effect)
@@ -104,7 +105,10 @@ class Planning:
                 self.ledger.do(effect)
 
     def answered(self, root: Cid) -> Download | None:
-        """The store answered the oldest request for this root. None: that download has ended."""
+        """Record that the store answered the oldest request for this root.
+
+        Returns the request's download; None if that download has ended.
+        """
         current = self.downloads.get(root)
         waiting = self._open.get(root)
         if not waiting:
@@ -119,7 +123,7 @@ class Planning:
         return download
 
     def read(self, download: Download, cid: Cid) -> None:
-        """Get an inner node: from memory, from the store, or from the swarm."""
+        """Get an inner node: from memory, or ask the store for it, or let it be fetched from the swarm."""
         if (data := download.cached(cid)) is not None:
             self._begin(download, self._plan(download, cid, data))
         elif self.ledger.holdings.size_of(cid) is not None:
@@ -128,7 +132,7 @@ class Planning:
             self._miss(download, cid)
 
     def learn(self, download: Download, cid: Cid, data: bytes) -> None:
-        """An inner node is here: add it to the outline, or plan its content."""
+        """Handle an inner node that is here now: add it to the outline, or plan its content."""
         download.found(cid, 0)
         if download.totals is not None:
             if cid in download.locations:  # otherwise it was read twice, and the first read was enough
@@ -152,13 +156,13 @@ class Planning:
     # ── a little in each turn ───────────────────────────────────────────────────────────────────
 
     def next_deadline(self) -> float:
-        """When `run` has something to do: now, or infinity while all plans wait for the store."""
+        """Return when `run` has work: now, or infinity if nothing is to be planned or all plans wait for the store."""
         if not self._tasks:
             return inf
         return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else inf
 
     def run(self) -> None:
-        """Plan more rows; the objects take turns."""
+        """Plan up to TURN_ROWS more rows, of all objects in turn."""
         if self._running or not self._tasks:
             return
         self._running = True
@@ -177,7 +181,7 @@ class Planning:
         self._running = False
 
     def _go_on(self, tasks: deque[_Task]) -> int:
-        """Do one step of the first task. Returns how many rows it counts for."""
+        """Do one step of an object's first planning task. Returns how many rows the step counts for."""
         task = tasks.popleft()
         download = task.download
         if self.downloads.get(download.root) is not download:
@@ -194,7 +198,7 @@ class Planning:
         return rows
 
     def mapped(self, download: Download) -> None:
-        """Emit what is known of an object now."""
+        """Record in the series how many bytes and chunks of an object are known and here."""
         self.ledger.emit(
             ev.ObjectMapped(
                 root=download.root,
@@ -206,12 +210,12 @@ class Planning:
         )
 
     def finish_if_whole(self, download: Download) -> None:
-        """If all of an object is here, tell the store to give it its name."""
+        """If every block of an object is here, tell the store to move the object to its path."""
         if self.downloads.get(download.root) is download and download.finish():
             self.ledger.do(FinishTree(root=download.root))
 
     def _gather(self, download: Download, place: Place, rows: int) -> None:
-        """Join many small plans of one object into one: each costs a hand-over to a thread, and an entry."""
+        """Collect a small plan. The plans of one object go to the store together, because each request costs time."""
         gathered = self._gathered.get(download.root)
         if gathered is None:
             gathered = self._gathered[download.root] = _Gathered(download)
@@ -268,7 +272,7 @@ class Planning:
 
 
 def _rows(effect: Place | ReadNode) -> int:
-    """Rows that this counts for at the store's worker, including the content that it carries."""
+    """Return how many rows a request counts for. Content that it carries counts too."""
     if isinstance(effect, ReadNode):
         return 0
     files = sum(1 + len(file.leaves) + len(file.data) // DATA_ROW for file in effect.files)
@@ -276,7 +280,7 @@ def _rows(effect: Place | ReadNode) -> int:
 
 
 def _joined(places: list[Place], totals: Totals) -> Place:
-    """Join the plans of one object into one."""
+    """Join several plans of one object into one. `totals`: the size of the whole object, which the store checks."""
     return Place(
         root=places[0].root,
         folders=tuple(folder for place in places for folder in place.folders),

@@ -1,8 +1,8 @@
 """A backoff for objects that cannot be written here at the moment, mostly because the disk is full. Pure.
 
-When a chunk cannot be written, nothing of its object is granted for a while. Then one chunk is granted as a
-test. When that chunk is written, the download goes on as before. So a full disk costs the swarm one chunk a
-minute, and the series a few entries.
+When a chunk cannot be written, no chunk of its object is granted for a while (a pause). Then one chunk is
+granted as a test. When that chunk is written, the download continues as before. So a full disk costs the swarm
+one chunk a minute, and the series a few entries.
 
 Loose chunks all go to the same place, so they are paused together.
 """
@@ -18,7 +18,7 @@ PAUSE = Backoff(first=10.0, most=60.0)
 
 
 class WriteBackoff:
-    """The downloads that are paused, and until when."""
+    """The downloads whose grants are paused because nothing can be written, and until when."""
 
     def __init__(self) -> None:
         self._until: dict[Cid | None, float] = {}
@@ -30,18 +30,15 @@ class WriteBackoff:
 
     @staticmethod
     def key(download: Download) -> Cid | None:
-        """The key of a download. Downloads with the same key are paused together."""
+        """Return the key under which a download is paused: its root, or None for all loose chunks together."""
         return download.root if download.tree else None
 
     def is_failing(self, download: Download) -> bool:
-        """Whether a chunk of this download could not be written, and none was written since."""
+        """Whether a chunk of this download could not be written, and no chunk was written since."""
         return self.key(download) in self._failures
 
     def begin(self, download: Download, now: float) -> float | None:
-        """A chunk could not be written: start a pause and return its seconds.
-
-        None: the pause has started already.
-        """
+        """Start a pause, because a chunk could not be written. Returns its seconds; None if a pause runs already."""
         key = self.key(download)
         if key not in self._tried and key in self._until:
             return None
@@ -52,7 +49,7 @@ class WriteBackoff:
         return wait
 
     def end(self, download: Download) -> bool:
-        """A chunk was written, or the download has ended: end the pause. Returns whether there was one."""
+        """End the pause, because a chunk was written or the download has ended. Returns whether there was a pause."""
         if not self._failures:
             return False
         self._tried.discard(self.key(download))
@@ -60,9 +57,9 @@ class WriteBackoff:
         return self._failures.pop(self.key(download), None) is not None
 
     def grant(self, download: Download, count: int, now: float) -> int:
-        """How many chunks of this download may be granted now.
+        """Return how many of `count` chunks may be granted now: all, none, or one as a test.
 
-        All, none, or one as a test, after which the next test is later.
+        After a test, the next one is allowed later.
         """
         if not self._until or (until := self._until.get(self.key(download))) is None:
             return count
@@ -73,16 +70,16 @@ class WriteBackoff:
         return 1
 
     def together(self, download: Download, other: Download) -> bool:
-        """Whether these two downloads are paused together."""
+        """Whether these two downloads share one pause."""
         return self.key(download) == self.key(other)
 
     def try_now(self, download: Download, now: float) -> None:
-        """A person asks for it again: try at once, without waiting for the end of the pause."""
+        """End the wait of a pause, because a person asked for the object again. A test chunk is allowed at once."""
         if (key := self.key(download)) in self._until and key not in self._tried:
             self._until[key] = now
 
     def due(self, download: Download, now: float) -> bool:
-        """Whether to try again now what the store could not do. If so, the next try is later."""
+        """Whether the store should now try again what it had no room for. If so, the next try is put off."""
         key = self.key(download)
         if (until := self._until.get(key)) is not None and (now < until or key in self._tried):
             return False
@@ -92,13 +89,13 @@ class WriteBackoff:
         return True
 
     def next_deadline(self) -> float:
-        """When the first pause is over; infinity if there is none."""
+        """Return when the first pause is over; infinity if there is none."""
         if not self._until:
             return inf
         return min((until for until in self._until.values() if until), default=inf)
 
     def over(self, now: float) -> set[Cid | None]:
-        """Keys of pauses that are over: roots, and None for all loose chunks. Each is returned once."""
+        """Return the keys of pauses that are over: roots, and None for all loose chunks. Each is returned only once."""
         if not self._until:
             return set()
         found = {key for key, until in self._until.items() if 0 < until <= now}

@@ -1,8 +1,8 @@
 """The end of a download: all chunks are granted, some holders are idle, and others are slow or late. Pure.
 
-An idle holder takes over the end of the queue of a much slower holder. An overdue chunk is also granted once
-to an idle holder (a hedge). A chunk that a slow holder is sending at this moment, or will be before it could
-be cancelled, stays with it. This module chooses the chunks; the scheduler grants them.
+An idle holder takes over the end of the queue of a much slower holder. An overdue chunk is also granted once to
+an idle holder (a hedge). A chunk stays with a slow holder that is sending it now, or will send it before a
+cancel could arrive. This module chooses the chunks; the scheduler grants them.
 """
 
 from math import ceil
@@ -24,7 +24,7 @@ HEDGES = 4
 
 
 class Endgame:
-    """Chooses what an idle holder sends in place of a slow or late one."""
+    """Chooses the chunks that an idle holder sends in place of a slow or late holder."""
 
     def __init__(self, holders: Holders, leases: Leases) -> None:
         self.holders = holders
@@ -33,18 +33,18 @@ class Endgame:
     # ── moves ───────────────────────────────────────────────────────────────────────────────────
 
     def slowest(self, idle: Holder) -> Holder | None:
-        """The holder whose queue lasts longest; None if no queue is long enough to be moved."""
+        """Return the holder that needs longest for its granted chunks; None if no holder needs long enough."""
         queues = [other for other in self.holders.by_peer.values() if other.outstanding and other is not idle]
         slow = max(queues, key=Holder.expected_seconds, default=None)
         return None if slow is None or slow.expected_seconds() <= MOVE_SECONDS else slow
 
     def movable_at(self, slow: Holder, now: float) -> float:
-        """When chunks of this holder's queue may be moved."""
+        """Return the time from which this holder's granted chunks may be moved to another holder."""
         batches = self.leases.of(slow)
         return MOVE_AFTER + min((b.deadline - b.seconds for b in batches if not b.hedge), default=now)
 
     def moves(self, slow: Holder, idle: Holder, now: float, most: int) -> list[Cid]:
-        """Up to `most` chunks from the end of the slow holder's queue that the idle one would send sooner."""
+        """Return up to `most` chunks from the end of the slow holder's queue that the idle holder would send sooner."""
         batches = self.leases.of(slow)
         if not all(batch.hedge or slow.is_sending(now, batch.estimate) for batch in batches):
             return []  # it has stopped sending: its chunks are hedged or lapse
@@ -57,16 +57,16 @@ class Endgame:
     # ── hedges ──────────────────────────────────────────────────────────────────────────────────
 
     def holders_of_overdue(self) -> list[Holder]:
-        """The holders that said yes to an object of which chunks are overdue, the fastest first."""
+        """Return the holders that offered an object with overdue chunks, the fastest first."""
         downloads = {id(d): d for batch in self.leases.overdue.values() for d in batch.chunks.values()}
         peers = dict.fromkeys(peer for download in downloads.values() for peer in download.holders)
         known = [holder for peer in peers if (holder := self.holders.by_peer.get(peer))]
         return sorted(known, key=lambda holder: -holder.rate)
 
     def hedges(self, idle: Holder, now: float) -> dict[Cid, Download]:
-        """Overdue chunks of other holders that this idle one is told to send as well, each chunk once.
+        """Choose overdue chunks of other holders that this idle holder should send as well, and mark them as hedged.
 
-        Each of them is marked as hedged.
+        Returns each chunk with its download.
         """
         chosen: dict[Cid, Download] = {}
         for batch in sorted(self.leases.overdue.values(), key=lambda batch: batch.due):
@@ -88,7 +88,7 @@ class Endgame:
 
 
 def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
-    """How many chunks stay in the slow holder's queue, so that both holders finish at about the same time."""
+    """Return how many chunks stay with the slow holder, so that both holders finish at about the same time."""
     each = slow.outstanding_bytes / max(slow.outstanding, 1)
     both = slow.rate + fast.rate
     under_way = 1 + int(slow.rate * (slow.rtt + NORMAL_DELAY) / max(each, 1))
@@ -98,10 +98,9 @@ def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
 
 
 def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
-    """Whether another holder, which needs so many seconds, should send chunks of an overdue batch.
+    """Whether another holder, which needs `seconds`, should send the last of the first `left` chunks of a late batch.
 
-    It sends the last of the first `left` chunks sooner than the batch's holder does, and that holder can be
-    told in time not to send it.
+    True if it sends that chunk sooner than the batch's holder, and a cancel still reaches that holder in time.
     """
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):

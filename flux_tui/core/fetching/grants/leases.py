@@ -19,7 +19,7 @@ MAX_EXTENSIONS = 3
 
 
 class Batch:
-    """The chunks of one grant that have not come yet."""
+    """The chunks of one grant that have not come yet. They have one deadline."""
 
     __slots__ = (
         "_chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "seconds",
@@ -48,9 +48,9 @@ class Batch:
 
     @classmethod
     def inherited_from(cls, holder: Holder, deadline: float) -> "Batch":
-        """A batch that was granted before this node was restarted.
+        """Make an empty batch for a grant from before this node was restarted.
 
-        Its chunks are added when they turn out to be still wanted.
+        Chunks are added to the batch when they turn out to be still wanted.
         """
         batch = cls(holder, {}, 0)
         batch.inherited = True
@@ -59,41 +59,41 @@ class Batch:
 
     @property
     def chunks(self) -> Mapping[Cid, Download]:
-        """Each chunk, and the download that it was granted for."""
+        """Each chunk, and the download for which it was granted."""
         return self._chunks
 
     def add(self, cid: Cid, download: Download) -> None:
-        """A chunk of an inherited batch turned out to be still wanted."""
+        """Add a chunk to an inherited batch, because it turned out to be still wanted."""
         self._chunks[cid] = download
 
     def remove(self, cid: Cid) -> Download:
-        """A chunk came, or is not expected any more. Returns the download that it was granted for."""
+        """Remove a chunk that came or is not expected any more. Returns the download for which it was granted."""
         return self._chunks.pop(cid)
 
     def reassign(self, cid: Cid, download: Download) -> None:
-        """A chunk is granted for another download that contains it too."""
+        """Let a chunk be granted for another download, which contains it too."""
         self._chunks[cid] = download
 
     def expect_by(self, due: float) -> None:
-        """All chunks should have come at this time."""
+        """Set the time by which all chunks should have come. After it, the batch is overdue."""
         self.due = due
 
     def last_until(self, now: float, seconds: float) -> None:
-        """Set or move the deadline."""
+        """Set the deadline to `seconds` from `now`."""
         self.seconds = seconds
         self.deadline = now + seconds
 
     def count_extension(self) -> None:
-        """The holder is late and the only one: it gets more time."""
+        """Count one more extension: the holder is late, but no other peer has the chunks."""
         self.extended += 1
 
     def become_lease(self) -> None:
-        """The other lease of its chunk has ended: this hedge is its lease now."""
+        """Turn this hedge into the chunk's normal lease, because the chunk's other lease has ended."""
         self.hedge = False
 
 
 class Leases:
-    """All live leases of this node."""
+    """All leases of this node that have not ended."""
 
     def __init__(self) -> None:
         self.by_chunk: dict[Cid, Batch] = {}
@@ -105,7 +105,10 @@ class Leases:
         self._order = count()
 
     def add(self, batch: Batch, now: float, seconds: float, expected: float | None = None) -> None:
-        """Record a grant that was pushed. `expected`: the seconds that it should take, if that is known."""
+        """Record a grant that was pushed and lapses after `seconds`.
+
+        `expected`: the seconds after which the batch is overdue; None: unknown.
+        """
         (self.hedges if batch.hedge else self.by_chunk).update(dict.fromkeys(batch.chunks, batch))
         self.watch(batch, now, seconds)
         if expected is not None and not batch.hedge:
@@ -121,28 +124,28 @@ class Leases:
         batch.holder.inherited()
 
     def watch(self, batch: Batch, now: float, seconds: float) -> None:
-        """Set or move a batch's deadline."""
+        """Set a batch's deadline to `seconds` from `now`, and watch for it."""
         batch.last_until(now, seconds)
         heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
 
     def holds(self, cid: Cid, holder: Holder) -> bool:
-        """Whether this holder has a lease of this chunk, or the hedge."""
+        """Whether this holder has a lease of this chunk (or its hedge, the second lease)."""
         batch, hedge = self.by_chunk.get(cid), self.hedges.get(cid)
         return (batch is not None and batch.holder is holder) or (
             hedge is not None and hedge.holder is holder
         )
 
     def release(self, cid: Cid) -> list[Batch]:
-        """End all leases of a chunk that came or is not wanted any more. Returns the batches that it was in."""
+        """End all leases of a chunk that came or is not wanted any more. Returns the batches that contained it."""
         ended = [batch for batch in (self.by_chunk.pop(cid, None), self.hedges.pop(cid, None)) if batch]
         for batch in ended:
             self._leave(batch, cid)
         return ended
 
     def end(self, cid: Cid, holder: Holder) -> Download | None:
-        """End this holder's lease of a chunk, which it will not send.
+        """End this holder's lease of a chunk, because the holder will not send it.
 
-        If it had the only lease of it, returns the download that it was granted for.
+        Returns the download for which the chunk was granted, or None if another holder still has a lease of it.
         """
         hedge = self.hedges.get(cid)
         if hedge is not None and hedge.holder is holder:
@@ -162,7 +165,7 @@ class Leases:
         return None
 
     def reassign(self, cid: Cid, download: Download, new_owner: Download) -> None:
-        """A chunk that is granted for `download`, if it is, is granted for `new_owner` from now on."""
+        """If a chunk is granted for `download`, let it be granted for `new_owner` from now on."""
         for batch in (self.by_chunk.get(cid), self.hedges.get(cid)):
             if batch is not None and batch.chunks[cid] is download:
                 batch.reassign(cid, new_owner)
@@ -175,7 +178,7 @@ class Leases:
         return download
 
     def of(self, holder: Holder) -> list[Batch]:
-        """The batches of a holder that still have chunks."""
+        """Return the batches of a holder that still have chunks."""
         found: dict[int, Batch] = {}
         for _, _, batch in self._deadlines:
             if batch.holder is holder and batch.chunks:
@@ -183,18 +186,18 @@ class Leases:
         return list(found.values())
 
     def next_deadline(self) -> float:
-        """When the next lease lapses or becomes overdue; infinity if no lease is live."""
+        """Return when the next lease lapses or becomes overdue; infinity if there is no lease."""
         lapse, due = _soonest(self._deadlines, _lapsed), _soonest(self._dues, _came)
         return lapse if lapse < due else due
 
     def lapsing(self, now: float) -> list[Batch]:
-        """Batches whose deadline has passed. Each is returned once."""
+        """Return the batches whose deadline has passed. Each is returned only once."""
         if _soonest(self._deadlines, _lapsed) > now:
             return []
         return [batch for batch in _passed(self._deadlines, _lapsed, now) if batch.chunks]
 
     def falling_due(self, now: float) -> list[Batch]:
-        """Batches that become overdue now. Each is returned once, and stays in `overdue`."""
+        """Return the batches that have become overdue. Each is returned only once; it stays in `overdue`."""
         if _soonest(self._dues, _came) > now:
             return []
         late = [batch for batch in _passed(self._dues, _came, now) if batch.chunks and not batch.hedge]

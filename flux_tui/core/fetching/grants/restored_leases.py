@@ -1,4 +1,4 @@
-"""The leases of this node from before its restart: some still run, and some chunks never came."""
+"""Leases from before this node was restarted: some still run, and some chunks never came."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from flux_tui.core.turn import Ledger
 
 
 class InheritedLeases:
-    """The grants of the runs before, by chunk and by peer."""
+    """The grants from before this node was restarted, by chunk and by peer."""
 
     def __init__(self, ledger: Ledger, holders: Holders) -> None:
         self.ledger = ledger
@@ -21,11 +21,11 @@ class InheritedLeases:
         """By peer: the number of granted chunks that have not come."""
 
     def start(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
-        """Take over what was granted.
+        """Take over the grants that the state tells of.
 
-        Live leases stay live, but for no longer than the shortest lease takes: the holder's queue for this
-        node went with the old stream. For each peer, also count the granted chunks that never came, because a
-        holder that slept may still send them.
+        A lease that still runs stays, but no longer than the shortest lease lasts, because the holder's queue
+        for this node was lost with the old connection. For each peer, the granted chunks that never came are
+        counted: a holder that was asleep may still send them.
         """
         now = self.ledger.now
         batches: dict[tuple[PeerId, float], Batch] = {}
@@ -39,14 +39,14 @@ class InheritedLeases:
         self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
 
     def take(self, cid: Cid) -> Batch | None:
-        """The live lease of a chunk that turned out to be still wanted. It is returned once."""
+        """Remove and return the running lease of a chunk that is still wanted; None if there is none."""
         batch = self._batches.pop(cid, None)
         return batch if batch is not None and batch.deadline > self.ledger.now else None
 
     def explains(self, peer: PeerId) -> bool:
-        """Whether a chunk that nobody asked for in this run may be one that was granted to this peer before.
+        """Whether an unexpected chunk from this peer may have been granted before the restart.
 
-        Each chunk that never came explains one.
+        Each granted chunk that never came explains one unexpected chunk.
         """
         owed = self._owed.get(peer, 0)
         if owed:

@@ -1,17 +1,17 @@
 """The scheduler: it decides which holder sends which chunk, and until when.
 
-Only the requester assigns a chunk. It assigns each chunk to one holder at a time, by pushing a grant with a
+Only the requester assigns chunks. It assigns each chunk to one holder at a time, by pushing a grant with a
 deadline (a lease). Without grants every holder would send everything: in a simulation, four or five copies of
 each chunk came; with leases, 1.00.
 
-1. Each holder is granted as many missing chunks as keep it busy (sources.py). The sets are disjoint.
+1. Each holder is granted as many missing chunks as keep it busy (sources.py). No chunk is granted to two holders.
 2. When a chunk comes, its lease ends. When it does not come in time, it is granted to another holder, and the
    late holder is told to cancel it. The late holder then gets one chunk at a time until it sends again. If no
    other holder can send the chunks, the late one gets more time first.
 3. At the end, all chunks are granted and some holders are idle. An idle holder takes over the end of the
    queue of a much slower holder, which is told to cancel those chunks. An overdue chunk is also granted once
-   to an idle holder (a hedge). When one copy has come, the other is cancelled. A chunk that a slow holder is
-   sending at this moment, or will be before it could be cancelled, stays with it.
+   to an idle holder (a hedge). When one copy has come, the other is cancelled. A chunk stays with a slow holder
+   that is sending it now, or will send it before a cancel could arrive.
 4. When a holder is late, all other peers are asked before it is granted anything again. The extra time of a
    sole holder ends when another peer has the chunks.
 
@@ -57,7 +57,7 @@ LAPSED = Backoff(first=SNUB, most=64.0)
 
 
 class Scheduler:
-    """Decides and pushes all grants of this node.
+    """Decides which chunks to grant to which holder, and pushes the grants.
 
     It shares the tables of downloads, wanted blocks and leases with the requester.
     """
@@ -87,7 +87,7 @@ class Scheduler:
         """Batches whose holder was given more time. Some may be empty by now."""
 
     def next_deadline(self) -> float:
-        """When a lease lapses, something is overdue, or a holder may be granted more."""
+        """Return when a lease lapses, a chunk becomes overdue, or a holder may be granted more."""
         soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline())
         if self._idle:
             soonest = min(soonest, *self._idle.values())
@@ -96,7 +96,7 @@ class Scheduler:
         return soonest
 
     def watch(self) -> None:
-        """Let leases lapse whose deadline has passed, and hedge overdue chunks."""
+        """Let leases lapse whose deadline has passed, and grant overdue chunks to a second holder."""
         for batch in self.leases.lapsing(self.ledger.now):
             self._late(batch)
         if self.leases.falling_due(self.ledger.now):
@@ -110,10 +110,7 @@ class Scheduler:
             self._wake_all(over)
 
     def _late(self, batch: Batch) -> None:
-        """The deadline of a batch has passed.
-
-        Extend it if no other holder can send the chunks, otherwise let it lapse.
-        """
+        """Handle a batch whose deadline has passed: extend it if no other holder can send the chunks, or end it."""
         holder, now = batch.holder, self.ledger.now
         downloads = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
@@ -144,10 +141,7 @@ class Scheduler:
             self.schedule_push(download, SNUB, "lapsed", holder.peer)
 
     def other_holder_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
-        """Another peer can send these objects.
-
-        End the extra time of every sole holder that has stopped sending them.
-        """
+        """Another peer offers these objects: end the extra time of each sole holder that has stopped sending them."""
         for number, batch in list(self._extended.items()):
             holder = batch.holder
             if not batch.chunks:
@@ -161,7 +155,7 @@ class Scheduler:
                 self.leases.watch(batch, self.ledger.now, 0.0)
 
     def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
-        """Let a whole batch lapse. Chunks of it that still come count as late. Returns its chunks."""
+        """Let all leases of a batch lapse. If its chunks still come, they count as late. Returns its chunks."""
         late = list(batch.chunks)
         self.lapse(batch.holder, late, cause)
         return late
@@ -169,7 +163,7 @@ class Scheduler:
     # ── grants ──────────────────────────────────────────────────────────────────────────────────
 
     def grant_all(self) -> None:
-        """Grant chunks to each holder that may have room."""
+        """Grant chunks to each holder that may have room in its queue."""
         # Snubbed holders, which let a lease lapse and have sent nothing since, come last. However many they
         # are and whatever they offer, they never go before a holder that delivers or was not tried yet.
         for peer in sorted(self.holders.ready, key=lambda peer: self.holders.get(peer).snubbed):
@@ -183,7 +177,7 @@ class Scheduler:
                     self._hedge(holder)
 
     def _grant(self, holder: Holder) -> None:
-        """Keep one holder busy: fill its queue up once half of it is done."""
+        """Keep one holder busy: once half of its queue is done, grant it enough chunks to fill the queue."""
         window = holder.window
         sole = self._sole(holder)
         if not holder.measured and sole:
@@ -218,7 +212,7 @@ class Scheduler:
 
     @staticmethod
     def _limit(holder: Holder, *, sole: bool) -> int:
-        """How many more chunks this holder may be granted now, whatever their sizes."""
+        """Return how many more chunks this holder may be granted now. `sole`: no other peer offers its objects."""
         if holder.snubbed:
             return 1 - holder.outstanding  # one chunk, to see whether it sends again
         limit = WINDOW_CHUNKS
@@ -230,11 +224,11 @@ class Scheduler:
         return int(self._loose_size) or 1
 
     def loose_chunk_came(self, size: int) -> None:
-        """A loose chunk has so many bytes: later ones probably have about as many."""
+        """Update the estimate of a loose chunk's size, because one of `size` bytes came."""
         self._loose_size += 0.05 * (size - self._loose_size)
 
     def _choose(self, download: Download, holder: Holder, most: int) -> list[Cid]:
-        """Take up to `most` missing chunks for this holder."""
+        """Choose up to `most` missing chunks of a download for this holder, and mark them as granted."""
         if most:
             most = self.write_backoff.grant(download, most, self.ledger.now)
             if not most:
@@ -262,7 +256,7 @@ class Scheduler:
         self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
 
     def _take_over(self, idle: Holder) -> None:
-        """All chunks are granted and this holder is idle: move the end of the slowest holder's queue to it."""
+        """Move the end of the slowest holder's queue to this idle holder, now that all chunks are granted."""
         if idle.snubbed or not self.usable(idle.peer):
             return
         slow = self.endgame.slowest(idle)
@@ -281,7 +275,7 @@ class Scheduler:
         self._grant(idle)
 
     def _hedge(self, idle: Holder) -> None:
-        """All chunks are granted: tell this idle holder to send overdue chunks of other holders as well.
+        """Let this idle holder send overdue chunks of other holders as well, now that all chunks are granted.
 
         When one copy has come, the other is cancelled.
         """
@@ -306,7 +300,7 @@ class Scheduler:
     # ── leases that end ─────────────────────────────────────────────────────────────────────────
 
     def refuses_everything(self, holder: Holder) -> None:
-        """This holder refuses everything from now on: free all chunks that were granted to it."""
+        """End all offers and leases of this holder, because it refuses everything from now on."""
         for root in holder.roots:
             if download := self.downloads.get(root):
                 download.refused_by(holder.peer)
@@ -314,7 +308,7 @@ class Scheduler:
         self.lapse_all(holder, "refused")
 
     def lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
-        """End all leases of this holder."""
+        """End all leases of this holder: their chunks did not come."""
         cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]
         downloads = self.wanted.downloads_of_any(cids)
         for part in batches(cids, MAX_CIDS_DIRECT):
@@ -323,7 +317,7 @@ class Scheduler:
             self.schedule_push(download, None, "lapsed", holder.peer)
 
     def lapse(self, holder: Holder, cids: Sequence[Cid], cause: ev.LapseCause) -> None:
-        """End these leases: their chunks did not come. Chunks that are still wanted can be granted again."""
+        """End this holder's leases of these chunks, which did not come. Chunks that are wanted can be granted again."""
         if not cids:
             return
         roots = self.wanted.owners(cids)
@@ -340,21 +334,18 @@ class Scheduler:
     # ── pauses ──────────────────────────────────────────────────────────────────────────────────
 
     def _wake_all(self, paused: set[Cid | None]) -> None:
-        """The pause of these downloads is over: grant their chunks again."""
+        """Let chunks of the downloads with these keys (see WriteBackoff.key) be granted again: their pause is over."""
         for download in self.downloads.values():
             if self.write_backoff.key(download) in paused:
                 self.wanted.wake(download)
 
     def resume(self, download: Download) -> None:
-        """A chunk of this download was written: end its pause."""
+        """End the pause of this download, because a chunk of it was written."""
         if self.write_backoff.end(download):
             self._wake_all({self.write_backoff.key(download)})
 
     def cancel_granted(self, download: Download) -> None:
-        """Cancel the chunks of a download that are still on their way, because it cannot be written.
-
-        They would be sent in vain.
-        """
+        """Tell the holders not to send the granted chunks of a download, because they cannot be written here."""
         granted: dict[PeerId, list[Cid]] = {}
         for leases in (self.leases.by_chunk, self.leases.hedges):
             for cid, batch in leases.items():
@@ -371,7 +362,10 @@ class Scheduler:
     # ── holders ─────────────────────────────────────────────────────────────────────────────────
 
     def schedule_push(self, download: Download, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
-        """If no holder can send this object now, set the time of its next push."""
+        """Set the time of a want's next push, if no holder can send the object now.
+
+        `wait`: seconds; None: the default of the cause. `peer`: the peer that gave the cause.
+        """
         if download.granted or not download.missing or any(self.usable(other) for other in download.holders):
             return
         if download.tree and not self.wanted.has_holder(download):
@@ -382,16 +376,16 @@ class Scheduler:
             self.want_pusher.push_again(download, LAPSED.wait(download.unanswered_pushes + 1), cause, peer)
 
     def _sole(self, holder: Holder) -> bool:
-        """Whether no other peer offered any of the objects that this holder offered."""
+        """Whether this holder is the only peer that offers its objects."""
         downloads = (self.downloads.get(root) for root in islice(holder.roots, SOLE_LOOK))
         return all(len(download.holders) <= 1 for download in downloads if download is not None)
 
     def usable(self, peer: PeerId) -> bool:
-        """Whether this holder can be granted chunks now."""
+        """Whether this peer is connected and may be granted chunks now."""
         return peer in self.holders.connected and self.free_at(peer) <= self.ledger.now
 
     def free_at(self, peer: PeerId) -> float:
-        """When this holder may be granted chunks."""
+        """Return the time from which this peer may be granted chunks."""
         return self.want_pusher.free_at(peer)
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:

@@ -1,7 +1,7 @@
 """Wanted blocks: every block that must come from the swarm, and the downloads that want it.
 
-A block may belong to several downloads. It is fetched once. While it waits to be granted, it is missing in one
-download only: one that has a holder, if any has.
+A block may belong to several downloads. It is fetched once. While it waits to be granted, it is missing in only
+one of these downloads: one that has a holder, if any has.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from flux_tui.core.ids import Cid
 
 
 class WantedBlocks:
-    """The downloads that want each block that is neither here nor on its way to the disk."""
+    """Every block that must come from the swarm and has not come, and the downloads that want it."""
 
     def __init__(
         self, holders: Holders, downloads: Mapping[Cid, Download], leases: Leases, inherited: InheritedLeases
@@ -32,22 +32,22 @@ class WantedBlocks:
         return iter(self._downloads_of)
 
     def downloads_of(self, cid: Cid) -> Collection[Download]:
-        """The downloads that want this block."""
+        """Return the downloads that want this block."""
         return self._downloads_of.get(cid, ())
 
     def downloads_of_any(self, cids: Iterable[Cid]) -> Collection[Download]:
-        """The downloads that want any of these blocks, each once."""
+        """Return the downloads that want at least one of these blocks, each once."""
         return {id(d): d for cid in cids for d in self._downloads_of.get(cid, ())}.values()
 
     def owners(self, cids: Collection[Cid]) -> tuple[Cid, ...]:
-        """The wanted objects that contain these blocks."""
+        """Return the roots of the wanted objects that contain these blocks, except roots among `cids`."""
         found = (d.root for cid in cids for d in self._downloads_of.get(cid, ()) if d.tree)
         return tuple(dict.fromkeys(root for root in found if root not in cids))
 
     # ── a block is wanted, or not any more ──────────────────────────────────────────────────────
 
     def miss(self, download: Download, cid: Cid) -> None:
-        """A block of this download must come from the swarm."""
+        """Record that a block of this download must come from the swarm."""
         downloads = self._downloads_of.setdefault(cid, [])
         if download in downloads:
             return
@@ -66,11 +66,11 @@ class WantedBlocks:
         self.wake(download)
 
     def arrived(self, cid: Cid) -> list[Download] | None:
-        """A block came. Returns the downloads that wanted it; None if none did."""
+        """Remove a block that came. Returns the downloads that wanted it; None if none did."""
         return self._downloads_of.pop(cid, None)
 
     def leave(self, cid: Cid, download: Download) -> bool:
-        """A download has ended, and does not want this block any more. Returns whether another one does."""
+        """Record that a download that has ended does not want this block. Returns whether another download does."""
         others = [other for other in self._downloads_of.get(cid, ()) if other is not download]
         if not others:
             self._downloads_of.pop(cid, None)
@@ -85,25 +85,22 @@ class WantedBlocks:
         return True
 
     def give_back(self, cid: Cid, granted_for: Download) -> None:
-        """The only lease of a block has ended, and it did not come: it can be granted again."""
+        """Let a block be granted again, because its only lease has ended and it did not come."""
         if downloads := self._downloads_of.get(cid):
             granted_for.give_back(cid, downloads[0])
 
     # ── a holder came, or the last one went ─────────────────────────────────────────────────────
 
     def wake(self, download: Download) -> None:
-        """Chunks of this download can be granted: each of its holders may have work."""
+        """Look at each holder of this download again, because it has chunks to grant."""
         self.holders.wake(download.root, download.holders)
 
     def has_holder(self, download: Download) -> bool:
-        """Whether a connected peer said yes to this object."""
+        """Whether a connected peer offers this download's object."""
         return any(peer in self.holders.connected for peer in download.holders)
 
     def gather(self, download: Download) -> None:
-        """A download has its first holder.
-
-        That holder can also send blocks that wait for other downloads without a holder.
-        """
+        """Handle a download's first holder: move blocks to it that are missing in downloads without a holder."""
         for cid in download.blocks if len(self.downloads) > 1 else ():
             if cid not in download.have and cid not in download.missing:
                 for other in self._downloads_of.get(cid, ()):
@@ -112,9 +109,9 @@ class WantedBlocks:
                         break
 
     def hand_on(self, download: Download) -> None:
-        """A download has lost its last holder.
+        """Handle the loss of a download's last holder.
 
-        Move its missing blocks to other downloads that contain them and have a holder.
+        Its missing blocks move to other downloads that contain them and have a holder.
         """
         for cid in list(download.missing):
             for other in self._downloads_of.get(cid, ()):
@@ -122,7 +119,7 @@ class WantedBlocks:
                     self._move(cid, download, other)
 
     def _move(self, cid: Cid, waits: Download, download: Download) -> None:
-        """Move a missing block from `waits` to `download` if only that one has a holder."""
+        """Move a missing block from `waits` to `download`, if only `download` has a holder."""
         if self.has_holder(download) and not self.has_holder(waits):
             waits.hand_over(cid, download)
             self.wake(download)
