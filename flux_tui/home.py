@@ -1,8 +1,8 @@
 """The home: one folder with a node's identity, its series and chunk index, and its command socket.
 
-At most one process has a home for writing: the one that holds the lock. The lock ends with its process, so a
-killed node leaves nothing to clean up. Commands are pushed to a running node through a Unix socket (mode
-0600, in a folder of mode 0700). They are never answered; their outcome is in the series.
+At most one process writes to a home: the process that holds the lock. The lock ends with its process, so a killed
+node leaves nothing to clean up. Programs push commands to a running node through a Unix socket (mode 0600, in a
+folder of mode 0700). Commands are never answered; their outcome is in the series.
 """
 
 import contextlib
@@ -35,19 +35,19 @@ LOOK_SECONDS = 1.0
 
 
 class HomeError(Exception):
-    """What is wrong with a home: one sentence for a person."""
+    """Raised if a home cannot be used. The message is one sentence for a person."""
 
 
 class HomeBusyError(HomeError):
-    """Another node has this home."""
+    """Raised if another running node uses this home."""
 
 
 class NoNodeError(HomeError):
-    """No node of this home is running."""
+    """Raised if no node runs that could take commands for this home."""
 
 
 def default_home() -> Path:
-    """Return `$FLUX_TUI_HOME`, or the platform's folder for user data. Raises PathError, HomeError."""
+    """Return the home from `$FLUX_TUI_HOME`, else the platform's folder for user data. Raises PathError, HomeError."""
     if named := os.environ.get(ENVIRONMENT):
         return typed_path(named, Path())
     try:
@@ -60,10 +60,10 @@ def default_home() -> Path:
 
 
 class Home:
-    """The paths of one home. Nothing is created until it is locked."""
+    """The paths in one home folder, and its lock. Nothing is created before `lock` or `prepare`."""
 
     def __init__(self, path: Path | str) -> None:
-        """Raises PathError for a relative path if the working folder is gone."""
+        """Set the paths. Raises PathError if `path` is relative and the working folder no longer exists."""
         self.path = literal_path(path)
         self.database = self.path / "flux.db"
         self.identity = self.path / "identity"
@@ -77,15 +77,15 @@ class Home:
 
     @property
     def socket(self) -> Path:
-        """The socket to which commands are pushed."""
+        """The path of the Unix socket to which commands are pushed."""
         return self.path / "node.sock"
 
     @contextmanager
     def socket_address(self) -> Iterator[str]:
-        """The socket's path, short enough to bind or connect to. Raises HomeError.
+        """Yield the socket's path, short enough to bind or connect to. Raises HomeError.
 
-        A long path is shortened by a symbolic link to the home, which this process makes for itself alone. So
-        no two processes have to agree on a folder for temporary files.
+        Systems limit the length of a socket's path. For a longer one, this process makes a temporary symbolic link
+        to the home, which no other process uses.
         """
         address = str(self.socket)
         if len(os.fsencode(address)) <= MAX_SOCKET_PATH:
@@ -95,7 +95,7 @@ class Home:
             yield str(link / self.socket.name)
 
     def prepare(self) -> None:
-        """Create the home, private to its user. Raises HomeError."""
+        """Create the home folder, accessible only to its user. Raises HomeError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
@@ -108,7 +108,10 @@ class Home:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Take this home for writing. Raises HomeBusyError, HomeError."""
+        """Hold this home's lock while the context lasts, so that only this process writes to it.
+
+        Raises HomeBusyError if another process holds the lock, and HomeError.
+        """
         self.prepare()
         try:
             descriptor = open_regular(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -131,7 +134,7 @@ class Home:
             os.close(descriptor)
 
     def running(self) -> int | None:
-        """Return the pid of the process that has this home for writing; None if there is none, 0 if it is unknown."""
+        """Return the pid of the process that holds this home's lock; None: no process does; 0: the pid is unknown."""
         try:
             descriptor = open_regular(self._lock)
         except OSError:
@@ -147,7 +150,7 @@ class Home:
             os.close(descriptor)
 
     def listening(self) -> bool:
-        """Whether a node takes commands now."""
+        """Whether a node of this home accepts commands now."""
         try:
             self._connect().close()
         except HomeError:
@@ -155,7 +158,7 @@ class Home:
         return True
 
     def push(self, *commands: Command) -> None:
-        """Push commands to this home's node, and return. Raises NoNodeError, HomeError."""
+        """Push commands to this home's node, and return once it has taken them. Raises NoNodeError, HomeError."""
         frames = bytearray()
         for command in commands:
             body = encode_command(command)
@@ -174,7 +177,10 @@ class Home:
             connection.close()
 
     def last_port(self) -> int | None:
-        """Return the port on which this home's node listened last. It is used again, so that tickets stay valid."""
+        """Return the TCP port on which this home's node listened last; None: not known.
+
+        The node uses the port again, so that old tickets with its address stay valid.
+        """
         try:
             port = int(read_regular(self.port))
         except (OSError, ValueError):
@@ -182,12 +188,12 @@ class Home:
         return port if 0 < port < 65536 else None
 
     def remember_port(self, port: int) -> None:
-        """Save the port for the next start. In a home that cannot be written, nothing is saved."""
+        """Save the port for the next start. If the home cannot be written, nothing is saved."""
         with contextlib.suppress(OSError):
             write_regular(self.port, b"%d\n" % port)
 
     def last_flags(self) -> list[str] | None:
-        """Return the flags with which this home's node was started last; None: not known."""
+        """Return the command-line flags with which this home's node was started last; None: not known."""
         try:
             found = json.loads(read_regular(self._flags))
         except (OSError, ValueError):
@@ -196,7 +202,7 @@ class Home:
         return found if known else None
 
     def remember_flags(self, flags: Sequence[str]) -> None:
-        """Save the flags, to start the node again with them. In a home that cannot be written, nothing is saved."""
+        """Save the command-line flags for a restart of the node. If the home cannot be written, nothing is saved."""
         with contextlib.suppress(OSError):
             write_regular(self._flags, json.dumps(list(flags)).encode() + b"\n")
 
@@ -228,7 +234,7 @@ class Home:
 
 @contextmanager
 def _link_to(folder: Path) -> Iterator[Path]:
-    """A symbolic link with a short path, in a folder of this process's own. Raises HomeError."""
+    """Yield a temporary symbolic link to `folder` that has a short path. Raises HomeError."""
     try:
         own = tempfile.TemporaryDirectory(prefix="flux-", dir=_short_folder())
         link = Path(own.name) / "home"
@@ -248,7 +254,10 @@ def _short_folder() -> str:
 
 
 def _lock_alone(descriptor: int) -> bool:
-    """Take the lock, unless another process holds it alone. Processes that only check (`running`) are waited for."""
+    """Take the exclusive lock. Returns False if another process holds it.
+
+    `Home.running` of another process takes the shared lock for a moment. This function waits until it is released.
+    """
     deadline = time.monotonic() + LOOK_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The network behind one port (`port.py`). Only this package imports libp2p.
+"""The network, behind one interface (`port.py`). Only this package imports libp2p.
 
 The sub-packages, from the ground up:
 

@@ -1,4 +1,4 @@
-"""Why a peer cannot be reached: exceptions with fields, and the sentence that a person reads about them.
+"""Why a peer could not be reached: exceptions with fields, and the sentences that people read about them.
 
 The code that knows a reason raises an exception of a class of its own, with the facts as fields. Failures of
 the operating system are told apart by `errno`, and those of libp2p by their class. No text of an exception is
@@ -27,7 +27,7 @@ PROBE_SECONDS = 2.0
 
 
 class RelayRefusedError(OpenConnectionError):
-    """A relay answered a request with a status other than OK. `status`: a `Status` of circuit v2."""
+    """Raised if a relay refused a request. `status`: the relay's answer, a `Status` of circuit v2."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"status {status}")
@@ -35,15 +35,15 @@ class RelayRefusedError(OpenConnectionError):
 
 
 class NoRelayError(OpenConnectionError):
-    """The relay does not answer, or the peer at its address is not a relay."""
+    """Raised if the relay does not answer, or if the peer at its address is not a relay."""
 
 
 class HandshakeError(SwarmException):
-    """A connection was opened, and could not be secured."""
+    """Raised if a connection was opened, but its encryption could not be set up."""
 
 
 class SilentError(SwarmException):
-    """An address neither answers nor refuses a connection."""
+    """Raised if an address neither accepts nor refuses a connection."""
 
 
 RELAY_ANSWERS: dict[int, str] = {
@@ -94,7 +94,7 @@ _RANKING: tuple[type[BaseException], ...] = (
 
 
 def sentence_of(error: BaseException) -> str:
-    """Return why a connection or a listener could not be opened, without the address."""
+    """Return why a connection or a listener could not be opened, in words. The address is not named."""
     chain = list(_chain(error))
     for kind in _RANKING:
         for one in chain:
@@ -104,7 +104,7 @@ def sentence_of(error: BaseException) -> str:
 
 
 def relay_answer(error: BaseException) -> str | None:
-    """Return what a relay answered instead of OK; None if no relay refused anything."""
+    """Return the relay's answer if a relay refused something, in words; None if no relay did."""
     refused = _first(error, RelayRefusedError)
     return None if refused is None else RELAY_ANSWERS.get(refused.status, OTHER_STATUS)
 
@@ -130,10 +130,11 @@ def _sentence(error: BaseException) -> str | None:
 
 
 async def probe_address(transport: Multiaddr) -> BaseException | None:
-    """Open a TCP connection to an address, and close it. Return why it cannot be opened.
+    """Open a TCP connection to an address, and close it. Returns an exception that says why a dial failed.
 
-    For a dial that was given up before it failed: its exception does not say how far it came.
-    None: the address is of a kind that cannot be probed.
+    This is for a dial that was cancelled because it took too long: it has no exception that says how far it came.
+    The result is HandshakeError if the connection opens, SilentError without an answer, else the OSError. None: the
+    address is of a kind that cannot be probed.
     """
     try:
         host = str(transport.value_for_protocol("ip6" if str(transport).startswith("/ip6/") else "ip4"))
@@ -156,7 +157,7 @@ def _first(error: BaseException, kind: type[_E]) -> _E | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield the exceptions of a chain of causes, the outermost first; at most MAX_CAUSES."""
+    """Yield an exception and its causes, the outermost first; at most MAX_CAUSES."""
     waiting: list[BaseException] = [error]
     for _ in range(MAX_CAUSES):
         if not waiting:

@@ -1,6 +1,6 @@
-"""This node's identity: an Ed25519 key in a file of the home that no other user can read.
+"""This node's identity: an Ed25519 private key, in a file of the home that no other user can read.
 
-The file holds the key in libp2p's own form (the protobuf `PrivateKey`), as in other libp2p programs.
+The file has libp2p's format (the protobuf `PrivateKey`), as in other libp2p programs.
 """
 
 import os
@@ -15,7 +15,7 @@ from flux_tui.regular_files import read_regular
 
 
 def load_or_create(path: Path) -> KeyPair:
-    """Return the key of this home; create it the first time. Raises NetworkError."""
+    """Load the private key from `path`, or create the key and the file. Raises NetworkError."""
     try:
         data = read_regular(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The port: what the node needs of a network, without anything of libp2p.
+"""The network as the node sees it: two interfaces, `Network` and `Receiver`, without anything of libp2p.
 
 It has two implementations: `net.flux.host.Libp2pNetwork`, and `testing.memory_network.MemoryNetwork` for
 tests and simulation. One suite of tests runs on both.
@@ -44,144 +44,157 @@ BAN_SECONDS = 10.0
 
 
 class NetworkError(Exception):
-    """This machine's network cannot be used as asked: one sentence for a person."""
+    """Raised if this machine's network cannot be used as asked. The message is one sentence for a person."""
 
 
 class LoadedChunk(NamedTuple):
-    """A chunk that was read from the store, ready to be written to a stream."""
+    """A chunk that was read from the store, to be written to a peer's stream."""
 
     cid: Cid
     data: bytes | memoryview
 
 
 class Receiver(Protocol):
-    """Takes what arrives from the network. The node implements it."""
+    """Handles everything that arrives from the network. The node implements it."""
 
     def on_connected(self, peer: PeerId, addr: str) -> None:
-        """A push stream to and from `peer` is open. Never called twice without on_disconnected in between."""
+        """Called when the push link to `peer` is up: messages can flow both ways.
+
+        It is never called twice for a peer without on_disconnected in between.
+        """
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:
-        """The push stream is gone, with everything that was queued for the peer."""
+        """Called when the push link to a peer has ended. Everything queued for the peer is lost. `why`: a sentence."""
 
     def on_message(self, peer: PeerId, message: Message) -> None:
-        """A direct message without payload came from the authenticated `peer`."""
+        """Called for a message without payload from `peer`, whose identity is authenticated."""
 
     def on_unknown(self, peer: PeerId, kind: str) -> None:
-        """The peer pushed a message of a kind that this version does not know. It was skipped."""
+        """Called if a peer pushed a message of a kind that this version does not know. The message was skipped."""
 
     def admits(self, peer: PeerId) -> bool:
-        """Whether this peer's unsolicited messages are admitted now. If not, its stream is read slowly."""
+        """Whether this node accepts this peer's unrequested messages now. If not, its stream is read slowly."""
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
-        """A chunk's header came, and `size` bytes will follow. Return whether to keep them; else they are skipped."""
+        """Return whether to keep the payload of a chunk, of which only the header has come.
+
+        `size`: bytes of the payload. If False, the payload is skipped.
+        """
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
-        """The bytes of a wanted chunk came, in the pieces in which they arrived; not verified yet."""
+        """Called for the bytes of a wanted chunk, in the pieces in which they arrived. They are not verified yet."""
 
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:
-        """A gossip message came from `forwarder`; nothing in it is verified.
+        """Handle the bytes of a signed intent that `forwarder` passed on by gossip. Nothing in them is verified yet.
 
-        Returns whether it may be forwarded: no node should be blamed for another's garbage.
+        Returns whether the message may be forwarded to other nodes. Invalid ones may not.
         """
 
     async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
-        """Read the chunks to write next to a peer, some 1 MiB at most; an empty sequence if there are none.
+        """Read the next chunks to write to a peer, about 1 MiB at most; an empty sequence if there are none.
 
-        Awaited after `Network.serve`, by one task for each peer, when the stream is about to be ready. After
-        an empty sequence it is not called again until the next `serve`.
+        The peer's writing task awaits this after `Network.serve`, shortly before the stream is ready for more.
+        After an empty sequence, it is not called again until the next `serve`.
         """
 
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
-        """Return those of these chunks that are still to be sent. Called just before they are written to the stream."""
+        """Return the chunks of these that the peer has not cancelled. Called just before they are written."""
 
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
-        """These chunks, `size` bytes together, were written to the peer's stream."""
+        """Called after these chunks, `size` bytes together, were written to the peer's stream."""
 
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
-        """The peer broke the protocol: `fault` is a short name, `text` a sentence."""
+        """Called if the peer broke the protocol. `fault`: a short name. `text`: a sentence."""
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
-        """This node's addresses have changed to these."""
+        """Called when the addresses at which this node can be dialled have changed to `addrs`."""
 
     def on_failure(self, text: str) -> None:
-        """A task of the network failed, and was ended or restarted. One sentence; the log has the traceback."""
+        """Called if a task of the network failed, and was ended or restarted. `text`: a sentence.
+
+        The log has the traceback.
+        """
 
     def on_dial_failed(self, addr: str, why: str) -> None:
-        """A dialled address does not answer, or another peer answers there. One sentence."""
+        """Called if nobody answers at a dialled address, or the wrong peer does. `why`: a sentence."""
 
     def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
-        """The DHT's table has gained the nodes `came`, and lost the nodes `went`."""
+        """Called when the DHT's routing table has gained the nodes `came`, and lost the nodes `went`."""
 
     def on_found(self, addr: str) -> None:
-        """MDNS found a peer's multiaddr, ending in /p2p/…. It is not dialled yet."""
+        """Called if mDNS found the multiaddr of a peer, ending in /p2p/…. The address is not dialled yet."""
 
 
 class Network(Protocol):
-    """A running network."""
+    """A running network, as the node uses it."""
 
     peer_id: PeerId
     """This node's peer id."""
 
     @property
     def addrs(self) -> tuple[str, ...]:
-        """The multiaddrs that peers can dial, each with /p2p/PEER-ID at its end."""
+        """The multiaddrs at which peers can dial this node, each with /p2p/PEER-ID at its end."""
 
     def peers(self) -> tuple[PeerId, ...]:
-        """Return the peers with an open push stream."""
+        """Return the peers whose push link is up."""
 
     def push(self, peer: PeerId, message: Message) -> bool:
-        """Queue a message. False: not connected, or the queue is full; the message is dropped."""
+        """Queue a message for a peer. Returns False if the message was dropped: no link, or a full queue."""
 
     def serve(self, peer: PeerId) -> bool:
-        """There are chunks for this peer: write them, as `Receiver.next_chunks` returns them. False: not connected."""
+        """Begin to write chunks to a peer, taken from `Receiver.next_chunks`. Returns False if it is not connected."""
 
     def publish(self, data: bytes) -> None:
-        """Gossip a message to the swarm. Best effort."""
+        """Send a signed intent (its bytes) to the swarm by gossip. It may be lost."""
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        """Provide these roots in the DHT: tell it that this node has them, and again before it forgets.
+        """Tell the DHT that this node has these roots, and repeat that before the DHT forgets it.
 
-        Best effort and bounded (MAX_PROVIDED). The roots given last come first: the DHT takes a few a second.
+        At most MAX_PROVIDED roots are provided. The roots given last come first: the DHT takes a few a second.
         """
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
-        """Stop providing these roots. Nodes that have a record keep it until it expires: nobody can take it back."""
+        """Stop telling the DHT that this node has these roots.
+
+        Nodes that know it already keep their record until it expires: nobody can take it back.
+        """
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
-        """Push a message to the nodes closest to each of these roots in the DHT. Best effort."""
+        """Push a message to the nodes closest to each of these roots in the DHT. It may be lost."""
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
-        """Push a message to the providers of these roots that this node itself knows (MAX_FANOUT). Best effort."""
+        """Push a message to those providers of these roots that this node knows, at most MAX_FANOUT. It may be lost."""
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        """Note that this peer told of these addresses. How near the peer is decides whether they may be dialled."""
+        """Note that `teller` named these addresses. How near this peer is decides whether they may be dialled."""
 
     def dial(
         self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
     ) -> None:
-        """Connect in the background; on_connected or on_dial_failed tells the outcome.
+        """Begin to connect to a peer, in the background. The outcome is reported by on_connected or on_dial_failed.
 
         `more`: further addresses of the same peer, tried in order if the first one fails.
 
-        `keep`: try again, with backoff, whenever the peer is not connected, while the network is open.
+        `keep`: dial again, with backoff, whenever the peer is not connected, while the network is open.
 
-        `from_peers`: peers told of these addresses (`note_addrs`), not a person: see core/peers/dial_permission.py.
+        `from_peers`: the addresses were named by peers (`note_addrs`), not by a person; see
+        core/peers/dial_permission.py.
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
-        """Close the streams and the connection to this peer soon, and refuse it for `seconds`."""
+        """Close the link and connections to this peer soon, and refuse the peer for `seconds`. `why`: a sentence."""
 
     async def drain(self, seconds: float) -> None:
-        """Return when everything queued is handed to the streams, or after `seconds`. For the end."""
+        """Wait until everything queued is written to the streams, at most `seconds`. Called before the node ends."""
 
     def rtt(self, peer: PeerId) -> float | None:
-        """Return the smoothed round-trip time in seconds, where it is known."""
+        """Return the smoothed round-trip time to a peer in seconds; None if it is not known."""
 
     def sign(self, data: bytes) -> bytes:
-        """Return this node's Ed25519 signature of `data`, 64 bytes."""
+        """Sign `data` with this node's key. Returns the Ed25519 signature, 64 bytes."""
 
     def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
-        """Whether `signature` is `peer`'s over `data`. False for a peer id that holds no key."""
+        """Whether `signature` is the signature of `peer` for `data`. False if the peer id contains no public key."""
 
 
 OpenNetwork = Callable[[Receiver], AbstractAsyncContextManager[Network]]

@@ -1,1 +1,1 @@
-"""Where this node and its peers can be dialled: interfaces, listening, mDNS, and the guard of dials."""
+"""The addresses of this node and its peers: interfaces, listening, mDNS, and the check before each dial."""

@@ -1,4 +1,4 @@
-"""Decides whether an address that a peer told of is dialled: the rule and budget of `core/peers/dial_permission.py`.
+"""Decides which addresses that a peer named may be dialled, by the rule in `core/peers/dial_permission.py`.
 
 libp2p writes every address that it hears into its peerstore, and dials the addresses there. So the peerstore asks
 this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
@@ -37,12 +37,12 @@ _teller: ContextVar["ID | str | None"] = ContextVar("teller", default=None)
 
 
 class DialRefusedError(SwarmException):
-    """None of a peer's addresses may be dialled now. One sentence."""
+    """Raised if none of a peer's addresses may be dialled now. The message is one sentence."""
 
 
 @contextmanager
 def told_by(peer: ID) -> Iterator[None]:
-    """Inside this context, addresses count as told by this peer."""
+    """While this context lasts, addresses that this task stores count as named by this peer."""
     token = _teller.set(peer)
     try:
         yield
@@ -52,7 +52,10 @@ def told_by(peer: ID) -> Iterator[None]:
 
 @contextmanager
 def told_by_person() -> Iterator[None]:
-    """Inside this context, addresses count as a person's, or as remembered by this node itself."""
+    """While this context lasts, addresses that this task stores count as named by a person.
+
+    Addresses that this node itself remembered count so too.
+    """
     token = _teller.set(PERSON)
     try:
         yield
@@ -61,15 +64,15 @@ def told_by_person() -> Iterator[None]:
 
 
 def is_told_by_person() -> bool:
-    """Whether the task runs in `told_by_person()`."""
+    """Whether this task runs inside `told_by_person()`."""
     return _teller.get() == PERSON
 
 
 class DialGuard:
-    """The guard of one host.
+    """Checks for one host which addresses may be stored and dialled.
 
-    `connections`: returns the open connections to a peer. `on_refused`: called with an address and why it is not
-    dialled, in a sentence; for the same reason, once in a while.
+    `connections`: returns the open connections to a peer. `on_refused`: called with a refused address and the
+    reason, in a sentence; not more often than once in QUIET_SECONDS for the same reason.
     """
 
     def __init__(
@@ -84,16 +87,19 @@ class DialGuard:
         """Peers of which no address was kept, each with one of its addresses."""
 
     def reach(self, peer: ID) -> Reach:
-        """Return how near a peer is, by its nearest connection. Through a relay no peer is near."""
+        """Return how near a peer is: on this machine, in a private network, or public. The nearest connection counts.
+
+        A peer that is connected only through a relay counts as public.
+        """
         return min(map(_reach, self._connections(peer)), default=Reach.PUBLIC)
 
     def heard(self, teller: ID | str, addrs: Iterable[str], reach: Reach | None = None) -> None:
-        """Note that a peer told of these addresses."""
+        """Note that `teller` named these addresses. `reach`: how near the teller is; None: look it up."""
         known = reach or (self.reach(teller) if isinstance(teller, ID) else Reach.PUBLIC)
         self._named.heard(str(teller), known, addrs)
 
     def admits(self, peer: ID, addrs: Sequence[Multiaddr]) -> list[Multiaddr]:
-        """Return which of these addresses of a peer may be kept, in the same order."""
+        """Return the addresses of a peer that may be stored, in the same order."""
         teller = _teller.get()
         if teller == PERSON:
             self._told(peer, PERSON)
@@ -110,14 +116,14 @@ class DialGuard:
         return kept
 
     def why_none(self, peer: ID) -> str | None:
-        """Return why no address of a peer is known, if its addresses were left out; else None."""
+        """Return why all addresses of a peer were refused; None if they were not."""
         if (addr := self._left_out.get(peer)) is None or (why := self.rule(addr)) is None:
             return None
         self.refuses(addr)
         return why
 
     def refuses(self, addr: str) -> bool:
-        """Whether the rule refuses an address. The first refusal of each teller in a while is reported."""
+        """Whether the rule refuses this address. The first refusal in a while is reported for each teller."""
         if (why := self.rule(addr)) is None:
             return False
         teller = self._named.teller(addr)[1]
@@ -129,7 +135,7 @@ class DialGuard:
         self._tellers[peer] = teller
 
     def rule(self, addr: str) -> str | None:
-        """Return why an address must not be dialled, given the peer that told of it; None: it may be dialled."""
+        """Return why this address must not be dialled, given the peer that named it; None: it may be dialled."""
         reach, teller = self._named.teller(addr)
         if may_name(reach, addr):
             return None
@@ -141,7 +147,10 @@ class DialGuard:
         )
 
     def spend(self, peer: ID, addr: Multiaddr) -> str | None:
-        """Spend the budget of one dial. Returns why the address must not be dialled, in a sentence; None: it may."""
+        """Count one dial against the dial budget of the peer that named the address.
+
+        Returns why the address must not be dialled, in a sentence; None: it may be dialled.
+        """
         text = str(addr)
         teller = self._tellers.get(peer, "")
         if CIRCUIT in text:
@@ -158,14 +167,14 @@ class DialGuard:
         return refusal.text
 
     def _vouch_for_relay(self, addr: str, teller: str) -> None:
-        """Note that the teller of a relayed address told of its relay too: the relay is dialled next."""
+        """Note that the peer that named a relayed address also named the relay's address, which is dialled next."""
         near = addr.partition(CIRCUIT)[0].rpartition("/p2p/")[0]
         if teller != PERSON:
             reach, who = self._named.teller(addr)
             self._named.heard(who, reach, [near])
 
     def peer_exchange(self, teller: ID, count: int) -> None:
-        """Report that a peer named others by gossip. None of them is dialled."""
+        """Report that a peer named `count` other peers by gossip. This node does not dial them."""
         log.debug("%s names %d peers by peer exchange", teller, count)
         if self._budget.is_news(f"exchange {teller}", trio.current_time(), QUIET_SECONDS):
             text = f"{teller} named {count:,} peers by gossip's peer exchange: this node does not dial them"

@@ -1,11 +1,11 @@
-"""This machine's addresses, in the order of how many others can reach them, and when they change.
+"""This machine's IP addresses, ordered by how many hosts can reach them, and a notice when they change.
 
-The order: addresses of the default route's interface, by its metric; of other interfaces that are up and have
-a link; of interfaces without a link (a bridge without a port, an unplugged cable); link-local ones; loopback.
+The order: addresses of the default route's interface, by its metric; of other interfaces that are up and have a
+link; of interfaces without a link (a bridge without a port, an unplugged cable); link-local ones; loopback.
 
-Linux reports changes by netlink, and lists its routes in /proc/net. On other systems the addresses are polled
-every few seconds. There, the source address of a connected UDP socket tells the default route's address;
-nothing is sent.
+Linux reports changes by netlink, and lists its routes in /proc/net. On other systems the addresses are polled every
+few seconds. There, the default route's address is found from the source address of a connected UDP socket, which
+sends nothing.
 """
 
 import fcntl
@@ -52,14 +52,14 @@ PROC = Path("/proc/net")
 
 
 class Address(NamedTuple):
-    """An address of this machine."""
+    """An IP address of this machine, and the interface that has it."""
 
     ip: str
     interface: str
 
 
 def own_ips(family: Family) -> list[str]:
-    """Return this machine's addresses as they are now, the most reachable first."""
+    """Return this machine's IP addresses as they are now, the most reachable first."""
     found = _addresses(family)
     portless = _portless_bridges()
     linked = {name: _is_linked(name, portless) for name in {one.interface for one in found}}
@@ -90,7 +90,7 @@ def _addresses(family: Family) -> list[Address]:
 
 
 def _is_linked(interface: str, portless: frozenset[str]) -> bool:
-    """Whether an interface is switched on and has a link; True where this cannot be known."""
+    """Whether an interface is switched on and has a link; True if this cannot be known."""
     if interface in portless:
         return False
     name = interface.encode()[:15]
@@ -104,7 +104,7 @@ def _is_linked(interface: str, portless: frozenset[str]) -> bool:
 
 
 def _portless_bridges() -> frozenset[str]:
-    """Return the bridges without a port: some systems report that these have a link."""
+    """Return the names of the bridge interfaces without a port. Some systems wrongly report a link for them."""
     bridges: dict[int, str] = {}
     masters: set[int] = set()
     for index, attributes in _links():
@@ -117,7 +117,7 @@ def _portless_bridges() -> frozenset[str]:
 
 
 def _links() -> Iterator[tuple[int, dict[int, bytes]]]:
-    """Yield all interfaces of Linux by number, with their netlink attributes (rtnetlink(7))."""
+    """Yield each network interface of Linux: its number, and its netlink attributes (rtnetlink(7))."""
     if sys.platform != "linux":
         return
     try:
@@ -150,7 +150,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _default_route(family: Family, addresses: list[Address]) -> list[str]:
-    """Return the interfaces of default routes, the preferred one first."""
+    """Return the interfaces that have a default route, the preferred one first."""
     if sys.platform == "linux":
         try:
             return [name for _, name in sorted(_routes4() if family == "ip4" else _routes6())]
@@ -179,7 +179,7 @@ def _routes6() -> list[tuple[int, str]]:
 
 
 def _source_address(family: Family) -> str | None:
-    """Return the source address that this machine would use to reach a far host."""
+    """Return the source address that this machine would use to reach a distant host; None: no route."""
     kind, far = FAR[family]
     try:
         with socket.socket(kind, socket.SOCK_DGRAM) as sock:
@@ -190,7 +190,7 @@ def _source_address(family: Family) -> str | None:
 
 
 async def changes() -> AsyncIterator[None]:
-    """Yield when addresses, links or routes of this machine may have changed."""
+    """Yield whenever addresses, links or routes of this machine may have changed."""
     news = _listen_for_news()
     try:
         while True:
@@ -224,7 +224,7 @@ async def _some(news: socket.socket | None) -> None:
 
 
 def _take_all(news: socket.socket | None) -> None:
-    """Discard all waiting news: it does not matter what exactly changed."""
+    """Discard all netlink messages that wait: only the fact of a change matters, not which one."""
     while news is not None:
         try:
             news.recv(MAX_NEWS)

@@ -1,4 +1,4 @@
-"""Listening: on which addresses, and why an address cannot be listened on."""
+"""Listens on addresses, and says why an address cannot be listened on."""
 
 import errno
 import socket
@@ -14,9 +14,10 @@ NOT_OURS = SYSTEM_ERRORS[errno.EADDRNOTAVAIL]
 
 
 def listen_error(addr: str) -> OSError | None:
-    """Return why this multiaddr cannot be listened on; None: it can.
+    """Return why this node cannot listen on this multiaddr; None: it can.
 
-    libp2p shares ports (SO_REUSEPORT), so two nodes would silently take each other's connections.
+    Without this check, libp2p would share the port with another program (SO_REUSEPORT). Two nodes would then take
+    each other's connections.
     """
     parsed = listen_addr(addr)
     family = "ip6" if str(parsed).startswith("/ip6/") else "ip4"
@@ -31,12 +32,12 @@ def listen_error(addr: str) -> OSError | None:
 
 
 def _listening(host: IHost) -> list[Multiaddr]:
-    """Return the addresses that a host listens on now."""
+    """Return the addresses on which a host listens now."""
     return [addr for listener in host.get_network().listeners.values() for addr in listener.get_addrs()]
 
 
 async def listen_on(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
-    """Listen on an address. Return all addresses that the host then listens on.
+    """Listen on one more address. Returns all addresses on which the host then listens.
 
     None: this machine does not have the address now. Raises NetworkError for failures that are unlikely to pass.
     """
@@ -54,7 +55,7 @@ async def listen_on(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
 
 
 def listen_addr(addr: str) -> Multiaddr:
-    """Parse an address to listen on. Raises NetworkError if it is none."""
+    """Parse a multiaddr to listen on. Raises NetworkError if it is not valid."""
     try:
         parsed = Multiaddr(addr)
         parsed.value_for_protocol("ip6" if addr.startswith("/ip6/") else "ip4")

@@ -1,4 +1,4 @@
-"""Addresses of peers: those that people name, and those on the local network (mDNS).
+"""Parses the addresses of peers, and finds peers on the local network (mDNS).
 
 mDNS runs on python-zeroconf directly, which libp2p uses as well. libp2p's own wrapper advertises `0.0.0.0`
 for a wildcard listener, and finds its own address by asking the operating system for a route to a public
@@ -30,7 +30,7 @@ LOOKUP_MS = 3000
 
 
 def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
-    """Return the peer and the transport part of a multiaddr. Raises ValueError with a sentence."""
+    """Split a multiaddr into its peer id and the part before /p2p/. Raises ValueError with a sentence."""
     base, separator, peer = addr.rpartition("/p2p/")
     if not separator:
         raise ValueError(f"{addr} does not say whose address it is: it has to end in /p2p/PEER-ID")
@@ -49,7 +49,10 @@ def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
 
 
 def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
-    """Return those of these addresses that belong to this peer and can be dialled, each with its transport part."""
+    """Return the addresses that belong to this peer and can be dialled.
+
+    Each comes with its transport part, the multiaddr without /p2p/PEER-ID.
+    """
     found: list[tuple[str, Multiaddr]] = []
     for addr in addrs:
         try:
@@ -62,7 +65,7 @@ def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
 
 
 class Unreached(NamedTuple):
-    """Why a peer is not reached at one address: a sentence."""
+    """Why a peer could not be reached at one address, in a sentence."""
 
     text: str
     reported: bool = False
@@ -74,10 +77,9 @@ async def connect_any(
     peer: PeerId,
     addrs: Iterable[tuple[str, Multiaddr]],
 ) -> list[Unreached]:
-    """Connect to a peer at the first of these addresses that leads there.
+    """Try the addresses of a peer in order, until one connects.
 
-    Each address comes with its transport part. Returns an empty list if the peer is connected, else why it is not
-    reached, for each address.
+    Each address comes with its transport part. Returns an empty list on success, else why each address failed.
     """
     failed: list[Unreached] = []
     for addr, transport in addrs:
@@ -89,12 +91,12 @@ async def connect_any(
 
 
 def report_of(failed: Iterable[Unreached]) -> str:
-    """Return the reasons that nobody was told yet, in one text; an empty text if there is none."""
+    """Join the reasons that were not reported yet into one text; an empty text if there are none."""
     return "; ".join(one.text for one in failed if not one.reported)
 
 
 class _Listener(ServiceListener):
-    """Receives zeroconf's events, in zeroconf's threads."""
+    """Receives zeroconf's events, in zeroconf's threads, and passes on the addresses of the peers found."""
 
     def __init__(self, own: str, found: Callable[[str], None]) -> None:
         self._own = own
@@ -118,13 +120,14 @@ class _Listener(ServiceListener):
         self.add_service(zc, type_, name)
 
     def remove_service(self, zc: Zeroconf, type_: str, name: str) -> None:
-        """Do nothing: the peer's link shows whether it is gone."""
+        """Do nothing: the push link to the peer shows whether the peer is gone."""
 
 
 class Mdns:
-    """Advertises a node on the local network, and finds the nodes that others advertise, on all interfaces.
+    """Announces this node on the local network by mDNS, and finds the nodes that others announce, on all interfaces.
 
-    `on_found` is called in trio's thread. Without a network, nothing happens until there is one.
+    `on_found` is called with each address found, in trio's thread. Without a network, this waits until there is
+    one.
     """
 
     def __init__(self, addrs: Callable[[], Sequence[str]], on_found: Callable[[str], None]) -> None:
@@ -135,8 +138,8 @@ class Mdns:
     async def run(self, changed: Callable[[], trio.Event]) -> None:
         """Run mDNS until cancelled.
 
-        `changed`: returns an event that is set when this node's addresses change. zeroconf is then started
-        again, because it uses only the interfaces that existed at its start.
+        `changed`: returns an event that is set when this node's addresses change. mDNS is then started again,
+        because zeroconf uses only the interfaces that exist when it starts.
         """
         token = trio.lowlevel.current_trio_token()
         while True:

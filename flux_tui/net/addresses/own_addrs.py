@@ -1,7 +1,7 @@
-"""The addresses at which this node can be dialled, looked up again whenever they are asked for: networks change.
+"""The addresses at which other nodes can dial this node. They are looked up again on every use: networks change.
 
-A wildcard listener stands for all addresses that the machine has at the moment. A node may be started before the
-network is up. An address that the machine does not have yet is listened on as soon as it appears.
+A wildcard listener (0.0.0.0) stands for all addresses that the machine has at the moment. A node may be started
+before the network is up. Then it listens on a configured address as soon as the machine has that address.
 """
 
 import ipaddress
@@ -23,10 +23,9 @@ WILDCARDS: tuple[tuple[str, Family], ...] = (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::
 
 
 def concrete(addr: Multiaddr | str) -> list[str]:
-    """Return the addresses that peers can dial now, for one that this node listens on.
+    """Return the addresses that peers can dial now, for one address on which this node listens.
 
-    A wildcard stands for all addresses of this machine; an address that this machine has lost stands for
-    none.
+    A wildcard stands for all addresses of this machine. An address that this machine has lost gives an empty list.
     """
     text = str(addr)
     for wildcard, family in WILDCARDS:
@@ -37,26 +36,26 @@ def concrete(addr: Multiaddr | str) -> list[str]:
 
 
 def _is_here(addr: str) -> bool:
-    """Whether this machine has an address now."""
+    """Whether this machine has the address now."""
     _, family, ip, *_ = addr.split("/")
     known: Family = "ip6" if family == "ip6" else "ip4"
     return ipaddress.ip_address(ip).is_loopback or ip in own_ips(known)
 
 
 def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]:
-    """Return the addresses that peers can dial now, for all that a node listens on, each with its peer id."""
+    """Return all addresses that peers can dial now, each with /p2p/ and the node's peer id at its end."""
     return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for addr in listen for one in concrete(addr)))
 
 
 def _machine() -> list[str]:
-    """Return all addresses of this machine, whether the node listens on them or not."""
+    """Return all IP addresses of this machine, whether the node listens on them or not."""
     return [*own_ips("ip4"), *own_ips("ip6")]
 
 
 class OwnAddrs:
-    """The addresses of one node.
+    """The addresses at which other nodes can dial this node.
 
-    `relayed`: its addresses at relays. They come first, because a node that asks for relays cannot be dialled
+    `relayed`: its addresses through relays. They come first, because a node that uses relays cannot be dialled
     directly.
     """
 
@@ -74,7 +73,7 @@ class OwnAddrs:
 
     @property
     def direct(self) -> tuple[str, ...]:
-        """The addresses at which the node can be dialled without a relay, as they are now."""
+        """The addresses at which this node can be dialled without a relay, as they are now."""
         now = trio.current_time()
         if now - self._looked_at >= FRESH_SECONDS:
             self._looked_at = now
@@ -83,20 +82,20 @@ class OwnAddrs:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All addresses, relayed ones first."""
+        """All addresses at which this node can be dialled, those through relays first."""
         return (*self._relayed, *self.direct)
 
     def listens_on(self, addrs: Sequence[Multiaddr]) -> None:
-        """Note all addresses that the node listens on now."""
+        """Note all addresses on which this node listens now."""
         self._listening = tuple(addrs)
         self._forget()
 
     def listen_later(self, addr: Multiaddr) -> None:
-        """Remember an address that this machine does not have yet. `watch` listens on it once it has."""
+        """Remember an address that this machine does not have yet. `watch` listens on it once it appears."""
         self._late.append(addr)
 
     def _forget(self) -> None:
-        """Drop the remembered addresses: something changed."""
+        """Forget the addresses of the last look-up, because something changed."""
         self._looked_at = float("-inf")
 
     def advertised(self) -> list[Multiaddr]:
@@ -109,11 +108,11 @@ class OwnAddrs:
         moved: Callable[[], None],
         tell: Callable[[tuple[str, ...]], None],
     ) -> None:
-        """Check the addresses whenever something changes, until cancelled.
+        """Look up the addresses whenever something changes, until cancelled.
 
-        `listen` listens on one more address, and returns all that the node then listens on; None: this machine
-        does not have the address. `moved` is called when this machine has other addresses than before. `tell` is
-        called when this node can be dialled at other addresses.
+        `listen` listens on one more address, and returns all addresses on which the node then listens; None: this
+        machine does not have the address. `moved` is called when this machine's addresses have changed. `tell` is
+        called when the addresses at which this node can be dialled have changed.
         """
         told, had = self.all, _machine()
         async for _ in changes():

@@ -1,4 +1,4 @@
-"""Where each peer can be dialled: the address at which this node reached it, else the one that it connected from."""
+"""The address of each peer: the address at which this node dialled it, else the one that it connected from."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,14 +14,14 @@ MAX_DIALLED = 4096
 
 
 class PeerAddrs:
-    """The addresses of peers. `connections`: returns the open connections to a peer, the oldest first."""
+    """Remembers the addresses of peers. `connections`: returns the open connections to a peer, the oldest first."""
 
     def __init__(self, connections: Callable[[ID], Sequence[INetConn]]) -> None:
         self._connections = connections
         self._dialled: BoundedTable[PeerId, str] = BoundedTable(MAX_DIALLED)
 
     def dialled(self, peer: PeerId, addr: str) -> None:
-        """Note that a peer was dialled at this address."""
+        """Note that this node dials a peer at this address."""
         self._dialled[peer] = addr
 
     def of(self, peer: PeerId) -> str:

@@ -1,1 +1,1 @@
-"""The rules for each connection: keepalive, whole writes, frame buffers, paces, and tasks that fail alone."""
+"""Parts of a connection: keepalive, complete writes, frame buffers, read rates, and supervised tasks."""

@@ -1,4 +1,4 @@
-"""The table of dials under way: how many there may be, and when each is tried again.
+"""The table of addresses that are being dialled: how many there may be, and when each is tried again.
 
 There are three kinds of dials, and none may starve another:
 
@@ -33,7 +33,7 @@ second."""
 
 
 class Dial:
-    """An address that is being dialled."""
+    """An address that is being dialled, and how often that failed."""
 
     def __init__(self, *, keep: bool, from_peers: bool) -> None:
         self.keep = keep
@@ -48,7 +48,7 @@ class Dial:
 
 
 class Dials:
-    """All dials under way, by address."""
+    """All addresses that are being dialled."""
 
     def __init__(self) -> None:
         self._dials: dict[str, Dial] = {}
@@ -59,11 +59,14 @@ class Dials:
         return len(self._dials)
 
     def get(self, addr: str) -> Dial | None:
-        """Return the dial of an address, if it is under way."""
+        """Return the dial of an address; None if the address is not being dialled."""
         return self._dials.get(addr)
 
     def add(self, addr: str, *, keep: bool, from_peers: bool) -> Dial | None:
-        """Add a dial. Returns None if there are too many of its kind."""
+        """Add a dial. Returns None if there are too many dials of the same kind.
+
+        `keep`: dial until the peer is connected. `from_peers`: another peer named the address, not a person.
+        """
         if keep:
             self._make_room()
         else:
@@ -75,11 +78,11 @@ class Dials:
         return dial
 
     def remove(self, addr: str) -> None:
-        """Remove a dial that is over."""
+        """Remove a dial that has ended."""
         del self._dials[addr]
 
     def wait(self, addr: str, dial: Dial) -> float:
-        """Return the seconds until a kept address is tried again."""
+        """Return the seconds until a kept address is dialled again."""
         peer = addr.rpartition("/p2p/")[2]
         addrs = sum(one.endswith(f"/p2p/{peer}") for one in self._dials)  # the more, the less often each
         failing = sum(one.failures > 0 for one in self._dials.values())
@@ -88,7 +91,7 @@ class Dials:
         return backoff.wait(dial.failures + 1, random.random)
 
     def _make_room(self) -> None:
-        """Give up the kept address that failed most often, if there are too many."""
+        """If there are too many kept addresses, stop dialling the one that failed most often."""
         kept = [one for one in self._dials.values() if one.keep and not one.scope.cancel_called]
         if len(kept) >= MAX_KEPT:
             max(kept, key=lambda one: one.failures).scope.cancel()

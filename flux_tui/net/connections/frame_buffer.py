@@ -19,10 +19,10 @@ JOINED = 64 * 1024
 
 
 def part_of(piece: Piece, start: int, size: int) -> Piece:
-    """Return a part of a piece that nobody changes.
+    """Return a part of a piece of bytes that nobody changes.
 
-    It is a view if it is most of the memory that it keeps alive, else a copy: otherwise a peer could send
-    small parts that keep large pieces alive.
+    The result is a view if it covers at least half of the memory behind it, else a copy. Otherwise a peer could
+    send small parts that keep large pieces in memory.
     """
     owner = piece.obj if isinstance(piece, memoryview) else piece
     if 2 * size < len(owner):  # type: ignore[arg-type]  # bytes
@@ -31,7 +31,10 @@ def part_of(piece: Piece, start: int, size: int) -> Piece:
 
 
 class FrameBuffer:
-    """The part of `bytearray` that yamux uses (append at the end, remove at the start), and `take`."""
+    """A byte buffer with the methods of `bytearray` that yamux uses: append at the end, remove at the start.
+
+    In addition, `take` removes bytes without a copy.
+    """
 
     __slots__ = ("_pieces", "_size", "_start", "wanted")
 
@@ -50,7 +53,7 @@ class FrameBuffer:
         return self[: self._size]
 
     def extend(self, piece: Piece) -> None:
-        """Append a piece."""
+        """Append a piece of bytes."""
         size = len(piece)
         if not size:
             return
@@ -65,7 +68,7 @@ class FrameBuffer:
             self._pieces.append(bytearray(piece))
 
     def clear(self) -> None:
-        """Drop all bytes that were not read yet."""
+        """Remove all bytes."""
         self._pieces.clear()
         self._start = self._size = 0
 
@@ -92,7 +95,10 @@ class FrameBuffer:
         self._start = left
 
     def take(self, most: int) -> Piece:
-        """Take the next bytes, up to `most`, all from one piece. They are not copied if they are most of the piece."""
+        """Remove and return the next bytes, at most `most`, all from one piece.
+
+        The bytes are not copied if they are most of the piece.
+        """
         piece = self._pieces[0]
         start, whole = self._start, len(piece)
         size = min(most, whole - start)
@@ -110,7 +116,7 @@ class FrameBuffer:
 
 
 class FrameBuffers(dict[int, Any]):
-    """Yamux's table of stream buffers. Where yamux puts an empty bytearray for a new stream, it puts a FrameBuffer."""
+    """Yamux's table of stream buffers. It stores a FrameBuffer where yamux wants to store a bytearray."""
 
     def __setitem__(self, stream: int, buffer: object) -> None:
         super().__setitem__(stream, FrameBuffer())

@@ -1,4 +1,4 @@
-"""Keepalive: notices within about half a minute that a peer is silently gone.
+"""Keepalive: notices within about half a minute that a peer is gone without a sign.
 
 Nothing tells this node that a cable is pulled, a laptop closes or changes its address, or a NAT forgets a
 connection. Two mechanisms notice it:
@@ -53,7 +53,10 @@ TCP_RXT_CONNDROPTIME = 0x80
 
 
 def set_options(sock: trio.socket.SocketType) -> None:
-    """Let the system notice when the other end of a TCP connection is gone. Options that it lacks are left out."""
+    """Make the operating system notice when the other end of a TCP connection is gone.
+
+    Socket options that the system lacks are left out.
+    """
     options: list[tuple[int, int, int]] = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
     named = {
         "TCP_KEEPIDLE": IDLE_SECONDS,
@@ -77,21 +80,21 @@ def set_options(sock: trio.socket.SocketType) -> None:
 
 
 class Connection(Protocol):
-    """The part of a connection that keepalive uses."""
+    """The methods of a connection that keepalive uses."""
 
     @property
     def heard(self) -> int:
-        """Rises whenever something arrives."""
+        """A counter that rises whenever bytes arrive."""
 
     @property
     def unsent(self) -> int | None:
-        """Bytes that the other system has not acknowledged; None where this cannot be known."""
+        """The number of bytes that the other system has not acknowledged; None if this cannot be known."""
 
     async def ping(self) -> None:
-        """Ask for a sign of life."""
+        """Send a ping, so that the peer answers if it is alive."""
 
     def abort(self, why: str) -> None:
-        """Close the connection without telling the peer, which would not hear it."""
+        """Close the connection without telling the peer. `why`: a sentence."""
 
 
 class _Watch:
@@ -113,14 +116,14 @@ class _Watch:
 
 
 class Keepalive:
-    """Watches the connections of one host. `connections`: returns the open ones."""
+    """Watches the connections of one host, and closes dead ones. `connections`: returns the open connections."""
 
     def __init__(self, connections: Callable[[], Iterable[Connection]]) -> None:
         self._connections = connections
         self._watched: dict[Connection, _Watch] = {}
 
     async def run(self) -> None:
-        """Check the connections at each tick, until cancelled."""
+        """Check all connections at each tick, until cancelled."""
         async with trio.open_nursery() as nursery:
             last = trio.current_time()
             while True:
@@ -174,7 +177,7 @@ async def _ping(connection: Connection, seconds: float) -> None:
 
 
 def unsent_of(sock: trio.socket.SocketType | None) -> int | None:
-    """Bytes in a socket's send queue; None where this cannot be known."""
+    """Return the number of bytes in a socket's send queue; None if this cannot be known."""
     if sock is None:
         return None
     try:

@@ -1,6 +1,6 @@
-"""A token bucket that waits: limits how fast one peer's messages are read.
+"""Limits how fast one peer's messages are read: a token bucket whose user waits until there are tokens.
 
-While this node waits here, it does not read the peer's stream, so the peer has to wait as well.
+While this node waits, it does not read the peer's stream, so the peer has to wait as well.
 """
 
 import trio
@@ -15,9 +15,9 @@ grants behind its wants."""
 
 
 class Pace:
-    """A token bucket that waits once its tokens are spent, and never refuses.
+    """A token bucket that makes its user wait when the tokens are spent, instead of refusing.
 
-    `burst`: tokens at most; `rate`: tokens a second.
+    `burst`: the most tokens in the bucket. `rate`: new tokens a second.
     """
 
     __slots__ = ("_bucket",)
@@ -26,16 +26,16 @@ class Pace:
         self._bucket = TokenBucket(burst, rate, trio.current_time())
 
     def owe(self, amount: float) -> None:
-        """Take tokens, even if there are too few."""
+        """Take tokens at once, even if there are too few. The missing ones are a debt."""
         self._bucket.take(amount, trio.current_time())
 
     async def spend(self, amount: float) -> None:
-        """Take tokens. Returns when they are there."""
+        """Take tokens, and wait until they are all there."""
         self.owe(amount)
         await self.settle()
 
     async def settle(self) -> None:
-        """Return when nothing is owed."""
+        """Wait until there is no debt."""
         if self._bucket.level >= 0:
             return
         if wait := self._bucket.wait(trio.current_time()):

@@ -1,4 +1,4 @@
-"""Owns background tasks: a failed task is logged, counted, and dropped or restarted; the others go on.
+"""Runs background tasks so that a failed task is logged and ended or restarted, and all others continue.
 
 libp2p runs its handlers and loops in nurseries, where one exception cancels everything else. So a peer that
 finds one way to make one handler fail ends the whole node. Here a `Supervisor` runs each such task.
@@ -36,7 +36,7 @@ Task = Callable[..., Awaitable[object]]
 
 
 class Supervisor:
-    """Runs the background tasks of one network.
+    """Runs the background tasks of one network, and counts and reports their failures.
 
     `on_failure`: called with a sentence about a failure, at most once in REPORT_SECONDS for each kind of task.
     """
@@ -49,7 +49,10 @@ class Supervisor:
         self._told: Counter[str] = Counter()
 
     async def drop(self, name: str, task: Task, *args: Any) -> bool:
-        """Run a task. If it fails, only this task ends. Returns whether it succeeded."""
+        """Run a task to its end. If it fails, the failure is reported, and nothing else ends.
+
+        Returns whether the task succeeded.
+        """
         try:
             await task(*args)
         except Exception as error:
@@ -64,7 +67,7 @@ class Supervisor:
         return True
 
     async def restart(self, name: str, task: Task, *args: Any) -> None:
-        """Run a loop, and start it again whenever it fails."""
+        """Run a loop, and start it again whenever it fails, after a wait that grows."""
         failures = 0
         while True:
             began = trio.current_time()
@@ -76,7 +79,7 @@ class Supervisor:
             await trio.sleep(RESTART.wait(failures))
 
     def failed(self, name: str, error: BaseException) -> None:
-        """Count a failure, and report it if a report of its kind is due."""
+        """Count a failure of the task `name`, and report it if the last report is long enough ago."""
         if name not in self.failures and len(self.failures) >= MAX_KINDS:
             name = "other tasks"
         self.failures[name] += 1
@@ -92,7 +95,7 @@ class Supervisor:
 
 
 class Tasks:
-    """A nursery with supervised tasks: a task that fails is dropped, and the others go on."""
+    """A nursery with supervised tasks: a task that fails ends alone, and the others continue."""
 
     def __init__(self, nursery: trio.Nursery, supervisor: Supervisor) -> None:
         self.supervisor = supervisor
@@ -100,25 +103,25 @@ class Tasks:
 
     @property
     def cancel_scope(self) -> trio.CancelScope:
-        """The nursery's cancel scope."""
+        """The cancel scope of the nursery."""
         return self._nursery.cancel_scope
 
     def start_soon(self, task: Task, *args: Any) -> None:
-        """Run a task in the background."""
+        """Run a task in the background. If it fails, only this task ends."""
         self._nursery.start_soon(self.supervisor.drop, name_of(task), task, *args)
 
     def keep(self, task: Task, *args: Any) -> None:
-        """Run a loop in the background, and start it again if it fails."""
+        """Run a loop in the background, and start it again whenever it fails."""
         self._nursery.start_soon(self.supervisor.restart, name_of(task), task, *args)
 
 
 def name_of(task: Task) -> str:
-    """Return a task's name for the log."""
+    """Return a task's name, for the log and for counting failures."""
     return str(getattr(task, "__qualname__", None) or type(task).__name__)
 
 
 def reason(error: BaseException) -> str:
-    """Return the innermost exception of a group, in one line."""
+    """Describe an exception in one line: its class and text. Of a group, the innermost first exception is taken."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     text = " ".join(str(error).split())[:200]

@@ -1,7 +1,7 @@
-"""Limits the connections without a push link: those being opened, those of the DHT, and idle ones.
+"""Limits how many connections may be open without a push link, such as those of the DHT, and idle ones.
 
-MAX_UNLINKED of them may stay. When there are more, the oldest are closed. Otherwise peers that connect and stay
-silent would use up all connections that the host accepts.
+MAX_UNLINKED of them may stay open. When there are more, the oldest are closed. Otherwise peers that connect and
+stay silent would use up all connections that the host accepts.
 """
 
 import logging
@@ -20,9 +20,9 @@ CLOSE_SECONDS = 1.0
 
 
 class UnlinkedConnections(INotifee):
-    """Watches a host's connections.
+    """Watches a host's connections, and closes those without a push link if there are too many.
 
-    `is_linked`: whether a peer has a link. `is_banned`: whether a peer may not have one.
+    `is_linked`: whether a peer has a push link. `is_banned`: whether a peer may not have one.
     """
 
     def __init__(self, is_linked: Callable[[PeerId], bool], is_banned: Callable[[PeerId], bool]) -> None:
@@ -32,7 +32,7 @@ class UnlinkedConnections(INotifee):
         """All connections, the oldest first."""
 
     async def connected(self, network: INetwork, conn: INetConn) -> None:
-        """Note a new connection. Close the oldest without a link if there are too many."""
+        """Note a new connection. If too many have no push link, close the oldest of them."""
         peer = PeerId(str(conn.muxed_conn.peer_id))
         self._open[conn] = peer
         unlinked = [one for one, other in self._open.items() if not self._is_linked(other)]
@@ -41,7 +41,7 @@ class UnlinkedConnections(INotifee):
             await self._close([conn])
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        """Forget a closed connection."""
+        """Forget a connection that has closed."""
         self._open.pop(conn, None)
 
     async def _close(self, connections: list[INetConn]) -> None:
@@ -54,13 +54,13 @@ class UnlinkedConnections(INotifee):
                     log.debug("closing a connection without a link: %r", error)
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing."""
+        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
 
     async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing."""
+        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
 
     async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing."""
+        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
 
     async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing."""
+        """Do nothing: libp2p's interface requires this method, but only connections matter here."""

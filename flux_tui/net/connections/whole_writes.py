@@ -1,8 +1,8 @@
-"""Makes each write to a connection whole, or ends the connection.
+"""Finishes each write to a connection that has begun, or closes the connection.
 
-A task that is cancelled in the middle of a write would leave half an encrypted message behind. Everything
-written after it would be garbage to the peer. So a write that is cancelled gets FINISH_SECONDS more to
-finish. If the peer does not read it in that time, the connection is closed.
+A task that is cancelled in the middle of a write would send only half of an encrypted message. Everything written
+after it would be garbage to the peer. So a cancelled write gets FINISH_SECONDS more to finish. If the peer does not
+read it in that time, the connection is closed.
 """
 
 import trio
@@ -15,7 +15,7 @@ FINISH_SECONDS = 1.0
 
 
 def tcp_of(raw: object) -> TrioTCPStream | None:
-    """Return the TCP stream at the bottom of a connection, even below a private swarm's cipher; None if it has none."""
+    """Return the TCP stream below a connection, even below a private swarm's cipher; None if there is none."""
     for _ in range(4):
         if isinstance(raw, TrioTCPStream):
             return raw
@@ -25,7 +25,7 @@ def tcp_of(raw: object) -> TrioTCPStream | None:
 
 
 def keep_whole(raw: IRawConnection) -> None:
-    """Let no write to this connection stop in the middle from now on."""
+    """Change a connection so that no write to it stops in the middle, even when its task is cancelled."""
     tcp = tcp_of(raw)
     if tcp is not None:
         tcp.write = _Whole(tcp).write  # type: ignore[method-assign]  # of this one only
@@ -44,7 +44,7 @@ def keep_whole(raw: IRawConnection) -> None:
 
 
 class _Whole:
-    """Writes to a TCP stream. A cancelled write is finished first, or the stream is closed."""
+    """Writes to a TCP stream. If a write is cancelled, this finishes it first, or closes the stream."""
 
     def __init__(self, tcp: TrioTCPStream) -> None:
         self._socket = tcp.stream.socket

@@ -1,1 +1,1 @@
-"""Flux on libp2p: the host, push links, gossip, the DHT and relays."""
+"""The network on libp2p: the host, push links, gossip, the DHT and relays."""

@@ -61,14 +61,14 @@ OUTBOX = 256
 
 
 class Broadcast:
-    """Publishes intents by gossip, and gives those of others to the receiver."""
+    """Publishes this node's intents by gossip, and passes the intents of other nodes to the receiver."""
 
     def __init__(self, pubsub: Pubsub) -> None:
         self._pubsub = pubsub
         self._send, self._receive = trio.open_memory_channel[bytes](OUTBOX)
 
     def publish(self, data: bytes) -> None:
-        """Queue a message for the swarm."""
+        """Queue a signed intent (its bytes) to be published by gossip."""
         try:
             self._send.send_nowait(data)
         except trio.WouldBlock:
@@ -76,7 +76,7 @@ class Broadcast:
             self._send.send_nowait(data)
 
     async def run_outbox(self) -> None:
-        """Publish the queued messages, until cancelled."""
+        """Publish the queued intents by gossip, until cancelled."""
         async for data in self._receive:
             try:
                 await self._pubsub.publish(INTENT_TOPIC, data)
@@ -84,11 +84,11 @@ class Broadcast:
                 log.debug("publishing: %r", error)
 
     async def run_inbox(self, me: PeerId, receiver: Receiver) -> None:
-        """Pass incoming messages to the receiver, until cancelled.
+        """Pass intents that come by gossip to the receiver, until cancelled.
 
-        A message names its origin itself, and gossipsub does not check it. Only a validator is told which
-        neighbour forwarded the message. The validator sees each message once; a message that it rejects is
-        not forwarded.
+        A message names its origin itself, and gossipsub does not check it. Only a validator learns which neighbour
+        forwarded the message. So the validator passes it on. It sees each message once, and a message that it
+        rejects is not forwarded.
         """
 
         def take(forwarder: ID, message: rpc_pb2.Message) -> bool:
@@ -106,11 +106,11 @@ class Broadcast:
 
 
 class TooManyPartsError(Exception):
-    """One gossipsub message has thousands of parts."""
+    """Raised if one gossipsub message has more than MAX_PARTS parts."""
 
 
 class PacedPubsub(Pubsub):
-    """Pubsub that reads each neighbour at a bounded pace, and survives garbage."""
+    """libp2p's Pubsub, but each neighbour is read at a limited rate, and garbage ends only one stream."""
 
     def __init__(self, receiver: Receiver, guard: DialGuard, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -122,17 +122,17 @@ class PacedPubsub(Pubsub):
         self._reading: dict[ID, trio.CancelScope] = {}
 
     async def _handle_new_peer(self, peer_id: ID) -> None:
-        """Open this node's stream to a neighbour.
+        """Open this node's gossip stream to a neighbour, at a limited rate.
 
-        The pace is for a neighbour that resets the stream: libp2p would open it again at once, for ever.
+        If a neighbour keeps resetting the stream, libp2p would open it again at once, without end.
         """
         await _pace_of(self._openings, peer_id, OPENING_BURST, OPENING_RATE).spend(1)
         await super()._handle_new_peer(peer_id)
 
     async def continuously_read_stream(self, stream: INetStream) -> None:
-        """Read until the stream ends or its peer opens another.
+        """Read a neighbour's gossip stream until it ends, or until the neighbour opens another one.
 
-        One stream at a time: each may hold MAX_RPC bytes of an unfinished message.
+        Only one stream is read at a time, because each may hold MAX_RPC bytes of an unfinished message.
         """
         peer = stream.muxed_conn.peer_id
         with trio.CancelScope() as scope:
@@ -148,7 +148,7 @@ class PacedPubsub(Pubsub):
             await stream.reset()
 
     async def _read(self, stream: INetStream, peer: ID) -> None:
-        """Read one stream. In libp2p, garbage here would end the whole host."""
+        """Read one gossip stream. Garbage is reported as the peer's fault, and ends only this stream."""
         pace, name = _pace_of(self._paces, peer, GOSSIP_BURST, GOSSIP_RATE), PeerId(str(peer))
         try:
             exchanged = partial(self._guard.peer_exchange, peer)
@@ -171,7 +171,7 @@ def _pace_of(paces: BoundedTable[ID, Pace], peer: ID, burst: float, rate: float)
 
 
 class _PacedRpcs:
-    """A stream of gossip that reads whole messages at a pace."""
+    """A gossip stream from which complete messages are read, at a limited rate."""
 
     def __init__(
         self, stream: INetStream, pace: Pace, admitted: Callable[[], bool], exchanged: Callable[[int], None]
@@ -186,7 +186,7 @@ class _PacedRpcs:
         self.metric_send_channel = stream.metric_send_channel
 
     async def read(self, n: int | None = None) -> bytes:
-        """Return up to `n` bytes of the messages, each as a length and a body."""
+        """Return up to `n` bytes. Each message consists of its length and its body."""
         if self._at >= len(self._left):
             await self._pace.settle()  # the last message's cost; nothing is held here while it waits
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
@@ -206,7 +206,7 @@ class _PacedRpcs:
 
 
 def _parts(rpc: rpc_pb2.RPC) -> int:
-    """Return how much work a message makes: each of its parts is handled on its own."""
+    """Return how many parts of a message are handled one by one, as a measure of its cost."""
     control = rpc.control
     ids = sum(len(have.messageIDs) for have in control.ihave) + sum(len(w.messageIDs) for w in control.iwant)
     others = len(control.graft) + len(control.prune) + len(control.ihave) + len(control.iwant)
@@ -217,7 +217,7 @@ def _parts(rpc: rpc_pb2.RPC) -> int:
 async def open_broadcast(
     host: IHost, receiver: Receiver, supervisor: Supervisor, guard: DialGuard
 ) -> AsyncIterator[Broadcast]:
-    """Gossipsub on a host, while the context lasts."""
+    """Run gossipsub on a host while the context lasts, and yield its Broadcast."""
     router = GossipSub(
         [PROTOCOL_ID_V11, PROTOCOL_ID],
         DEGREE,

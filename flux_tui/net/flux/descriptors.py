@@ -1,4 +1,4 @@
-"""Raises the limit of open files to what the connections of a full node need.
+"""Raises the limit of open files, so that a node with all its connections has enough.
 
 Some systems (macOS) allow a process 256 open files unless it asks for more. A node under attack has up to 500
 sockets. Without free descriptors it could open neither its files nor its series.
@@ -16,7 +16,7 @@ NEEDED = 2 * (MAX_CONNECTIONS + 2 * MAX_HANDSHAKES)
 
 
 def allow_enough() -> int:
-    """Raise this process's limit to NEEDED, as far as the system allows. Returns the limit."""
+    """Raise this process's limit of open files to NEEDED, as far as the system allows. Returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= NEEDED:
         return soft

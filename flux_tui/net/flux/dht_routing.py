@@ -1,4 +1,4 @@
-"""The DHT: knows the nodes of the swarm, and routes intents to the providers of roots.
+"""The DHT: finds nodes of the swarm by key, and routes intents to the nodes that provide the wanted roots.
 
 Kademlia is libp2p's own (KadDHT), on this node's host and in its swarm only. A root is provided to the
 CLOSEST nodes (`flux/providing.py`). An intent is routed to WIDTH of those, which forward it to the providers
@@ -77,7 +77,7 @@ prunes none that carries a gossip stream."""
 
 
 class Statistics(NamedTuple):
-    """Figures of a node's DHT."""
+    """Numbers about the DHT of this node, for people and tests."""
 
     known: int
     """Nodes in its routing table."""
@@ -90,7 +90,7 @@ class Statistics(NamedTuple):
 
 
 class _Closest(NamedTuple):
-    """The nodes closest to a key, as a lookup found them."""
+    """The nodes closest to a key, as the last look-up found them."""
 
     at: float
     known: int
@@ -99,7 +99,7 @@ class _Closest(NamedTuple):
 
 
 class Dht:
-    """This node's part in the DHT."""
+    """This node's part of the DHT: its routing table, its provider records, and the intents that it routes."""
 
     def __init__(
         self,
@@ -141,15 +141,15 @@ class Dht:
     # ── what the node asks of it ────────────────────────────────────────────────────────────────
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        """See net.port.Network."""
+        """Tell the DHT that this node has these roots. See net.port.Network.provide."""
         self._providing.provide(roots)
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
-        """See net.port.Network."""
+        """Stop telling the DHT that this node has these roots. See net.port.Network.withdraw."""
         self._providing.withdraw(roots)
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
-        """See net.port.Network."""
+        """Push an intent to the nodes closest to each root. See net.port.Network.route."""
         for root in roots:
             try:
                 self._lookups_in.send_nowait((root, message))
@@ -157,7 +157,7 @@ class Dht:
                 log.debug("too many lookups wait: %s is not routed", root)
 
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
-        """See net.port.Network."""
+        """Push an intent to the providers of these roots that this node knows. See net.port.Network.forward."""
         found: dict[ID, PeerInfo] = {}
         for root in roots:
             for provider in self._kad.provider_store.get_providers(key_of(root)):
@@ -172,19 +172,19 @@ class Dht:
                 log.debug("too many intents wait: one is not forwarded")
 
     def peer_up(self, peer: PeerId) -> None:
-        """Note a new neighbour. After MEET_SECONDS it is queried for the nodes that it knows."""
+        """Note a newly connected peer. After MEET_SECONDS, this node asks it which nodes it knows."""
         try:
             self._meet_in.send_nowait((trio.current_time() + MEET_SECONDS, ID.from_base58(peer)))
         except trio.WouldBlock:
             log.debug("too many neighbours at once: %s is met later", peer)
 
     def statistics(self) -> "Statistics":
-        """Return the DHT's figures."""
+        """Return the present numbers about this node's DHT."""
         records = sum(len(providers) for providers in self._kad.provider_store.providers.values())
         return Statistics(self._kad.routing_table.size(), records, self._kad_host.asked, self._sent)
 
     async def run(self) -> None:
-        """Run the DHT's tasks, until cancelled."""
+        """Run all background tasks of the DHT, until cancelled."""
         async with trio.open_nursery() as nursery:
             tasks = Tasks(nursery, self._supervisor)
             tasks.keep(self._run_meetings)
@@ -207,9 +207,9 @@ class Dht:
             self._tell_size()
 
     async def _run_looks(self) -> None:
-        """Look up this node's own neighbourhood, often while new nodes appear and then ever less often.
+        """Look up the nodes nearest to this node, often while new ones appear, and then less and less often.
 
-        At the longest interval, refresh the whole table. One lookup is not enough to begin with: a node that
+        At the longest interval, the whole table is refreshed. One look-up at the start is not enough: a node that
         too many others query at once does not answer.
         """
         rounds = 1  # since the last new node appeared
@@ -229,16 +229,16 @@ class Dht:
             await trio.sleep(LOOK.first)
 
     async def _served(self, peer: ID) -> None:
-        """Add a node that queried this node to the table.
+        """Add a node that queried this node to the routing table.
 
-        libp2p adds the node before it reads the query, which brings the node's addresses. For a node without
-        known addresses, libp2p's attempt fails. So it is added again here.
+        libp2p tries to add the node before it has read the node's addresses from the query, and fails if it knows
+        none. So this adds the node again afterwards.
         """
         await self._kad.routing_table.add_peer(peer, skip_server_mode_check=True)
         self._tell_size()
 
     def _tell_size(self) -> None:
-        """Tell the receiver if the table has changed size. Called after each possible change, and therefore cheap."""
+        """Tell the receiver if the size of the routing table has changed. This is cheap, as it is called often."""
         known = self._kad.routing_table.size()
         if known == self._known:
             return
@@ -290,7 +290,7 @@ class Dht:
             await self._send(provider, message, [])
 
     async def _closest(self, root: Cid) -> deque[ID]:
-        """Return the nodes closest to a root. Those that were not told last time come first."""
+        """Return the nodes closest to a root. Nodes that did not get the last intent come first."""
         cached = self._cache.get(root)
         if cached and trio.current_time() - cached.at < CACHE_SECONDS and self._known < GROWTH * cached.known:
             return cached.nodes
@@ -301,19 +301,19 @@ class Dht:
         return fresh.nodes
 
     async def _find_closest(self, key: bytes) -> list[ID]:
-        """Look up the nodes closest to a key, in the network."""
+        """Ask the network for the nodes closest to a key."""
         found = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
         self._tell_size()
         return found
 
     async def _send_record(self, peer: ID, key: bytes) -> bool:
-        """Send a node a provider record for a key. Returns whether the node took it."""
+        """Send a node a provider record: this node has the root with this key. Returns whether it was accepted."""
         return await self._kad.provider_store._send_add_provider(peer, key)
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
-        """Hand an intent to a node, on its push stream or on a stream of its own.
+        """Send an intent to a node, on the push link if there is one, else on a new stream.
 
-        Appends to `results` whether it went.
+        Appends to `results` whether that succeeded.
         """
         peer = PeerId(str(to.peer_id))
         if self._push(peer, message):
@@ -338,7 +338,7 @@ class Dht:
             results.append(True)
 
     async def _take(self, stream: INetStream) -> None:
-        """Take an intent from another node."""
+        """Receive an intent that another node sent on a stream of its own."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if self._taking >= MAX_TAKING or self._is_banned(peer):
             await _try_to_close(stream.reset())

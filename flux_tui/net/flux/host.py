@@ -48,10 +48,10 @@ def open_network(
     relays: Sequence[str] = (),
     serve_relay: bool = False,
 ) -> OpenNetwork:
-    """Return how to open a libp2p network with this key on these multiaddrs.
+    """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
 
-    `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays
-    through which this node can be reached. `serve_relay`: be a relay for others.
+    `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays through
+    which other nodes can reach this node. `serve_relay`: be a relay for other nodes.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
@@ -70,7 +70,7 @@ async def _open(
     serve_relay: bool,
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
-    """Make the parts of a network, each with the parts that it needs; then listen, and start their tasks."""
+    """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
     silence_libp2p()
     addrs = [listen_addr(addr) for addr in listen]
     through = [_relay(addr) for addr in relays]
@@ -127,7 +127,7 @@ async def _open(
 
 
 class Libp2pNetwork(Network):
-    """Implements `net.port.Network` with the parts that `open_network` makes. Each method leads to one part."""
+    """Implements `net.port.Network` on libp2p. Each method calls one of the parts that `open_network` makes."""
 
     def __init__(
         self,
@@ -162,7 +162,7 @@ class Libp2pNetwork(Network):
         return self._own.all
 
     def moved(self) -> None:
-        """Probe all connections: this machine has new addresses, so a connection may be dead without a sign of it."""
+        """Probe all connections, because this machine's addresses changed and a connection may be dead unnoticed."""
         for connection in list(self.budget.connections):
             self._nursery.start_soon(probe, connection)
 
@@ -207,7 +207,7 @@ class Libp2pNetwork(Network):
         self._guard.heard(ID.from_base58(teller), addrs)
 
     def found(self, addr: str) -> None:
-        """Take an address from mDNS. Anybody on the local network may announce anything there."""
+        """Handle an address that mDNS found. It is not trusted: any host on the local network can send it."""
         alone = all(reach_of(own) == Reach.LOOPBACK for own in self.addrs)
         self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)
         self._receiver.on_found(addr)

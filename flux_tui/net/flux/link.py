@@ -1,6 +1,6 @@
-"""The push link to one peer: its two streams, and the transitions between its states.
+"""A push link: the pair of streams between this node and one peer, and the changes of its state.
 
-A link is *opening* until it has a stream of each side, then *up*, and *over* when its streams are closed.
+A link is *opening* until both sides have opened a stream, then *up*, and *over* when its streams are closed.
 """
 
 from typing import Any
@@ -20,9 +20,9 @@ REPLACE_SECONDS, MAX_REPLACED = 15.0, 8
 
 
 class Link:
-    """The link to one peer.
+    """The push link to one peer: one stream that this node opened, and one that the peer opened.
 
-    `after`: set when the streams of the peer's link before this one are closed.
+    `after`: an event that is set when the streams of the previous link to this peer are closed.
     """
 
     def __init__(self, peer: PeerId, receiver: Receiver, after: trio.Event | None = None) -> None:
@@ -54,26 +54,26 @@ class Link:
         """The wait for the first bytes of the peer's stream."""
 
     def begin_opening(self) -> bool:
-        """Note that this node's stream is being opened. Returns False if it is open, or being opened already."""
+        """Note that this node begins to open its stream. Returns False if it is open, or being opened already."""
         if self.outbound is not None or self._opening:
             return False
         self._opening = True
         return True
 
     def opened(self, stream: INetStream) -> None:
-        """Note this node's stream."""
+        """Note that this node's stream is open."""
         self.outbound = stream
         self._opening = False
         self._check()
 
     def not_opened(self, why: str, *, foreign: bool = False) -> None:
-        """End the link because this node's stream could not be opened. `foreign`: the peer does not speak flux."""
+        """End the link, because this node's stream could not be opened. `foreign`: the peer does not speak flux."""
         self._opening = False
         self.foreign = foreign
         self.end(why)
 
     def accept(self, stream: INetStream) -> INetStream | None:
-        """Take a stream of the peer. Returns the peer's stream that it replaces, if there is one."""
+        """Store a stream that the peer opened. Returns the peer's previous stream, which it replaces; else None."""
         before, self.inbound = self.inbound, stream
         if before is not None:
             self._replaced += 1
@@ -89,9 +89,10 @@ class Link:
             self.complete.set()
 
     def may_replace(self, stream: INetStream | None = None) -> bool:
-        """Whether a new stream of the peer may take the place of the one before, while this node's stream stays.
+        """Whether a new stream of the peer may replace the peer's previous one in this link.
 
-        Not if the new one is on another connection: that of this node's stream may be dead without a sign of it.
+        This is not so if the new stream is on another connection: the connection of this node's stream may be dead
+        unnoticed. Then a new link is made.
         """
         if (
             stream is not None
@@ -103,22 +104,22 @@ class Link:
         return young and not self._heard and self._replaced < MAX_REPLACED and not is_gone(self.outbound)
 
     def await_first_bytes(self) -> trio.CancelScope:
-        """Return a scope that is cancelled if the peer replaces its stream."""
+        """Return a cancel scope for the wait for the peer's first bytes. A replaced stream cancels it."""
         self._first = trio.CancelScope()
         return self._first
 
     def heard(self) -> None:
-        """Note that something came on the peer's stream."""
+        """Note that bytes came on the peer's stream."""
         self._heard = True
 
     def connections(self) -> list[GuardedYamux]:
-        """Return the connections of its streams: usually one."""
+        """Return the connections that carry the link's two streams: usually both are on one."""
         streams = [stream for stream in (self.inbound, self.outbound) if stream is not None]
         found = {id(stream.muxed_conn): stream.muxed_conn for stream in streams}
         return [one for one in found.values() if isinstance(one, GuardedYamux)]
 
     def broke(self) -> None:
-        """End the link because a stream of it ended."""
+        """End the link, because one of its streams ended."""
         self.end(next((why for one in self.connections() if (why := one.why_closed)), CLOSED))
 
     def end(self, why: str) -> None:
@@ -128,7 +129,7 @@ class Link:
 
 
 def is_gone(stream: INetStream | None) -> bool:
-    """Whether the peer closed a stream, or its connection ended."""
+    """Whether the peer closed this stream, or its connection ended."""
     if stream is None:
         return False
     muxed: Any = getattr(stream, "muxed_stream", None)

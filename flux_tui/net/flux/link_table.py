@@ -1,8 +1,8 @@
-"""The table of push links, and the decision which peers may have one.
+"""The table of push links, which also decides which peers may have a link.
 
-A node has at most MAX_PEERS links. RESERVED of them are for peers that it knows: those that gave or took chunks,
-and those that it dialled itself. All other peers are strangers. They get links at a bounded rate, and a stranger
-that exchanged nothing makes room for another peer after STRANGER_SECONDS.
+A node has at most MAX_PEERS links. RESERVED of them are for known peers: those that gave or took chunks, and those
+that this node dialled. All other peers are strangers. Strangers get links at a limited rate. A stranger that
+exchanged nothing makes room for another peer after STRANGER_SECONDS.
 """
 
 import time
@@ -36,7 +36,7 @@ FLAP_SECONDS = 10.0
 
 
 class LinkTable:
-    """The links of one node, by peer. No peer has two."""
+    """The push links of one node, at most one for each peer."""
 
     def __init__(self) -> None:
         self._links: dict[PeerId, Link] = {}
@@ -51,29 +51,29 @@ class LinkTable:
         return peer in self._links
 
     def of(self, peer: PeerId) -> Link | None:
-        """Return the link to a peer, even if it is only being opened or closed."""
+        """Return the link to a peer, even if it is still being opened or closed; None if there is none."""
         return self._links.get(peer)
 
     def up(self, peer: PeerId) -> Link | None:
-        """Return the link to a peer, if it is up."""
+        """Return the link to a peer if both of its streams are open; else None."""
         link = self._links.get(peer)
         return link if link is not None and link.up.is_set() else None
 
     def all_up(self) -> list[Link]:
-        """Return the links that are up."""
+        """Return the links whose streams are both open."""
         return [link for link in self._links.values() if link.up.is_set()]
 
     def push(self, peer: PeerId, message: Message) -> bool:
-        """Queue a message for a peer. Returns False if it has no link, or its queue is full."""
+        """Queue a message for a peer. Returns False if the peer has no link, or its queue is full."""
         link = self.up(peer)
         return link is not None and link.outgoing.push(message)
 
     def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
-        """Refuse this peer for a while."""
+        """Refuse links to this peer for so many seconds."""
         self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
 
     def is_banned(self, peer: PeerId) -> bool:
-        """Whether this peer is refused because it misbehaved."""
+        """Whether links to this peer are refused now, because it misbehaved."""
         return self._banned.get(peer, 0.0) > time.monotonic()
 
     def admits(self, peer: PeerId) -> bool:
@@ -83,7 +83,7 @@ class LinkTable:
         return peer in self._links or (not self._returns_too_often(peer) and self._has_room(peer))
 
     def add(self, link: Link) -> None:
-        """Put a new link in the table. It takes the place of the peer's link before, or of an idle stranger's."""
+        """Add a new link. It replaces the peer's previous link or, if the table is full, that of an idle stranger."""
         if link.peer not in self._links:
             known = link.peer in self._known
             if not known:
@@ -95,21 +95,21 @@ class LinkTable:
         self._links[link.peer] = link
 
     def remove(self, link: Link) -> None:
-        """Remove a link that is over, unless the peer has a new one."""
+        """Remove a link that has ended, unless the peer has a new link already."""
         if self._links.get(link.peer) is link:
             del self._links[link.peer]
 
     def know(self, peer: PeerId) -> None:
-        """Note that a peer is not a stranger: it gave or took chunks, or this node dials it."""
+        """Note that a peer is known: it gave or took chunks, or this node dials it."""
         self._known.add(peer)
 
     def came_up(self, peer: PeerId) -> None:
-        """Note the time at which a link to this peer came up."""
+        """Note that a link to this peer is up now."""
         times = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
         times.append(trio.current_time())
 
     def flaps(self, peer: PeerId) -> bool:
-        """Whether links to this peer come up and end in short order."""
+        """Whether two links to this peer came up within a few seconds (FLAP_SECONDS)."""
         times = self._returns.get(peer)
         return times is not None and len(times) > 1 and times[-2] > trio.current_time() - FLAP_SECONDS
 
@@ -122,7 +122,7 @@ class LinkTable:
         )
 
     def _has_room(self, peer: PeerId) -> bool:
-        """Whether there is room for this peer. A stranger that has had its link for long enough may have to go."""
+        """Whether there is room for a link to this peer, if necessary in place of an idle stranger."""
         known = peer in self._known
         if not known and self._strangers.wait(trio.current_time(), 1) > 0:
             return False
@@ -132,7 +132,10 @@ class LinkTable:
         return len(self._links) >= (MAX_PEERS if known else MAX_PEERS - RESERVED)
 
     def _idle_stranger(self, known: bool) -> Link | None:
-        """Return the stranger that has had its link the longest, if that is long enough."""
+        """Return the stranger's link that may be ended to make room: the oldest one; None if there is none.
+
+        `known`: whether the new peer is known. A known peer need not wait until the stranger has had its time.
+        """
         strangers = [link for link in self._links.values() if not self._is_useful(link)]
         oldest = min(strangers, key=lambda link: link.since, default=None)
         longer = known or (oldest is not None and oldest.since < trio.current_time() - STRANGER_SECONDS)

@@ -1,6 +1,7 @@
-"""Brings up links to peers at the addresses that this node was told to dial, and keeps trying where it was told to.
+"""Dials peers at the given addresses and brings up links to them. Kept addresses are dialled again and again.
 
-`connections/dials.py` is the table of the dials under way, and `upstream/dialling.py` opens the connections.
+`connections/dials.py` is the table of the addresses that are being dialled. `upstream/dialling.py` opens the
+connections.
 """
 
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ REPORTED = Unreached("", reported=True)
 
 
 class PeerDials:
-    """The dials of one node. `addrs`: is told at which address each peer is dialled."""
+    """Dials peers for one node. `addrs`: the table that is told at which address each peer is dialled."""
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class PeerDials:
         """Addresses that were probed, each with the time and the result."""
 
     def dial(self, addr: str, *, keep: bool, more: Sequence[str], from_peers: bool) -> None:
-        """See net.port.Network."""
+        """Begin to dial a peer in the background. See net.port.Network.dial."""
         dial = self._dials.get(addr)
         if dial is not None:
             dial.keep |= keep
@@ -95,7 +96,10 @@ class PeerDials:
     async def _keep_dialling(
         self, peer: PeerId, addr: str, addrs: Sequence[tuple[str, Multiaddr]], dial: Dial
     ) -> None:
-        """Dial once, or again and again if the address is kept. `addrs`: each with its transport part."""
+        """Dial a peer once, or again and again if the address is kept.
+
+        `addrs`: the peer's addresses, each with its transport part.
+        """
         at_once = True
         while True:
             async with AsyncExitStack() as stack:
@@ -119,7 +123,7 @@ class PeerDials:
             dial.asked_again = trio.Event()
 
     async def _while_up(self, peer: PeerId, dial: Dial) -> None:
-        """Return when a kept peer is gone."""
+        """Wait until the link to a peer whose address is kept has ended."""
         link = self._links.table.of(peer)
         while dial.keep and link is not None and not link.done.is_set():
             await _first(link.done, dial.asked_again)
@@ -128,7 +132,7 @@ class PeerDials:
                 await self._is_alive(link)  # the address was asked for again
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> Unreached | None:
-        """Bring up a link to this peer. Returns why it failed; None on success."""
+        """Bring up a link to a peer at one address. Returns why that failed; None on success."""
         if peer == self._me:
             return Unreached(f"{addr} is this node itself")
         link = self._links.table.up(peer)
@@ -152,7 +156,7 @@ class PeerDials:
         return self._why_no_link(peer, addr, link)
 
     def _refusal(self, peer: PeerId, addr: str) -> Unreached | None:
-        """Return why a peer must not be dialled now; None: it may."""
+        """Return why this node must not dial a peer now; None: it may."""
         if is_told_by_person():
             self._links.table.know(peer)  # a crowd of strangers does not keep it out
         if not self._links.allowed(peer):
@@ -160,7 +164,7 @@ class PeerDials:
         return REPORTED if not is_told_by_person() and self._guard.refuses(addr) else None
 
     async def _bring_up(self, peer: PeerId, transport: Multiaddr) -> Link | None:
-        """Connect to a peer, and wait until the link to it is up or over. Returns the link, if there was one."""
+        """Connect to a peer, and wait until the link to it is up or has ended. Returns the link, if there was one."""
         await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
         self._links.connected(peer)
         link = self._links.table.of(peer)
@@ -169,7 +173,7 @@ class PeerDials:
         return link
 
     def _why_no_link(self, peer: PeerId, addr: str, link: Link | None) -> Unreached | None:
-        """Return why a peer that answers has no link; None: it has one."""
+        """Return why there is no link to a peer, although the address answers; None: there is a link."""
         if link is not None and link.up.is_set():
             return None
         if not self._links.allowed(peer):
@@ -182,7 +186,7 @@ class PeerDials:
         )
 
     async def _is_alive(self, link: Link) -> bool:
-        """Whether a link still leads to its peer. If not, the link and its connections are closed on return."""
+        """Probe whether a link still works. If not, close the link and its connections."""
         dead = [one for one in link.connections() if not await probe(one)]
         if dead:
             connections = self._host.get_network().connections
@@ -194,9 +198,10 @@ class PeerDials:
         return not dead
 
     async def _probe_once(self, addr: str, transport: Multiaddr) -> str | None:
-        """Return why an address that a person named does not answer in time, in a sentence.
+        """Return why an address did not answer in time, in a sentence; None if that is not found.
 
-        To find out, the address is dialled once more, at most once in PROBE_SECONDS.
+        To find out, the address is dialled once more. This is done only for an address that a person named, and at
+        most once in PROBE_SECONDS.
         """
         now = trio.current_time()
         if not is_told_by_person() or f"/{CIRCUIT}" in addr:
@@ -210,7 +215,7 @@ class PeerDials:
         return found
 
     def _forget_failures(self, peer: ID) -> None:
-        """Clear the failures and addresses that libp2p remembers: it would try the old addresses before the new one."""
+        """Clear a peer's failures and old addresses in libp2p, which would otherwise try the old addresses first."""
         forget_failures(self._host, peer)
         self._host.get_network().peerstore.clear_addrs(peer)
 

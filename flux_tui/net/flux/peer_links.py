@@ -51,10 +51,10 @@ SETTLE_SECONDS = 0.5
 
 
 class Links:
-    """Opens, runs and ends the links of one host.
+    """Opens, runs and ends the push links of one host.
 
-    `addr_of`: returns where a peer can be dialled. `on_up`: called for each link that comes up, before the
-    receiver is told.
+    `addr_of`: returns a peer's address. `on_up`: called for each link that comes up, before the receiver's
+    `on_connected`.
     """
 
     def __init__(
@@ -76,28 +76,28 @@ class Links:
         host.set_stream_handler(PROTOCOL, self.take)
 
     def allowed(self, peer: PeerId) -> bool:
-        """Whether this peer may have a link. While the node closes, no peer may, though libp2p runs on for a moment."""
+        """Whether this peer may have a link now. While the node is closing, no peer may."""
         return not self._nursery.cancel_scope.cancel_called and self.table.admits(peer)
 
     def disconnect(self, peer: PeerId, why: str, seconds: float = BAN_SECONDS) -> None:
-        """End the link to a peer, close its connections, and refuse it for a while. `why`: a sentence."""
+        """End the link to a peer, close its connections, and refuse it for `seconds`. `why`: a sentence."""
         self.table.ban(peer, seconds)
         if (link := self.table.of(peer)) is not None:
             link.end(why)
         self._nursery.start_soon(self._close_connections, peer)
 
     def over_budget(self, peer: PeerId, why: str) -> None:
-        """Report and disconnect a peer whose connection exceeded its budget."""
+        """Report and disconnect a peer whose connection used more memory or streams than allowed."""
         self._receiver.on_fault(peer, "memory", why)
         self.disconnect(peer, why)
 
     def connected(self, peer: PeerId) -> None:
-        """Open this node's stream on a new connection to this peer."""
+        """Open this node's push stream on a new connection to this peer."""
         if self.allowed(peer):
             self._open_soon(self._link(peer))
 
     async def take(self, stream: INetStream) -> None:
-        """Accept a stream that a peer opened. Returns when the link is over."""
+        """Accept a push stream that a peer opened. Returns when the link has ended."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if not self.allowed(peer):
             await stream.reset()
@@ -175,7 +175,7 @@ class Links:
             await self._reopen(link.peer)
 
     async def _finish(self, link: Link) -> None:
-        """Remove a link that is over, tell the receiver, and close its streams."""
+        """Clean up a link that has ended: remove it from the table, tell the receiver, and close the streams."""
         self.table.remove(link)
         if self.table.is_banned(link.peer):
             self._nursery.start_soon(self._close_connections, link.peer)
@@ -194,14 +194,14 @@ class Links:
         link.closed.set()
 
     async def _reopen(self, peer: PeerId) -> None:
-        """Open a link again if the peer is still connected after a while."""
+        """Wait a while. If the peer is still connected then, open a new link to it."""
         await trio.sleep(REOPEN_SECONDS)
         still = self._host.get_network().connections.get(ID.from_base58(peer))
         if still and peer not in self.table:
             self.connected(peer)
 
     def _protect(self, peer: PeerId) -> None:
-        """Protect the peer's connection: libp2p does not close it to make room."""
+        """Mark the peer's connection, so that libp2p does not close it to make room for others."""
         swarm: Any = self._host.get_network()
         swarm.protect(ID.from_base58(peer), LINK)
 
@@ -225,9 +225,9 @@ class Links:
             link.broke()
 
     async def _first_bytes(self, link: Link) -> Source:
-        """Return the peer's stream when something has come on it. Until then the peer may replace it.
+        """Wait for the first bytes from the peer, and return its stream. Until then the peer may replace the stream.
 
-        Raises the exception of a stream that ended and was not replaced.
+        Raises the stream's exception if the stream ended and was not replaced.
         """
         while True:
             stream = link.inbound
@@ -243,7 +243,7 @@ class Links:
                     raise
 
     async def _is_replaced(self, link: Link, stream: INetStream) -> bool:
-        """Whether the peer opens another stream in place of one that ended. It does if it kept this node's stream."""
+        """Wait whether the peer replaces its stream that ended. Returns whether it did."""
         while link.inbound is stream and link.may_replace():  # noqa: ASYNC110 - nothing wakes for a closed stream
             await trio.sleep(POLL_SECONDS)
         return link.inbound is not stream

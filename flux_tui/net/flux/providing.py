@@ -1,4 +1,4 @@
-"""Provides roots in the DHT: tells the nodes closest to each root that this node has it, and again before they forget.
+"""Provides roots in the DHT: tells the nodes closest to each root that this node has it, and repeats that in time.
 
 What libp2p 0.8.1 does, and what is done about it here:
 
@@ -41,9 +41,9 @@ RETRY_SECONDS = 15.0
 
 
 class Schedule:
-    """Which root is provided next: new ones first, the newest of them before all; then those that are due again.
+    """Decides which root is provided next: new roots first, the newest of them before all; then roots that are due.
 
-    At most MAX_PROVIDED roots; above this, the oldest are left out.
+    At most MAX_PROVIDED roots are in the schedule. Beyond that, the oldest are removed.
     """
 
     def __init__(self) -> None:
@@ -59,11 +59,11 @@ class Schedule:
 
     @property
     def kept(self) -> frozenset[Cid]:
-        """The roots that were provided, and will be again."""
+        """The roots that were provided, and will be provided again in time."""
         return frozenset(self._kept)
 
     def add(self, roots: Sequence[Cid]) -> None:
-        """Add roots that are not in the schedule yet."""
+        """Add roots that were not provided yet."""
         for root in roots:
             if root not in self._kept:
                 self._fresh[root] = None
@@ -75,13 +75,13 @@ class Schedule:
                 self._fresh.popitem(last=False)
 
     def remove(self, roots: Sequence[Cid]) -> None:
-        """Remove roots."""
+        """Remove roots, so that they are not provided again."""
         for root in roots:
             self._fresh.pop(root, None)
             self._kept.pop(root, None)
 
     def take(self, now: float) -> Cid | None:
-        """Return the root to provide now, if there is one. `provided` puts it back."""
+        """Take out the root to provide now, and return it; None if none is due. `provided` puts it back."""
         if self._fresh:
             return self._fresh.popitem()[0]
         while self._due and self._due[0][0] <= now:
@@ -100,17 +100,17 @@ class Schedule:
         return self._due[0][0] if self._due else float("inf")
 
     def make_all_due(self) -> None:
-        """Make all provided roots due now, because other nodes are the closest to them."""
+        """Make all provided roots due now, because other nodes are now the closest to them."""
         self._due = [(0.0, root) for root in self._kept]
         heapify(self._due)
         self._kept = dict.fromkeys(self._kept, 0.0)
 
 
 class Providing:
-    """Provides this node's roots, one after the other.
+    """Provides this node's roots in the DHT, one after the other.
 
-    `find_closest`: looks up the nodes closest to a key of the DHT. `send_record`: sends a node a provider record for
-    a key, and returns whether the node took it.
+    `find_closest`: finds the nodes closest to a key. `send_record`: sends a provider record for a key to a node,
+    and returns whether the node accepted it.
     """
 
     def __init__(
@@ -134,18 +134,18 @@ class Providing:
         """When the last ADD_PROVIDER were sent to each peer."""
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        """See net.port.Network."""
+        """Begin to provide these roots. See net.port.Network.provide."""
         self.schedule.add(roots)
         self._changed.set()
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
-        """See net.port.Network."""
+        """Stop providing these roots. See net.port.Network.withdraw."""
         self.schedule.remove(roots)
         if self._current is not None and self._current[0] in roots:
             self._current[1].cancel()
 
     def note_known(self, nodes: int) -> None:
-        """Note how many nodes the DHT knows now. When they are many more, all roots are provided again soon."""
+        """Note how many nodes the DHT knows. If the number has grown much, all roots are provided again soon."""
         self._known = nodes
         if nodes >= GROWTH * self._known_then and self.schedule.kept:
             self._known_then = nodes
@@ -153,7 +153,7 @@ class Providing:
         self._changed.set()
 
     async def run(self) -> None:
-        """Provide what is due, until cancelled."""
+        """Provide each root when it is due, until cancelled."""
         while True:
             self._changed = trio.Event()
             root = self.schedule.take(trio.current_time()) if self._known else None
@@ -180,7 +180,7 @@ class Providing:
             self.schedule.provided(root, trio.current_time() + (REPROVIDE_SECONDS if took else RETRY_SECONDS))
 
     async def _provide(self, root: Cid) -> int:
-        """Send the closest nodes a provider record. Returns how many took it."""
+        """Send a provider record to the nodes closest to this root. Returns how many of them accepted it."""
         key = key_of(root)
         took: list[bool] = []
 
@@ -197,7 +197,7 @@ class Providing:
         return sum(took)
 
     async def _pace(self, peer: ID) -> None:
-        """Wait until this peer accepts another ADD_PROVIDER."""
+        """Wait until this peer accepts another provider record, and count one. libp2p limits them per peer."""
         times = self._sent.setdefault(peer, deque(maxlen=ADDS_PER_WINDOW))
         if len(times) == ADDS_PER_WINDOW:
             await trio.sleep_until(times[0] + ADD_WINDOW)

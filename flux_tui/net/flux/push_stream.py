@@ -1,4 +1,4 @@
-"""A peer's push streams: the outgoing one writes a queue, the incoming one is cut into frames.
+"""The two push streams of a link: one writes this node's messages and chunks, the other reads the peer's.
 
 Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them goes
 one portion of chunks at a time. The stream takes a portion from the receiver when it can write it soon: while
@@ -42,45 +42,44 @@ YIELD_EVERY = 32
 
 
 class ByteStream(Protocol):
-    """The part of a libp2p stream that a push stream uses."""
+    """The methods of a libp2p stream that a push stream uses."""
 
     async def read(self, n: int | None = None) -> bytes:
-        """Read at most `n` bytes; None: all that there is. Empty: the stream has ended."""
+        """Return at most `n` bytes; None: all bytes that have arrived. Empty bytes: the stream has ended."""
 
     async def write(self, data: bytes) -> None:
         """Write all of these bytes."""
 
 
 class Source(Protocol):
-    """Where frames are cut from: a buffer of received bytes, and a way to wait for more."""
+    """The bytes that a peer sent: a buffer of received bytes, and a method that waits for more."""
 
     buffer: FrameBuffer
 
     async def grant(self) -> None:
-        """Let the peer send again as many bytes as were taken.
+        """Allow the peer to send as many further bytes as were taken from the buffer.
 
-        No deadline of the peer's may cancel this: it writes to the stream, and the slow side may be this
-        node.
+        No deadline for the peer may cancel this call: it writes to the stream, and the slow side may be this node.
         """
         ...
 
     async def fill(self, least: int) -> None:
-        """Return when `buffer` has at least `least` bytes.
+        """Wait until `buffer` has at least `least` bytes.
 
-        Raises EOFError, or the stream's error, if they cannot come.
+        Raises EOFError, or the stream's error, if the stream ends before.
         """
         ...
 
 
 class StreamSource:
-    """A source for any stream."""
+    """A Source that reads from any kind of stream."""
 
     def __init__(self, stream: ByteStream) -> None:
         self.buffer = FrameBuffer()
         self._stream = stream
 
     async def grant(self) -> None:
-        """Do nothing: the stream grants by itself when it is read."""
+        """Do nothing: reading from the stream lets the peer send more."""
 
     async def fill(self, least: int) -> None:
         """Read from the stream until `buffer` has `least` bytes. Raises EOFError, or the stream's error."""
@@ -96,13 +95,13 @@ WriteSlices = Callable[[ByteStream, Sequence[bytes | memoryview]], Awaitable[Non
 
 
 async def one_by_one(stream: ByteStream, slices: Sequence[bytes | memoryview]) -> None:
-    """Write slices one after the other."""
+    """Write slices to a stream one after the other: the default for `WriteSlices`."""
     for piece in slices:
         await stream.write(piece)  # type: ignore[arg-type]  # sliced, not copied
 
 
 class Outgoing:
-    """The queue of messages for one peer, and the task that writes these and the peer's chunks."""
+    """The queue of messages for one peer, and the task that writes the messages and chunks to the stream."""
 
     def __init__(
         self,
@@ -127,7 +126,7 @@ class Outgoing:
         self._empty.set()
 
     def push(self, message: Message) -> bool:
-        """Queue a message. Returns False if the queue is full."""
+        """Queue a message. Returns False if the queue is full; the message is then dropped."""
         frame = codec.encode_frame(message)
         if len(self._control) >= QUEUE_MESSAGES or self._control_bytes + len(frame) > QUEUE_BYTES:
             return False
@@ -137,7 +136,7 @@ class Outgoing:
         return True
 
     def serve(self) -> None:
-        """Take chunks from the receiver, until it has no more."""
+        """Begin to write the peer's chunks, taken from the receiver until it has no more."""
         self._has_chunks = True
         self._queued()
 
@@ -147,11 +146,11 @@ class Outgoing:
         self._wake.set()
 
     async def drained(self) -> None:
-        """Wait until everything that is queued is written."""
+        """Wait until all queued messages and chunks are written."""
         await self._empty.wait()
 
     async def write_to(self, stream: ByteStream) -> None:
-        """Write the queue, until the stream breaks (raises its exception) or the task is cancelled."""
+        """Write messages and chunks to the stream until cancelled. Raises the stream's exception if it breaks."""
         async with trio.open_nursery() as nursery:
             loaded: trio.MemoryReceiveChannel[Sequence[LoadedChunk]] | None = None
             while True:
@@ -224,16 +223,16 @@ class Outgoing:
 
 
 class StalledError(Exception):
-    """The peer began a frame and stopped in the middle."""
+    """Raised if a peer began to send a frame and did not finish it in time."""
 
 
 async def read_from(
     source: Source, peer: PeerId, receiver: Receiver, taken: Callable[[], None] = lambda: None
 ) -> None:
-    """Cut the incoming bytes into frames, until the stream ends (raises its exception).
+    """Read frames and pass them to the receiver, until the stream ends. Then raises the stream's exception.
 
-    Raises BadFrameError for garbage, and StalledError. `taken`: called for each wanted payload that arrived
-    whole.
+    Raises BadFrameError for garbage, and StalledError. `taken`: called for each wanted chunk that arrived
+    completely.
     """
     buffer = source.buffer
     pace = Pace(MESSAGE_BURST, MESSAGE_RATE)
@@ -276,7 +275,7 @@ async def read_from(
 
 @contextmanager
 def _in_time(size: int) -> Iterator[None]:
-    """Raise StalledError if `size` bytes do not arrive in time."""
+    """Raise StalledError if the code inside this context takes longer than `size` bytes should need."""
     with trio.move_on_after(FRAME_SECONDS + size / PAYLOAD_RATE) as scope:
         yield
     if scope.cancelled_caught:
@@ -284,14 +283,14 @@ def _in_time(size: int) -> Iterator[None]:
 
 
 async def _need(source: Source, size: int) -> None:
-    """Wait for the rest of a frame that has begun."""
+    """Wait until the buffer has the first `size` bytes of a frame that has begun. Raises StalledError."""
     if len(source.buffer) < size:
         with _in_time(0):
             await source.fill(size)
 
 
 async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
-    """Return the next `size` bytes in the pieces in which they arrived; an empty list if they are not kept."""
+    """Read the next `size` bytes. Returns them in pieces, as they arrived; an empty list if `keep` is false."""
     pieces: list[Piece] = []
     size = _take(source.buffer, size, pieces, keep)
     if size:
@@ -303,7 +302,10 @@ async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
 
 
 def _take(buffer: FrameBuffer, size: int, pieces: list[Piece], keep: bool) -> int:
-    """Move up to `size` bytes from the buffer to `pieces`. Returns how many are still to come."""
+    """Move up to `size` bytes from the buffer to `pieces`; drop them if `keep` is false.
+
+    Returns how many bytes are still to come.
+    """
     while size and buffer:
         piece = buffer.take(size)
         size -= len(piece)

@@ -78,12 +78,12 @@ IDLE_SECONDS = 300.0
 
 
 def circuit_addr(relay: str, peer: str) -> str:
-    """Return the address of a node that is reached through a relay."""
+    """Return the multiaddr at which `peer` is reached through a relay. `relay`: the relay's multiaddr."""
     return f"{relay}/{CIRCUIT}/p2p/{peer}"
 
 
 class Relay:
-    """The relay itself, in the middle of a circuit."""
+    """Makes this node a relay: forwards the bytes of a circuit, the connection of two other nodes."""
 
     def __init__(self, host: IHost) -> None:
         self._host = host
@@ -127,7 +127,7 @@ class Relay:
         await _answer(stream, HopMessage, Status.OK, reservation=made)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
-        """Connect `peer` with `target`."""
+        """Connect `peer` with `target`, which has a reservation here, and forward their bytes until one side ends."""
         busy = sum(self._circuits.values()) // 2 >= MAX_CIRCUITS
         if busy or max(self._circuits.get(peer, 0), self._circuits.get(target, 0)) >= MAX_CIRCUITS_EACH:
             await _answer(stream, HopMessage, Status.RESOURCE_LIMIT_EXCEEDED)
@@ -157,7 +157,7 @@ class Relay:
                     del self._circuits[one]
 
     async def _ask(self, peer: ID, target: ID) -> INetStream | None:
-        """Return a stream to `target`, if it accepts the circuit."""
+        """Ask `target` to accept a circuit from `peer`. Returns the stream to it; None if it does not accept."""
         stream: INetStream | None = None
         try:
             with trio.fail_after(TALK_SECONDS):
@@ -175,10 +175,10 @@ class Relay:
 
 
 class Reservations:
-    """The reservations of this node at its relays, through which it is reached."""
+    """This node's reservations at its relays. Other nodes reach this node through these relays."""
 
     def __init__(self, host: IHost, relays: Sequence[tuple[str, ID, Multiaddr]], receiver: Receiver) -> None:
-        """`relays`: for each address its multiaddr as given, the relay's peer id, and the address to dial."""
+        """Set the relays: for each, its multiaddr as the user gave it, its peer id, and the address to dial."""
         self._host = host
         self._receiver = receiver
         self._relays: dict[ID, list[tuple[str, Multiaddr]]] = {}
@@ -188,7 +188,7 @@ class Reservations:
         host.set_stream_handler(STOP, self._take)
 
     async def run(self) -> None:
-        """Keep a reservation at each relay, until cancelled."""
+        """Keep a reservation at each relay, and renew it in time, until cancelled."""
         with told_by_person():
             await self._run()
 
@@ -223,14 +223,17 @@ class Reservations:
                 await self._while_connected(relay)
 
     async def _while_connected(self, relay: ID) -> None:
-        """Return when the connection to the relay is gone."""
+        """Wait until the connection to the relay has ended."""
         for connection in self._host.get_network().connections.get(relay, []):
             closed = getattr(connection, "event_closed", None)
             if closed is not None:
                 await closed.wait()
 
     async def _reserve(self, relay: ID) -> float:
-        """Get a reservation, or renew it. Returns for how many seconds. Raises RelayRefusedError."""
+        """Make or renew a reservation at a relay. Returns the seconds for which it is valid.
+
+        Raises RelayRefusedError if the relay refuses.
+        """
         stream = await self._host.new_stream(relay, [HOP])
         try:
             await write_delimited_msg(stream, HopMessage(type=HopMessage.RESERVE))
@@ -243,7 +246,7 @@ class Reservations:
         return min(max(told.reservation.expire - time.time(), KEPT_MIN), KEPT_MAX)
 
     async def _take(self, stream: INetStream) -> None:
-        """Accept a connection that comes through a relay."""
+        """Accept a connection from another node that comes through a relay."""
         relay = stream.muxed_conn.peer_id
         if relay not in self._relays:
             await _try_to_close(stream.reset)
@@ -266,13 +269,13 @@ class Reservations:
 
 
 class CircuitTransport(ITransport):
-    """Dials addresses that lead through relays."""
+    """A libp2p transport that dials addresses through relays."""
 
     def __init__(self, host: IHost) -> None:
         self._host = host
 
     def listen_order(self) -> int:
-        """Come before TCP, which claims every address with a TCP part."""
+        """Return the rank among transports: before TCP, which would claim every address with a TCP part."""
         return -1
 
     @override
@@ -320,7 +323,7 @@ class CircuitTransport(ITransport):
 
 
 class _Dialled(RawConnection):
-    """A dialled circuit. While it is open, the connection to its relay stays open."""
+    """A connection that this node dialled through a relay. While it is open, the connection to the relay stays open."""
 
     def __init__(self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr) -> None:
         super().__init__(stream, True, ConnectionType.RELAYED, [addr])
@@ -335,7 +338,7 @@ class _Dialled(RawConnection):
 
 
 async def _join(one: INetStream, other: INetStream) -> None:
-    """Forward bytes both ways, until either side ends."""
+    """Forward bytes between two streams in both directions, until either side ends."""
     async with trio.open_nursery() as nursery:
         await widen(one)
 

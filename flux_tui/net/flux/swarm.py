@@ -1,4 +1,4 @@
-"""Opens and closes libp2p's host as a node needs it.
+"""Opens and closes libp2p's host, with the settings and repairs that a node needs.
 
 What libp2p 0.8.1 does, and what is done about it here:
 
@@ -48,10 +48,10 @@ CLOSE_SECONDS = 1.0
 
 
 class NoAutoConnector(AutoConnector):
-    """Takes the place of libp2p's own dialling: it dials nobody, and remembers nobody."""
+    """Replaces the part of libp2p that dials known peers by itself. This one dials nobody."""
 
     async def maybe_connect(self) -> None:
-        """Do nothing."""
+        """Do nothing, where libp2p would dial peers."""
 
     def record_disconnect(self, peer_id: ID) -> None:
         """Do nothing: libp2p would remember every peer that was ever connected."""
@@ -66,10 +66,10 @@ async def open_host(
     connections: OpenConnections,
     supervisor: Supervisor,
 ) -> AsyncIterator[IHost]:
-    """A running host that does not listen yet. Leaving the context closes all that it opened.
+    """Run a libp2p host while the context lasts, and yield it. The host does not listen yet.
 
-    `advertised`: the addresses that peers are told; libp2p would tell 0.0.0.0. `connections`: the table in which its
-    connections are entered. `supervisor`: the owner of its tasks.
+    `advertised`: returns the addresses to announce to peers; libp2p would announce 0.0.0.0. `connections`: the
+    table in which the host's connections are entered. `supervisor`: runs the host's tasks.
     """
     keep_steady()
     allow_enough()
@@ -106,9 +106,9 @@ async def open_host(
 
 
 def silence_libp2p() -> None:
-    """Silence libp2p's logs, unless somebody has put a handler on its logger.
+    """Silence libp2p's logs, unless another part of the program has added a handler to its logger.
 
-    libp2p logs every small failure of every peer. This node's own log has what matters.
+    libp2p logs every small failure of every peer. This node's own log has the important ones.
     """
     logger = logging.getLogger("libp2p")
     if not logger.handlers:
@@ -117,14 +117,17 @@ def silence_libp2p() -> None:
 
 
 def forget_failures(host: IHost, peer: ID) -> None:
-    """Forget that a peer could not be reached. libp2p would refuse to dial it for a minute; here the node decides."""
+    """Make libp2p forget that it could not reach a peer. It would refuse to dial the peer for a minute.
+
+    In this program, the node itself decides when to dial again.
+    """
     refused = getattr(host.get_network(), "_negative_peer_cache", None)
     if refused is not None:
         refused.evict(str(peer))
 
 
 def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
-    """End the task of an incoming connection when the connection ends."""
+    """Change a libp2p swarm so that the task of an incoming connection ends with the connection."""
     handle = swarm._do_handle_inbound_connection
 
     async def until_closed(stream: Any, *args: Any) -> None:
@@ -141,9 +144,9 @@ def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
             await handle(stream, *args)
 
     async def alone(*args: Any) -> None:
-        """Let an exception end only this connection.
+        """Run libp2p's handler of a new connection, so that an exception ends only this connection.
 
-        libp2p's listeners run in trio's system tasks, where it would end trio itself.
+        libp2p's listeners run in trio's system tasks, where an exception would end trio itself.
         """
         await supervisor.drop("an incoming connection", until_closed, *args)
 

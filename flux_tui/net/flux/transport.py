@@ -1,4 +1,4 @@
-"""libp2p's transport, tuned: TCP, Noise only, yamux, and reads and writes of the right size. For libp2p 0.8.x.
+"""libp2p's transport, tuned: TCP, only Noise, yamux, and reads and writes of the right size. For libp2p 0.8.x.
 
 Measured on loopback (tests/bench/raw_stream.py): 65,507-byte writes, a Noise session that reads ahead and
 fewer window updates together make it two to three times as fast as the defaults.
@@ -51,7 +51,7 @@ os.environ.setdefault("PY_YAMUX_DATA_READ_TIMEOUT", "20")
 
 
 class TunedNoise(NoiseTransport):
-    """libp2p's Noise, handshake included, with `ReadAheadSession` as its session."""
+    """libp2p's Noise transport, with `ReadAheadSession` in place of its session."""
 
     @override
     async def secure_inbound(self, conn: IRawConnection) -> ISecureConn:
@@ -72,17 +72,17 @@ def _read_ahead(session: ISecureConn, raw: IRawConnection) -> ISecureConn:
 
 
 def security(identity: KeyPair) -> dict[TProtocol, NoiseTransport]:
-    """Return the allowed security protocols: Noise only."""
+    """Return the security protocols that a host offers: only Noise."""
     return {NOISE: TunedNoise(identity, noise_privkey=create_x25519().private_key)}
 
 
 def muxers() -> dict[TProtocol, type[Yamux]]:
-    """Return the allowed muxers: yamux only."""
+    """Return the stream multiplexers that a host offers: only yamux."""
     return {TProtocol(YAMUX): Yamux}
 
 
 async def widen(stream: object) -> None:
-    """Let the peer have RECEIVE_WINDOW bytes under way on this stream."""
+    """Raise a stream's receive window, so that the peer may send RECEIVE_WINDOW bytes ahead."""
     muxed = getattr(stream, "muxed_stream", None)
     if isinstance(muxed, YamuxStream):
         async with muxed.window_lock:
@@ -93,10 +93,10 @@ async def widen(stream: object) -> None:
 
 
 class YamuxSource:
-    """A yamux stream, read from the buffer that holds its frames.
+    """A Source that reads from the buffer in which yamux stores a stream's bytes.
 
-    The bytes are not copied, and the reader is not woken for each frame.
-    The peer may send again as many bytes as were taken. It is told WINDOW_STEP bytes at a time.
+    So the bytes are not copied, and the reader is not woken for each frame. When WINDOW_STEP bytes or more have
+    been taken, the peer is told that it may send as many again.
     """
 
     def __init__(self, muxed: YamuxStream, buffer: FrameBuffer) -> None:
@@ -104,7 +104,7 @@ class YamuxSource:
         self._muxed = muxed
 
     async def grant(self) -> None:
-        """Grant the bytes that were taken since, once they are WINDOW_STEP or more."""
+        """Tell the peer that it may send as many bytes as were taken, if they are WINDOW_STEP or more."""
         muxed = self._muxed
         taken = RECEIVE_WINDOW - muxed.recv_window - len(self.buffer)
         if taken >= WINDOW_STEP:
@@ -136,14 +136,14 @@ class YamuxSource:
             buffer.wanted = 1
 
     def _abandoned(self) -> bool:
-        """Whether the connection has ended, or has forgotten the stream."""
+        """Whether the connection has ended, or no longer knows the stream."""
         connection = self._muxed.conn
         counted: object = connection.stream_buffers.get(self._muxed.stream_id)
         return connection.event_shutting_down.is_set() or counted is not self.buffer
 
 
 def source_of(stream: INetStream) -> Source:
-    """Return the best source of frames for this stream."""
+    """Return the fastest Source for this stream: YamuxSource if possible, else StreamSource."""
     muxed = getattr(stream, "muxed_stream", None)
     if isinstance(muxed, YamuxStream):
         buffer: object = muxed.conn.stream_buffers.get(muxed.stream_id)
@@ -153,7 +153,7 @@ def source_of(stream: INetStream) -> Source:
 
 
 async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> None:
-    """Write slices of at most WRITE_BYTES, each as one frame and one Noise message, many in one system call.
+    """Write slices of at most WRITE_BYTES, each as one yamux frame and one Noise message, many in one system call.
 
     `write` spends four locks, a dozen lines for a disabled log and a system call on each slice. Here that is
     spent once for BATCH_BYTES: a holder's processor time for a file falls by a quarter. Every unusual case (a
@@ -179,5 +179,5 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
 
 
 def _open_for(muxed: YamuxStream, piece: bytes | memoryview) -> bool:
-    """Whether a slice can be sent at once, as one frame."""
+    """Whether a slice can be sent at once, as one frame: the stream is open, and its window is large enough."""
     return not (muxed.closed or muxed.send_closed) and len(piece) <= min(muxed.send_window, WRITE_BYTES)
