@@ -1,4 +1,4 @@
-"""Runs the machine's effects: each is handed to the network or to the disk, and never waited for."""
+"""Runs the machine's effects: passes each one to the network or to the disk, and never waits for it."""
 
 from pathlib import Path
 from typing import assert_never
@@ -30,7 +30,7 @@ class EffectRunner:
         adds: AddTasks,
         stopping: trio.Event,
     ) -> None:
-        """Args: the parts that carry effects out, and the event that is set when the node is to stop."""
+        """Set the parts that carry out effects, and `stopping`, the event that is set when the node has to stop."""
         self._engine = engine
         self._network = network
         self._reader = reader
@@ -39,7 +39,7 @@ class EffectRunner:
         self._stopping = stopping
 
     def run(self, effect: Effect) -> None:  # noqa: C901 - a flat match: one line a case
-        """Begin an effect whose entries are durable. Its result comes back as an input. Does not block."""
+        """Begin an effect, once its entries are durable. Does not block: the result comes back as an input."""
         match effect:
             case fx.Push():
                 if not self._network.push(effect.peer, effect.message):

@@ -1,4 +1,4 @@
-"""The engine: feeds the machine, makes its events durable, then runs its effects.
+"""The engine: feeds inputs to the machine, commits its events to disk, and then runs its effects.
 
     inputs ──► machine ──► events ──► commit ──► effects ──► network, disk ──► inputs
 
@@ -55,10 +55,10 @@ OnEntries = Callable[[Sequence[Entry]], None]
 
 
 class Clock(Protocol):
-    """Steady time: seconds that only go forward."""
+    """A clock for timers. It counts seconds, and never goes back."""
 
     def __call__(self) -> float:
-        """Return the steady time, in seconds."""
+        """Return the steady time: seconds from some fixed moment."""
         ...
 
     def wall(self) -> float:
@@ -92,7 +92,10 @@ class Engine:
         self._checkpoint_at = self._next_checkpoint()
 
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
-        """Feed an input to the machine. The index rows in `landed` and `lost` commit with the events that it makes."""
+        """Feed an input to the machine.
+
+        The index rows in `landed` (chunks written) and `lost` are committed together with the events of this input.
+        """
         entries, effects = self.machine.handle(given, self.clock())
         seq = self.machine.state.seq
         self._entries += entries
@@ -109,7 +112,10 @@ class Engine:
             self._stirred.set()
 
     async def run(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
-        """Run the loop until cancelled."""
+        """Commit entries and start effects, until cancelled.
+
+        `run_effect` is called with each effect, and `on_entries` with entries, once they are durable.
+        """
         last = -LAZY_SECONDS
         haste = TokenBucket(HASTE_BURST, HASTE_RATE, trio.current_time())
         while True:
@@ -131,12 +137,12 @@ class Engine:
             last = trio.current_time()
 
     def tick(self) -> None:
-        """Feed a Tick if the machine's deadline has passed."""
+        """Feed the input `Tick`, if the machine's deadline has passed."""
         if self.machine.next_deadline() <= self.clock():
             self.feed(Tick())
 
     async def _nothing_to_do(self) -> None:
-        """Return when an effect waits."""
+        """Wait until the machine has made an effect."""
         while not self._urgent.is_set():
             await self._stirred.wait()
             self._stirred = trio.Event()
@@ -147,7 +153,7 @@ class Engine:
         return state.seq + CHECKPOINT_ENTRIES + len(state.pending) + len(state.leases)
 
     async def flush(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
-        """Commit and act on everything that waits now."""
+        """Commit all entries that wait, and start all effects that wait for them."""
         async with self._flushing:
             await self._flush(run_effect, on_entries)
 
@@ -208,7 +214,7 @@ class Engine:
 
 
 def _until(rows: list[tuple[int, T]], seq: int) -> list[T]:
-    """Return the rows up to entry `seq`. The rows are in the order of their entries."""
+    """Return the rows that belong to entries up to number `seq`. The rows are in the order of their entries."""
     found: list[T] = []
     for at, row in rows:
         if at > seq:

@@ -1,4 +1,4 @@
-"""A program's handlers: functions that are called for entries of a kind, once these are durable."""
+"""The functions of a program that are called for each durable entry of a kind."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -14,22 +14,22 @@ Handler = Callable[[Entry], None]
 
 
 class Handlers:
-    """The handlers of one node, by the tag of an event; those of custom messages by tag and kind."""
+    """The handlers of one node: by the kind of entry and, for custom messages, by the kind of message."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._by_tag: dict[str, list[Handler]] = {}
 
     def add(self, tag: str, handler: Handler) -> None:
-        """Call `handler` for each entry with this tag."""
+        """Call `handler` for each entry with this tag, the name of an entry's kind."""
         self._by_tag.setdefault(tag, []).append(handler)
 
     def add_custom(self, kind: str, handler: Handler) -> None:
-        """Call `handler` for each custom message of this kind that comes."""
+        """Call `handler` for each custom message of this kind that the node receives."""
         self.add(f"{ev.kind_of_type(ev.CustomReceived)} {kind}", handler)
 
     def tell(self, entries: Sequence[Entry]) -> None:
-        """Call the handlers of these entries. A handler that raises becomes an error entry."""
+        """Call the handlers for these entries. If a handler raises, an error entry is written."""
         if not self._by_tag:
             return
         for entry in entries:

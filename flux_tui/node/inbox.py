@@ -1,7 +1,7 @@
-"""The node's side of the command socket: it takes commands, and sends nothing back.
+"""The node's end of the command socket: it receives commands, and never sends an answer.
 
-Only the user's own processes can reach the socket (mode 0600 in a folder of mode 0700). Invalid bytes end
-their connection, and nothing else.
+Only the user's own processes can reach the socket (mode 0600, in a folder of mode 0700). If a client sends invalid
+bytes, only its connection is closed.
 """
 
 import errno
@@ -34,10 +34,10 @@ async def serve_inbox(
     on_command: Callable[[Command], None],
     task_status: Any = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Take commands until cancelled.
+    """Receive commands, and call `on_command` for each, until cancelled.
 
-    The caller holds the home's lock, so no other node runs here. A socket that is there already was left by an earlier
-    node, and is replaced.
+    The caller holds the home's lock, so no other node runs here. If a socket exists already, an earlier node left
+    it, and it is replaced.
     """
     path = home.socket
     _unlink(path)
@@ -57,7 +57,7 @@ async def serve_inbox(
 
 
 class _Clients:
-    """The connected clients, the longest silent first."""
+    """The connected clients, ordered so that the client which has been silent longest comes first."""
 
     def __init__(self) -> None:
         self._scopes: BoundedTable[int, trio.CancelScope] = BoundedTable(MAX_CONNECTIONS)

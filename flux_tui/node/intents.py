@@ -1,4 +1,4 @@
-"""Intents, in both directions: this node signs its own, and checks incoming ones before anything else is done."""
+"""Signs this node's intents, and verifies the intents of other nodes before anything else is done with them."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ NONCE_BYTES = 12
 
 
 def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
-    """Return an intent with this node's return addresses, signed with its key."""
+    """Make an intent with this node's return addresses, and sign it with the node's key."""
     intent = Intent(
         origin=network.peer_id,
         nonce=effect.nonce or os.urandom(NONCE_BYTES),
@@ -32,7 +32,10 @@ def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
 def broadcast(
     network: Network, effect: Broadcast, now: float, dropped: Callable[[PeerId, SealedIntent], None]
 ) -> None:
-    """Push an intent directly to the effect's peers, route it through the DHT, and gossip it to the swarm."""
+    """Push an intent directly to the effect's peers, route it through the DHT, and gossip it to the swarm.
+
+    `dropped`: called for each peer to which the intent could not be pushed.
+    """
     sealed = seal(network, effect, now)
     for peer in effect.peers:
         if not network.push(peer, sealed):
@@ -53,12 +56,13 @@ def unseal(
     gossip: bool,
     now: float,
 ) -> IntentCame | PeerFault | UnknownCame | NotAdmitted | None:
-    """Verify an intent that `sender` pushed or gossiped. Returns the machine's input.
+    """Verify an intent that `sender` pushed or gossiped. Returns an input for the machine.
 
+    - IntentCame: the intent is valid.
     - PeerFault: the intent is invalid, and the sender is at fault.
-    - UnknownCame: this version does not know its kind.
-    - NotAdmitted: the origin pushed more intents than are admitted. If such an intent came by another peer or by
-      gossip, the result is None.
+    - UnknownCame: this version does not know the intent's kind.
+    - NotAdmitted: the intent's origin pushed too many intents. If it came by another peer or by gossip, the result
+      is None.
     """
     intent = _verified(network, machine, limits, sender, sealed, now)
     if isinstance(intent, NotAdmitted):
@@ -72,7 +76,7 @@ def unseal(
 def unseal_route(
     network: Network, machine: Machine, limits: IntentLimits, sender: PeerId, route: Route, *, now: float
 ) -> RouteCame | PeerFault | UnknownCame | None:
-    """Verify an intent that was routed to this node, in the same way."""
+    """Verify an intent that came through the DHT. Returns an input for the machine, as `unseal` does."""
     intent = _verified(network, machine, limits, sender, route.intent, now)
     if isinstance(intent, NotAdmitted):
         return None

@@ -1,4 +1,4 @@
-"""Adds and removes objects while no node runs: the same reading, the same entries, without a network."""
+"""Adds and removes objects while no node runs. It writes the same entries as a node, without a network."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,9 +23,10 @@ from flux_tui.store.store import Landed, Store
 def add_offline(
     home: Home, path: Path, by: str, progress: Callable[[int, int], None], tell: Callable[[str], None]
 ) -> ev.ObjectAdded:
-    """Share a path under the home's lock. `tell` is called with each part that others will not get.
+    """Share a file or folder while no node runs, under the home's lock. Returns the event about the object.
 
-    If it is interrupted, nothing of the path stays in the store. Raises AddError, HomeError (busy),
+    `progress(done, size)` is called with bytes. `tell` is called with a sentence about each part that other nodes
+    will not get. If the add is interrupted, nothing of it stays in the store. Raises AddError, HomeError (busy),
     StoreError.
     """
     with home.lock():
@@ -57,7 +58,7 @@ def add_offline(
 
 
 def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
-    """Stop sharing objects, under the home's lock. Returns the appended events.
+    """Stop sharing objects while no node runs, under the home's lock. Returns the events that were written.
 
     Raises HomeError (busy), StoreError.
     """
@@ -87,9 +88,9 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
 
 
 def _now(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:
-    """Return the events with the time of the wall clock.
+    """Return the events, each with the time of the wall clock.
 
-    If it was set back since the last entry, an event says so first.
+    If the clock was set back since the last entry, an additional event before them says so.
     """
     now = time.time()
     back = now - store.last_at

@@ -1,4 +1,4 @@
-"""Bounds of memory, streams and pings for each connection. Replaces yamux (`Yamux`). For libp2p 0.8.x.
+"""Bounds the memory, streams and pings of each connection. Replaces yamux (`Yamux`). For libp2p 0.8.x.
 
 What libp2p 0.8.1 does: it logs a warning where a peer sends more than its receive window, and keeps all of it. It
 accepts any number of streams of a peer, and reads as fast as a peer writes. Its resource manager counts streams of all
@@ -92,14 +92,14 @@ yamux.MAX_WINDOW_SIZE = RECEIVE_WINDOW
 
 
 class OverBudgetError(trio.TooSlowError):
-    """A peer exceeded a bound. Yamux takes this exception as a reason to close the connection."""
+    """Raised if a peer exceeds a bound. Yamux then closes the connection."""
 
 
 class Budget:
-    """The memory budget of one swarm: the parked bytes of all its connections.
+    """The memory budget of one swarm: a bound for the bytes that all its connections have received and nobody has read.
 
-    The swarm's connections are held to it from now on. `on_drop`: called for each connection that is dropped,
-    with the reason in a sentence.
+    From now on, every connection of the swarm keeps to the budget. `on_drop`: called for each connection that is
+    closed because of it, with the reason in a sentence.
     """
 
     def __init__(self, swarm: Any, on_drop: Callable[[PeerId, str], None]) -> None:
@@ -119,12 +119,12 @@ class Budget:
         muxing.new_conn = guarded
 
     def parked(self) -> int:
-        """Return the bytes in the buffers of all connections now."""
+        """Return the bytes that all connections have received and nobody has read yet."""
         return sum(connection.parked() for connection in self.connections)
 
 
 class GuardedYamux(Yamux):
-    """A yamux connection that keeps to its budget."""
+    """A yamux connection that keeps to the swarm's memory budget."""
 
     def __init__(self, guard: Budget, secured_conn: Any, peer_id: ID, **kwargs: Any) -> None:
         super().__init__(secured_conn, peer_id, **kwargs)
@@ -144,28 +144,28 @@ class GuardedYamux(Yamux):
 
     @property
     def heard(self) -> int:
-        """Rises whenever something arrives."""
+        """A counter that rises whenever bytes arrive."""
         return self.secured_conn.heard if isinstance(self.secured_conn, ReadAheadSession) else 0
 
     @property
     def unsent(self) -> int | None:
-        """Bytes that the peer's system has not acknowledged; None where this cannot be known."""
+        """The number of bytes that the peer's system has not acknowledged; None if this cannot be known."""
         return unsent_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
 
     @property
     def why_closed(self) -> str | None:
-        """Why the connection ended, if this is known here."""
+        """Why the connection ended, in a sentence; None if that is not known here."""
         broken = self.secured_conn.broken if isinstance(self.secured_conn, ReadAheadSession) else None
         return self._why or (SILENT if broken is not None and broken.errno in GONE else None)
 
     async def ping(self) -> None:
-        """Send a ping to ask for a sign of life. The answer also gives a sample of the round-trip time."""
+        """Send a ping, so that the peer answers if it is alive. The answer also measures the round-trip time."""
         self._ping_id += 1
         await self._write_frame(HEADER.pack(0, TYPE_PING, FLAG_SYN, 0, self._ping_id))
         self._ping_sent_time = trio.current_time()
 
     def abort(self, why: str) -> None:
-        """Close the connection without telling the peer, which would not hear it."""
+        """Close the connection without telling the peer. `why`: a sentence."""
         self._why = self._why or why
         log.info("closing the connection to %s: %s", self.peer_id, why)
         session = self.secured_conn
@@ -175,11 +175,11 @@ class GuardedYamux(Yamux):
             self._nursery.start_soon(self._cleanup_on_error)
 
     def parked(self) -> int:
-        """Bytes that wait in this connection's buffers, or for the rest of their frame."""
+        """The number of bytes of this connection that were received and not read, unfinished frames included."""
         return self._incoming + sum(map(len, self.stream_buffers.values()))
 
     async def start(self) -> None:
-        """Read until the connection ends."""
+        """Read frames until the connection ends."""
         self.guard.connections.add(self)
         try:
             await super().start()
@@ -187,7 +187,7 @@ class GuardedYamux(Yamux):
             self.guard.connections.discard(self)
 
     async def accept_stream(self) -> IMuxedStream:
-        """Return the peer's next stream. Reset streams above MAX_STREAMS."""
+        """Wait for the peer's next stream, and return it. Streams above MAX_STREAMS are reset."""
         while True:
             stream = await super().accept_stream()
             await self._streams_pace.spend(1)
@@ -209,11 +209,10 @@ class GuardedYamux(Yamux):
             await stream.reset()
 
     async def _take_frames(self) -> None:
-        """Take plain data frames of known streams straight from the session, as long as they are whole.
+        """Read complete data frames of known streams directly from the session, for speed.
 
-        libp2p spends thirty lines for a disabled log, a lock and four awaits on each frame. Without this
-        method, a requester's processor time for a file is a quarter higher. Every other frame is left to
-        libp2p.
+        libp2p spends thirty lines for a disabled log, a lock and four awaits on each frame. Without this method, a
+        requester's processor time for a file is a quarter higher. Every other frame is left to libp2p.
         """
         session = self.secured_conn
         assert isinstance(session, ReadAheadSession)
@@ -247,7 +246,10 @@ class GuardedYamux(Yamux):
     async def _take_long_frame(
         self, session: ReadAheadSession, stream: YamuxStream, buffer: FrameBuffer, length: int
     ) -> None:
-        """Pass a frame's body on as it arrives. It may be most of a window, and take minutes on a slow line."""
+        """Pass on the body of a frame piece by piece, as it arrives.
+
+        The body may be almost as long as a receive window, and take minutes on a slow line.
+        """
         if length > MAX_PARKED:
             raise self._over(f"it ignores its window: it sent a frame of {length:,} bytes")
         number = stream.stream_id
@@ -262,7 +264,7 @@ class GuardedYamux(Yamux):
             await self._look(len(piece))
 
     async def _next_piece(self, session: ReadAheadSession, most: int) -> Piece:
-        """Return the next decrypted piece of a frame that has begun."""
+        """Return the next decrypted piece of a frame that has begun, at most `most` bytes."""
         with trio.move_on_after(STALL_SECONDS) as waiting:
             await session.ahead()
         if waiting.cancelled_caught:
@@ -270,7 +272,7 @@ class GuardedYamux(Yamux):
         return session.take(min(most, session.whole)) or b""
 
     async def _look(self, length: int) -> None:
-        """Count bytes that arrived. After LOOK_EVERY of them, check the bounds."""
+        """Count `length` bytes that arrived. Each time LOOK_EVERY bytes have come, check the bounds."""
         self._since += length
         if self._since >= LOOK_EVERY:
             self._since = 0
@@ -299,7 +301,7 @@ class GuardedYamux(Yamux):
         await super()._write_frame(data)
 
     async def _make_room(self) -> None:
-        """Return when this connection may be read on. Raise OverBudgetError if it has to be dropped."""
+        """Wait until this connection may be read on. Raises OverBudgetError if it has to be closed."""
         parked = self.parked()
         if parked > MAX_PARKED:
             raise self._over(f"it ignores its window: {parked:,} bytes of it wait to be read")

@@ -37,17 +37,17 @@ STEADY_TIME.time_ns = _clock.nanoseconds
 
 
 def begin_after(at: float) -> None:
-    """Start the clock at `at` or later: the time of the node's last entry.
+    """Start libp2p's clock at `at` or later. `at`: the time of the node's last entry, in seconds since 1970.
 
-    A signed record is numbered by the time. Peers refuse a record that is older than the one they know. The
-    wall clock may have been set back since the node last ran.
+    Each signed record has the time as its number. Peers refuse a record that is older than the record they have.
+    The wall clock may have been set back since the node last ran.
     """
     if at > _clock():
         _clock.steady = SteadyClock(at)
 
 
 def keep_steady() -> None:
-    """Make every loaded module of libp2p measure time by a steady clock."""
+    """Make every loaded module of libp2p measure time by a clock that never jumps."""
     for name, module in list(sys.modules.items()):
         if name.startswith("libp2p.") and getattr(module, "time", None) is time:
             module.time = STEADY_TIME  # type: ignore[attr-defined]  # the module that it imported

@@ -48,7 +48,7 @@ DIAL_SECONDS = 15.0
 
 
 class _Dial:
-    """A dial of one peer that is under way: its addresses, in the order in which they are tried."""
+    """One dial of a peer: the peer's addresses, in the order in which they are tried."""
 
     def __init__(self) -> None:
         self.addrs: list[Multiaddr] = []
@@ -59,28 +59,28 @@ class _Dial:
         self._added = trio.Event()
 
     def add(self, addrs: Sequence[Multiaddr]) -> None:
-        """Try these addresses as well, if they are new."""
+        """Add addresses to try, unless they are known already."""
         new = [addr for addr in addrs if addr not in self.addrs][: max(0, MAX_TRIED - len(self.addrs))]
         self.addrs += new
         if new:
             self._added.set()
 
     def take(self) -> Multiaddr | None:
-        """Return the next address to try; None if there is no further one now."""
+        """Return the next address to try; None if none is left now."""
         if self._next == len(self.addrs):
             return None
         self._next += 1
         return self.addrs[self._next - 1]
 
     async def wait(self) -> None:
-        """Return when an address was added."""
+        """Wait until there is an address that was not tried."""
         while self._next == len(self.addrs):
             self._added = trio.Event()
             await self._added.wait()
 
 
 class Dialler:
-    """Dials peers in place of the swarm's own `dial_peer`."""
+    """Replaces the swarm's `dial_peer`: dials a peer at all of its addresses."""
 
     def __init__(self, host: IHost, guard: DialGuard) -> None:
         swarm: Any = host.get_network()
@@ -91,9 +91,9 @@ class Dialler:
         self._wished = trio.CapacityLimiter(MAX_WISHED)
 
     async def dial_peer(self, peer: ID) -> list[INetConn]:
-        """Return the open connections to a peer, or a new one.
+        """Return the open connections to a peer; if there are none, dial the peer.
 
-        Raises SwarmException, whose cause is a group with one error for each address.
+        Raises SwarmException. Its cause is an exception group with one error for each address.
         """
         while (ongoing := self._ongoing.get(peer)) is not None:
             # A dial to a dead address takes long. A new address is tried beside it.
@@ -149,7 +149,7 @@ class Dialler:
         ) from ExceptionGroup("one for each address", errors)
 
     async def _try_all(self, peer: ID, dial: _Dial, attempts: "_Attempts", nursery: trio.Nursery) -> None:
-        """Start with one address after the other, and with those that are added, until all have failed."""
+        """Start an attempt for one address after the other, until all have failed. Addresses may be added meanwhile."""
         while True:
             addr = dial.take()
             if addr is not None:
@@ -169,7 +169,7 @@ class Dialler:
     async def _try(
         self, peer: ID, addr: Multiaddr, attempts: "_Attempts", over: trio.Event, scope: trio.CancelScope
     ) -> None:
-        """Dial one address. On success, cancel all other attempts."""
+        """Dial one address. On success, cancel all other attempts. On failure, set `over`."""
         limiter = self._wished if is_told_by_person() else self._swarm._global_dial_limiter
         try:
             async with limiter:
@@ -182,7 +182,7 @@ class Dialler:
 
 
 class _Attempts:
-    """The outcome of the attempts of one dial, so far."""
+    """The results so far of all attempts of one dial."""
 
     def __init__(self) -> None:
         self.connection: INetConn | None = None
@@ -194,20 +194,20 @@ class _Attempts:
         self._news = trio.Event()
 
     def failed(self, error: Exception) -> None:
-        """Note that an attempt has failed."""
+        """Note that one attempt has failed with this error."""
         self.errors.append(error)
         self.running -= 1
         self._news.set()
 
     async def wait(self) -> None:
-        """Return when no attempt is running."""
+        """Wait until no attempt is running."""
         while self.running:
             self._news = trio.Event()
             await self._news.wait()
 
 
 async def _either(*waits: Callable[[], Awaitable[None]]) -> None:
-    """Return when the first of these returns."""
+    """Run these waits at the same time, and return when the first one returns."""
     async with trio.open_nursery() as nursery:
 
         async def until(wait: Callable[[], Awaitable[None]]) -> None:

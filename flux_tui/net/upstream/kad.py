@@ -1,4 +1,4 @@
-"""Kademlia under flux's own protocol name, and bounded. Wraps the DHT. For libp2p 0.8.x.
+"""Runs libp2p's DHT (Kademlia) under flux's own protocol name, with bounds. Wraps the DHT. For libp2p 0.8.x.
 
 What libp2p 0.8.1 does, and what is done about it here:
 
@@ -46,7 +46,7 @@ MAX_ADDRS = 8
 
 
 class KadHost:
-    """The host as libp2p's DHT sees it: with flux's protocol name, and a record of the peers that the DHT dials."""
+    """The host that libp2p's DHT gets. It changes the protocol's name, and notes which peers the DHT dials."""
 
     def __init__(self, host: IHost, served: Callable[[ID], Awaitable[None]]) -> None:
         self._host = host
@@ -64,11 +64,11 @@ class KadHost:
         return getattr(self._host, name)
 
     def get_peerstore(self) -> "KadPeerstore":
-        """Return the peerstore, with flux's DHT in place of libp2p's."""
+        """Return a peerstore in which peers with flux's DHT appear to have libp2p's DHT."""
         return self._peerstore
 
     def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
-        """Handle streams of flux's own protocol, a bounded number for each peer."""
+        """Set the handler for streams of flux's DHT protocol. Each peer may have a limited number of streams."""
 
         async def handle(stream: INetStream) -> None:
             peer = stream.muxed_conn.peer_id
@@ -91,11 +91,11 @@ class KadHost:
         self._host.set_stream_handler(_ours(protocol), handle)
 
     def remove_stream_handler(self, protocol: TProtocol) -> None:
-        """Handle no more streams of flux's own protocol."""
+        """Handle no more streams of flux's DHT protocol."""
         self._host.remove_stream_handler(_ours(protocol))
 
     async def new_stream(self, peer: ID, protocols: Sequence[TProtocol]) -> INetStream:
-        """Open a stream of flux's own protocol to a peer."""
+        """Open a stream to a peer, with flux's DHT protocol in place of libp2p's."""
         if not self._host.get_network().connections.get(peer):
             self._opened.add(peer)
         self._used[peer] = trio.current_time()
@@ -103,11 +103,11 @@ class KadHost:
         return await self._host.new_stream(peer, [_ours(protocol) for protocol in protocols])
 
     def spare(self, since: float, most: int) -> list[ID]:
-        """Return the peers whose connections can be closed.
+        """Return the peers whose connections may be closed.
 
-        A connection that a push link or a relay protects is never among them. Of the others, these can be
-        closed: the connections that were opened for a lookup and not used since `since`; and, where there are
-        more than `most`, those unused for the longest time.
+        Connections that a push link or a relay needs are never among them. Of the others, these may be closed:
+        connections that were opened for a look-up and not used since the time `since`; and, if there are more than
+        `most`, those unused for the longest time.
         """
         swarm: Any = self._host.get_network()
         there = [peer for peer, connections in swarm.connections.items() if connections]
@@ -127,7 +127,7 @@ class KadHost:
 
 
 class KadPeerstore:
-    """The peerstore as libp2p's DHT sees it: peers that speak flux's DHT appear to speak libp2p's, and no others do."""
+    """The peerstore that libp2p's DHT gets. Only peers with flux's DHT appear to speak libp2p's DHT protocol."""
 
     def __init__(self, peerstore: Any) -> None:
         self._peerstore = peerstore
@@ -136,15 +136,15 @@ class KadPeerstore:
         return getattr(self._peerstore, name)
 
     def get_protocols(self, peer: ID) -> list[str]:
-        """Return the protocols of a peer: libp2p's DHT if it speaks flux's, and none that libp2p knows."""
+        """Return a peer's protocols: libp2p's DHT if the peer has flux's DHT; all others under unknown names."""
         spoken = self._peerstore.get_protocols(peer)
         return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
 
 
 class Records(ProviderStore):
-    """The provider records that this node keeps for the swarm.
+    """The provider records that this node stores for the swarm: which nodes have which roots.
 
-    They are bounded, and have only addresses that the peer that told of them may name.
+    Their number is limited. Only addresses that the sending peer may name are stored.
     """
 
     @override
@@ -156,7 +156,7 @@ class Records(ProviderStore):
 
 
 class Lookups(PeerRouting):
-    """libp2p's lookups. Addresses in a peer's answer are stored as told by that peer."""
+    """libp2p's DHT look-ups. Addresses in a peer's answer are stored as named by that peer."""
 
     async def _query_peer_for_closest(self, peer: ID, target_key: bytes) -> list[ID]:
         with told_by(peer):

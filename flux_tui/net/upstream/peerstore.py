@@ -1,4 +1,4 @@
-"""A bounded peerstore that never evicts an entry that the host needs. Replaces `PeerStore`. For libp2p 0.8.x.
+"""A peerstore with bounds that never removes an entry which the host needs. Replaces `PeerStore`. For libp2p 0.8.x.
 
 What libp2p 0.8.1 does: its `PeerStore` keeps 1,000 entries and first evicts those without addresses. The host's own
 entry has no address: after 1,000 visitors its key is gone, identify raises, and the process ends. Besides:
@@ -41,10 +41,10 @@ FUTURE_SECONDS = 3600.0
 
 
 class BoundedPeerstore(PeerStore):
-    """The peerstore of one host.
+    """The peerstore of one host: the addresses, keys and protocols of peers.
 
-    `pinned`: whether an entry has to stay. `admits`: returns which addresses of a peer may be kept. libp2p dials
-    the addresses that stand here.
+    `pinned`: whether a peer's entry has to stay. `admits`: returns which addresses of a peer may be stored. libp2p
+    dials the addresses that are stored here.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class BoundedPeerstore(PeerStore):
         self.peer_data_map = _Entries(self._evict)
 
     def _evict(self, entries: "_Entries") -> None:
-        """Make room for one more entry."""
+        """Remove the least recently used entries that are not pinned, until there is room for one more."""
         pinned = 0
         for peer in list(entries):
             if len(entries) - pinned < MAX_ENTRIES:
@@ -70,7 +70,7 @@ class BoundedPeerstore(PeerStore):
                 self.forget(peer)
 
     def forget(self, peer: ID) -> None:
-        """Remove everything that is known of a peer."""
+        """Remove everything that is stored about a peer."""
         self.peer_data_map.pop(peer, None)
         self.peer_record_map.pop(peer, None)
 
@@ -107,14 +107,14 @@ class BoundedPeerstore(PeerStore):
         return True
 
     def _enforce_peer_limit(self) -> None:
-        """Do nothing: `_Entries` holds the limit."""
+        """Do nothing: `_Entries` keeps to the limit."""
 
     def _enforce_record_limit(self) -> None:
-        """Do nothing: a record goes with its entry."""
+        """Do nothing: a signed record is removed together with its peer's entry."""
 
 
 class _Entries(OrderedDict[ID, PeerData]):
-    """The peerstore's table: it makes room before it grows. Ordered by last use, the most recent last."""
+    """The table of peers, ordered by last use. When it is full, it removes an entry before it adds one."""
 
     def __init__(self, make_room: Callable[["_Entries"], None]) -> None:
         super().__init__()

@@ -39,7 +39,7 @@ SIGMA = b"expand 32-byte k"
 
 
 def load_swarm_key(path: Path) -> bytes:
-    """Return the 32 bytes of a swarm key file. Raises NetworkError with a sentence."""
+    """Read a swarm key file, and return the key's 32 bytes. Raises NetworkError with a sentence."""
     try:
         with open_to_read(path) as file:
             data = file.read(MAX_FILE + 1)
@@ -74,7 +74,7 @@ def _parse(data: bytes) -> bytes | None:
 
 
 class ProtectedConnection(IRawConnection):
-    """A raw connection inside a private swarm."""
+    """A raw connection whose bytes are encrypted with the private swarm's key."""
 
     def __init__(self, conn: IRawConnection, key: bytes) -> None:
         self._conn = conn
@@ -124,7 +124,7 @@ class ProtectedConnection(IRawConnection):
 
 
 def protect(swarm: Any, key: bytes) -> None:
-    """Protect every connection of a libp2p swarm, before its security protocol is negotiated."""
+    """Encrypt every connection of a libp2p swarm with this key, before its security protocol is negotiated."""
     upgrade = swarm.upgrader.upgrade_security
 
     async def protected(conn: IRawConnection, *args: Any) -> Any:

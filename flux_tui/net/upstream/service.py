@@ -1,4 +1,4 @@
-"""libp2p's services (swarm, pubsub, gossipsub) with tasks that fail alone. Replaces `TrioManager`. For libp2p 0.8.x.
+"""Runs libp2p's services (swarm, pubsub, gossipsub) so that a failed task ends alone. Replaces `TrioManager`.
 
 What libp2p 0.8.1 does: in its `TrioManager`, an exception in any task cancels the whole service, and the end of
 the service cancels the program. Each connection is a task of the swarm, and the connection's handlers run in its
@@ -35,7 +35,7 @@ CLOSE_SECONDS = 1.0
 
 
 class SupervisedManager(TrioManager):
-    """A service's manager. An exception in a task that `run_task` starts cannot end the service."""
+    """Replaces the manager of a libp2p service. A task that fails cannot end the service."""
 
     def __init__(self, service: Any, supervisor: Supervisor) -> None:
         super().__init__(service)
@@ -49,7 +49,10 @@ class SupervisedManager(TrioManager):
         name: str | None = None,
         _internal: bool = False,
     ) -> None:
-        """Run a task, as libp2p does. The service's own `run` only starts the others, and is left as it is."""
+        """Run a task of the service under the supervisor.
+
+        The service's own `run` only starts the other tasks, and is run as in libp2p.
+        """
         if _internal:
             super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)
             return
@@ -92,7 +95,7 @@ async def supervised(service: Any, supervisor: Supervisor) -> AsyncIterator[None
 
 
 def supervise_handlers(host: Any, supervisor: Supervisor) -> None:
-    """Let a failing stream handler, notifee or identify of this host end only itself."""
+    """Change a host so that a stream handler, notifee or identify that fails ends only itself."""
     swarm: Any = host.get_network()
     handle_stream = swarm.common_stream_handler
     identify = host._identify_task_entry
@@ -126,7 +129,7 @@ def supervise_handlers(host: Any, supervisor: Supervisor) -> None:
 
 
 def is_peers_doing(error: BaseException) -> bool:
-    """Whether an exception only says that a peer went away or sent garbage. That is not a fault of this program."""
+    """Whether an exception only says that a peer went away or sent garbage, which is no fault of this program."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_peers_doing(one) for one in error.exceptions)
     expected = (BaseLibp2pError, EOFError, trio.BrokenResourceError, trio.ClosedResourceError)
@@ -134,7 +137,7 @@ def is_peers_doing(error: BaseException) -> bool:
 
 
 async def _close(owner: Any) -> None:
-    """Close the connection whose task failed, if the task belongs to a connection."""
+    """Close the connection whose task failed; do nothing if `owner` is not a connection."""
     if hasattr(owner, "muxed_conn") or hasattr(owner, "streams"):
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             try:

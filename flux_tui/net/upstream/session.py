@@ -44,7 +44,7 @@ YIELD_EVERY = 64
 
 
 class _Scratch(threading.local):
-    """The buffers of one thread. All its sessions share them: the content is invalid after the next `await`."""
+    """The buffers of one thread, shared by all its sessions. Their content is valid only until the next `await`."""
 
     def __init__(self) -> None:
         self.received = memoryview(bytearray(READ_AHEAD + MAX_MESSAGE))
@@ -58,7 +58,7 @@ _scratch = _Scratch()
 
 @contextmanager
 def batch() -> Iterator[memoryview]:
-    """A buffer for BATCH_BYTES and one message more, while the context lasts."""
+    """Yield a buffer for BATCH_BYTES and one more message. It may be used only inside this context."""
     spare = _scratch.batches
     taken = spare.pop() if spare else memoryview(bytearray(BATCH_BYTES + MAX_MESSAGE))
     try:
@@ -68,7 +68,7 @@ def batch() -> Iterator[memoryview]:
 
 
 class ReadAheadSession(SecureSession):
-    """A Noise session that reads from a buffer of decrypted messages."""
+    """A Noise session that receives and decrypts many messages at once, into a buffer."""
 
     def __init__(self, plain: SecureSession, raw: IRawConnection) -> None:
         super().__init__(
@@ -103,7 +103,7 @@ class ReadAheadSession(SecureSession):
         self._before_header: Callable[[], Awaitable[None]] = trio.lowlevel.cancel_shielded_checkpoint
 
     async def read(self, n: int | None = None) -> bytes:
-        """Return up to `n` bytes, at least one. With `n` None: all of the next piece."""
+        """Return at least one and at most `n` decrypted bytes. With `n` None: the rest of the next piece."""
         if n == 0:
             return b""
         if n == HEADER_SIZE:
@@ -121,29 +121,29 @@ class ReadAheadSession(SecureSession):
         return data
 
     def call_before_header(self, take: Callable[[], Awaitable[None]]) -> None:
-        """Let the muxer await `take` before each read of HEADER_SIZE. It may take whole frames itself.
+        """Set a function of the muxer that is awaited before each read of a frame's header.
 
-        The muxer cannot be an argument of the session: libp2p makes the session first, and Yamux reads its
-        headers in a loop that no subclass can reach.
+        The function may read complete frames itself. It cannot be an argument of the session: libp2p makes the
+        session first, and Yamux reads its headers in a loop that no subclass can change.
         """
         self._before_header = take
 
     async def ahead(self) -> None:
-        """Return when something is decrypted."""
+        """Wait until some bytes are decrypted."""
         while not self._plain:
             await self._decrypt_more()
 
     def peek(self, n: int) -> bytes | None:
-        """Return the next `n` bytes without taking them, if they are decrypted and in one piece; else None."""
+        """Return the next `n` bytes without removing them; None if they are not decrypted, or not in one piece."""
         return self._plain[0][self._offset : self._offset + n] if self.whole >= n else None
 
     @property
     def whole(self) -> int:
-        """Bytes that are decrypted and in one piece."""
+        """The number of bytes that are decrypted and lie in one piece."""
         return len(self._plain[0]) - self._offset if self._plain else 0
 
     def take(self, n: int) -> Piece | None:
-        """Take the next `n` bytes, if they are decrypted and in one piece; else None."""
+        """Remove and return the next `n` bytes; None if they are not decrypted, or not in one piece."""
         if self.whole < n:
             return None
         whole = self._plain[0]
@@ -154,7 +154,7 @@ class ReadAheadSession(SecureSession):
         return part_of(whole, start, n)
 
     async def _decrypt_more(self) -> None:
-        """Receive what there is, and decrypt the messages that are whole."""
+        """Receive the bytes that have arrived, and decrypt the messages that are complete."""
         view = _scratch.received
         begun = len(self._rest)
         end = begun + await self._receive(view[begun:])
@@ -170,7 +170,7 @@ class ReadAheadSession(SecureSession):
         self._rest = bytearray(view[at:end])
 
     async def _receive(self, room: memoryview) -> int:
-        """Receive into `room`, which no other task uses until the next `await`. Returns the number of bytes."""
+        """Receive bytes into `room`, and return their number. No other task uses `room` before the next `await`."""
         if self._socket is None:
             data = await self.raw.read(READ_AHEAD)
             count = len(data)
@@ -196,9 +196,9 @@ class ReadAheadSession(SecureSession):
         return count
 
     def _decrypt_some(self, view: memoryview, at: int, end: int) -> int:
-        """Decrypt the whole messages between `at` and `end`, but at most YIELD_EVERY empty ones.
+        """Decrypt the complete messages between `at` and `end`, but at most YIELD_EVERY empty ones.
 
-        Returns where it stopped.
+        Returns the position after the last decrypted message.
         """
         empty = 0
         self._needed = 2
@@ -216,9 +216,9 @@ class ReadAheadSession(SecureSession):
         return at
 
     def seal(self, header: bytes, piece: bytes | memoryview, into: memoryview) -> int:
-        """Encrypt `header` and `piece` as one message to the beginning of `into`. Returns the bytes used there.
+        """Encrypt `header` and `piece` as one message at the start of `into`. Returns the length of the message.
 
-        Messages must be written in the order in which they are sealed.
+        Messages must be sent in the order in which they are sealed.
         """
         cipher = self._noise.cipher_state_encrypt
         start, size = len(header), len(header) + len(piece)
@@ -233,7 +233,7 @@ class ReadAheadSession(SecureSession):
 
 
 def _socket_of(raw: IRawConnection) -> trio.socket.SocketType | None:
-    """The socket at the bottom of a connection, if nothing lies between."""
+    """Return the socket directly below a connection; None if another layer lies between."""
     if type(raw) is RawConnection and isinstance(raw.stream, TrioTCPStream):
         return raw.stream.stream.socket
     return None

@@ -1,4 +1,4 @@
-"""Opens a new stream on the connection that was asked for, else on the peer's newest. For libp2p 0.8.x.
+"""Opens a new stream on the connection that the caller names, else on the peer's newest. For libp2p 0.8.x.
 
 Replaces `_select_connection` of the swarm.
 
@@ -34,7 +34,7 @@ _wanted: ContextVar[IMuxedConn | None] = ContextVar("_wanted", default=None)
 
 @contextmanager
 def on_connection(connection: IMuxedConn | None) -> Iterator[None]:
-    """Inside this context, the task opens its streams on this connection, as long as it exists."""
+    """While this context lasts, the task opens its streams on this connection, if it is still open."""
     before = _wanted.set(connection)
     try:
         yield
@@ -43,7 +43,7 @@ def on_connection(connection: IMuxedConn | None) -> Iterator[None]:
 
 
 def prefer_newest(swarm: Any) -> None:
-    """Replace the swarm's own choice of a connection."""
+    """Change a swarm so that new streams use the connection that `on_connection` names, else the newest one."""
 
     def select(connections: Sequence[INetConn], peer: object) -> INetConn:
         wanted = _wanted.get()

@@ -1,4 +1,4 @@
-"""Secures raw connections with Noise and yamux, in both directions. For libp2p 0.8.x.
+"""Sets up Noise and yamux on raw connections, incoming and outgoing. For libp2p 0.8.x.
 
 Replaces `upgrade_inbound_raw_conn`, `upgrade_outbound_raw_conn` and each connection's `close` of the swarm, and leaves
 out its resource manager (`libp2p.rcmgr`). What libp2p 0.8.1 does, and why that is not enough:
@@ -52,7 +52,7 @@ CLOSE_SECONDS = 1.0
 
 
 class Upgrades:
-    """Secures connections in place of the swarm's own `upgrade_inbound_raw_conn` and `upgrade_outbound_raw_conn`."""
+    """Replaces the swarm's methods that set up encryption and streams on new connections."""
 
     def __init__(self, swarm: Any) -> None:
         self._swarm = swarm
@@ -67,7 +67,7 @@ class Upgrades:
         return sum(map(len, self._stages))
 
     async def inbound(self, raw: IRawConnection, addr: Multiaddr) -> IMuxedConn:
-        """Secure an incoming connection, and register it. Raises SwarmException."""
+        """Set up Noise and yamux on an incoming connection, and register it. Raises SwarmException."""
         handshake = Handshake(_network_of(raw))
         securing, secured = self._stages
         _enter(securing, handshake)
@@ -85,11 +85,14 @@ class Upgrades:
         raise SwarmException(f"{addr} did not finish its handshake, and others wait")
 
     async def outbound(self, raw: IRawConnection, peer: ID, scope: object = None) -> INetConn:
-        """Secure a dialled connection, and register it. Raises SwarmException."""
+        """Set up Noise and yamux on a connection that this node dialled, and register it. Raises SwarmException."""
         return await self._upgrade(raw, peer, lambda: None)
 
     async def _upgrade(self, raw: IRawConnection, peer: ID | None, secured: Callable[[], None]) -> INetConn:
-        """`peer`: the peer that was dialled; None: the connection came in. `secured`: called once it is secured."""
+        """Set up Noise and yamux on a connection, and register it. If that fails, close the connection.
+
+        `peer`: the peer that was dialled; None: the connection came in. `secured`: called once Noise is set up.
+        """
         swarm = self._swarm
         muxed: IMuxedConn | None = None
         try:
@@ -123,7 +126,7 @@ class Upgrades:
     async def _close(
         self, connection: INetConn, close: Callable[[], Awaitable[None]], raw: IRawConnection
     ) -> None:
-        """Close a registered connection, in place of its own `close`."""
+        """Close a registered connection within a time limit. `close`: the connection's own close method."""
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             await close()
         if connection in self._swarm.connections.get(connection.muxed_conn.peer_id, []):
@@ -131,14 +134,14 @@ class Upgrades:
             await self._take_out(connection)
 
     async def _take_out(self, connection: INetConn) -> None:
-        """Remove a connection from libp2p's table, and notify of its end."""
+        """Remove a connection from libp2p's table, and report its end to libp2p."""
         self._swarm.remove_conn(connection)
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             await self._swarm.notify_disconnected(connection)
 
 
 class Handshake:
-    """A handshake that is under way."""
+    """An incoming connection on which Noise and yamux are being set up, and the network that it comes from."""
 
     __slots__ = ("network", "scope")
 
@@ -148,7 +151,7 @@ class Handshake:
 
 
 def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
-    """Add a handshake to this stage. If the stage is full, end another one."""
+    """Add a handshake to a stage. If the stage is full, first end the oldest one of the busiest network."""
     if len(stage) >= MAX_HANDSHAKES:
         crowd = Counter(one.network for one in stage).most_common(1)[0][0]
         oldest = next(one for one in stage if one.network == crowd)
@@ -158,7 +161,7 @@ def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
 
 
 def _network_of(raw: IRawConnection) -> str:
-    """Return where a connection comes from: one IPv4 address, or one IPv6 network (/64)."""
+    """Return the network of the other side: an IPv4 address, a /64 IPv6 network, or `relayed`."""
     remote = raw.get_remote_address()
     if remote is None:
         return "relayed"
@@ -172,7 +175,7 @@ def _network_of(raw: IRawConnection) -> str:
 
 
 async def _close(muxed: IMuxedConn | None, raw: IRawConnection) -> None:
-    """Close a connection that failed, even if its task is cancelled."""
+    """Close a connection whose handshake failed, even if the task is cancelled."""
     with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
         for connection in (muxed, raw):
             try:

@@ -1,1 +1,1 @@
-"""The node's disk work, off its loop: reads and writes chunks, adds files, and puts objects in place."""
+"""The node's disk work, outside its event loop: reads and writes chunks, adds files, and stores objects as files."""

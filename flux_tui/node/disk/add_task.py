@@ -1,4 +1,4 @@
-"""Adds the user's files: a worker thread reads them, and their chunks are indexed before the entry says so."""
+"""Adds the user's files: worker threads read them, and their chunks are indexed before the entry about the object."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 4096
 
 
 class _Add:
-    """An add that is under way."""
+    """An add that is running: its path, and whether it has to stop."""
 
     def __init__(self, path: Path, by: str | None) -> None:
         self.path = path
@@ -31,29 +31,29 @@ class _Add:
 
     @property
     def stopped(self) -> bool:
-        """Whether its thread is to stop reading."""
+        """Whether the worker thread has to stop reading."""
         return self._stopped
 
     def begun(self, share: int) -> None:
-        """Note the store's number for it."""
+        """Note the number by which the store knows this add."""
         self._share = share
 
     def take_back(self) -> None:
-        """Stop it at a person's wish: its end is not a failure."""
+        """Stop the add because a person cancelled it. So its end does not count as a failure."""
         self._stopped = self._taken_back = True
 
     def end(self) -> None:
-        """Stop its thread, if that still reads."""
+        """Tell the worker thread to stop, if it still reads."""
         self._stopped = True
 
     def failed(self, error: Exception) -> AddEnded:
-        """Return the input that says that it ended without an object."""
+        """Return the input that tells the machine that this add ended without an object."""
         text = None if self._taken_back else str(error)
         return AddEnded(path=str(self.path), by=self.by, text=text, share=self._share)
 
 
 class AddTasks:
-    """Runs AddPath effects, each in a thread, two at a time."""
+    """Carries out the AddPath effects: reads each path in a worker thread, two paths at a time."""
 
     def __init__(self, engine: Engine, nursery: trio.Nursery) -> None:
         self._engine = engine
@@ -62,13 +62,13 @@ class AddTasks:
         self._adds: dict[_Add, None] = {}
 
     def add(self, path: Path, by: str | None) -> None:
-        """Begin an add. The outcome is an input of the machine."""
+        """Begin to add a path. The outcome is fed to the machine as an input. `by`: the command's mark."""
         add = _Add(path, by)
         self._adds[add] = None
         self._nursery.start_soon(self._add, add)
 
     def stop(self, path: Path, mark: str | None) -> None:
-        """Stop reading this path. `mark`: only the add with this mark; None: all adds of the path."""
+        """Stop the adds of this path. `mark`: only the add with this mark; None: all adds of the path."""
         for add in self._adds:
             if add.path == path and mark in (None, add.by):
                 add.take_back()
@@ -105,11 +105,11 @@ def read_and_reference(
     stop: Callable[[], bool],
     begun: Callable[[int], None] = lambda share: None,
 ) -> tuple[Added, list[Landed]]:
-    """Read a file or folder, and reference its chunks.
+    """Read a file or folder, and index its chunks where they are, without copying the user's bytes.
 
-    `step(done, size, rows)` is called now and then with index rows to commit. The last rows are returned, to
-    be committed with the entry. `begun(share)` is called with the store's number for this add. Once `stop()`
-    is true, the add ends. Raises AddError, StoreError.
+    `step(done, size, rows)` is called from time to time: bytes read, bytes in all, and index rows to commit.
+    `begun(share)` is called with the store's number for this add. Once `stop()` is true, reading ends. Returns the
+    input about the added object, and the last index rows, to be committed together. Raises AddError, StoreError.
     """
     done = 0
 

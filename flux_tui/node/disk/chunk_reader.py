@@ -1,6 +1,6 @@
-"""Reads the chunks that are sent: taken from the peer's upload queue, and read only when its stream is ready.
+"""Reads the chunks to send to peers. A chunk is read from disk only when the peer's stream can soon send it.
 
-So a gigabyte granted to a peer costs a few kilobytes here, and a slow peer costs the others nothing. The
+So a gigabyte that is granted costs a few kilobytes of memory here, and a slow peer costs the others nothing. The
 upload queues (core/serving/upload_queue.py) are the only record of what is still to be sent.
 """
 
@@ -22,14 +22,17 @@ LOAD_CHUNKS = 256
 
 
 def chunks_gone(lost: Lost, peer: PeerId | None = None) -> ChunksGone:
-    """Return the input that says which chunks the store lost. `peer`: the peer that they were to be sent to."""
+    """Return the input that tells the machine which chunks the store lost.
+
+    `peer`: the peer to which they were to be sent; None: no peer.
+    """
     return ChunksGone(
         path=str(lost.path), cids=lost.cids, size=lost.size, text=lost.why, peer=peer, replica=lost.replica
     )
 
 
 class _Position:
-    """How far the stream of one peer is in its upload queue."""
+    """The position of one peer's stream in the peer's upload queue."""
 
     __slots__ = ("_taken", "_through")
 
@@ -40,11 +43,11 @@ class _Position:
         """The number of the last chunk that may be sent, because the entry about it is durable."""
 
     def allow(self, through: int) -> None:
-        """Let chunks up to this number be sent."""
+        """Allow the chunks up to the number `through` to be sent."""
         self._through = through
 
     def take(self, machine: Machine, peer: PeerId) -> list[Cid]:
-        """Take the next chunks out of the peer's upload queue; an empty list if there are none."""
+        """Return the CIDs of the next chunks to read, and move past them; an empty list if there are none."""
         found = machine.next_chunks(
             peer,
             after=self._taken,
@@ -58,7 +61,7 @@ class _Position:
 
 
 class ChunkReader:
-    """Reads granted chunks for the streams of all peers."""
+    """Reads the granted chunks for the streams of all peers."""
 
     def __init__(self, engine: Engine, network: Network) -> None:
         self._engine = engine
@@ -66,20 +69,20 @@ class ChunkReader:
         self._positions: dict[PeerId, _Position] = {}
 
     def serve(self, peer: PeerId, through: int) -> None:
-        """Let the peer's stream send the chunks of its queue up to this number.
+        """Allow the peer's stream to send the chunks of its upload queue up to the number `through`.
 
-        If the stream broke, the core is told and empties the queue.
+        If the peer has no stream any more, nothing is sent. The core empties the queue when it learns of that.
         """
         self._positions.setdefault(peer, _Position()).allow(through)
         if not self._network.serve(peer):
             self.forget(peer)
 
     def forget(self, peer: PeerId) -> None:
-        """The peer's stream is gone. On its next stream, nothing of the old queue is sent."""
+        """Forget the position of a peer whose stream has ended, so that its next stream starts anew."""
         self._positions.pop(peer, None)
 
     async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
-        """Read the next chunks of the peer's queue; an empty list if there are none."""
+        """Read the next chunks of the peer's upload queue; an empty list if there are none."""
         position = self._positions.get(peer)
         while position is not None and (cids := position.take(self._engine.machine, peer)):
             # Chunks in the page cache are read at once. A thread waits for the disk.

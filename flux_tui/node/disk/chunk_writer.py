@@ -1,7 +1,7 @@
-"""Writes the chunks that arrive: verified, written to their places, and only then fed to the machine.
+"""Writes the chunks that arrive: verifies each chunk, writes it to its place on disk, and then feeds the machine.
 
-Small chunks are hashed and placed at once, because handing them to a thread would cost more than the hash.
-Large chunks go to a few worker threads, while the peer's stream is read on.
+Small chunks are verified and written at once, because handing them to a thread would cost more. Large chunks go to
+a few worker threads, and the peer's stream is read on meanwhile.
 """
 
 import queue
@@ -38,7 +38,7 @@ _Outcome = Landed | StoreError | None
 
 
 class ChunkWriter:
-    """Takes payloads. `run` is its task; the threads live as long as it runs."""
+    """Verifies and writes the chunks that arrive. `run` has to run meanwhile, as it owns the worker threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -47,7 +47,7 @@ class ChunkWriter:
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
     async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
-        """Verify and write a payload. Returns when the peer's stream may be read on: at once, unless too many wait."""
+        """Verify and write a chunk. Returns when the peer's stream may be read on: at once, unless too many wait."""
         work = _Work(peer, cid, payload, sum(map(len, payload)))
         if work.size <= INLINE:
             self._tell(work, self._verify_and_write(work))

@@ -1,4 +1,4 @@
-"""Reads a file or folder of the user's once and cuts it into chunks; the bytes stay where they are.
+"""Reads a file or folder of the user once, and cuts it into chunks. The bytes stay where they are.
 
 It is synchronous, for a worker thread, and needs constant memory at any size. As in IPFS tools, special files
 (sockets, pipes, devices) are left out, and hidden files are included. Symbolic links inside a folder stay
@@ -36,11 +36,11 @@ LEAVES_AT_ONCE = 1024
 
 
 class AddError(Exception):
-    """A file or folder cannot be shared: one sentence says which, and why."""
+    """Raised if a file or folder cannot be shared. The message is one sentence: which one, and why."""
 
 
 class Leaves(NamedTuple):
-    """Some leaves of one file. The stat was taken before its first byte was read."""
+    """Consecutive chunks of content of one file, and the file's stat from before its first byte was read."""
 
     rel: str
     stat: FileStat
@@ -48,7 +48,7 @@ class Leaves(NamedTuple):
 
 
 class Done(NamedTuple):
-    """Everything was read."""
+    """The last step of `walk`: everything was read."""
 
     root: FolderEntry
     size: int
@@ -61,9 +61,9 @@ Step: TypeAlias = Leaves | Block | Done
 
 
 def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
-    """Return the bytes under a path, for progress.
+    """Return the number of bytes under a path, to show progress.
 
-    Unreadable parts count nothing. Once `stop()` is true, it ends early.
+    Parts that cannot be read count nothing. Once `stop()` is true, it returns the sum so far.
     """
     if not path.is_dir():
         return path.stat().st_size
@@ -80,9 +80,10 @@ def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
 
 
 def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) -> Iterator[Step]:
-    """Read `path` in a stable order: yield leaves and blocks as they become known, and Done at the end.
+    """Read a file or folder in a stable order: yield its chunks as they become known, and `Done` at the end.
 
-    `progress(n)` is called for every n bytes read. Raises AddError, also once `stop()` is true.
+    Leaves are chunks of content, blocks are inner nodes. `progress(n)` is called after each n bytes read. Raises
+    AddError if the path cannot be shared, or once `stop()` is true.
     """
     walker = _Walker(progress, stop)
     if not is_text(str(path)):
@@ -104,7 +105,7 @@ def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) 
 
 
 class _Noted:
-    """Things of one kind: how many there are, and the first few."""
+    """Counts things of one kind, and remembers the first few of them."""
 
     def __init__(self) -> None:
         self.number = 0
@@ -220,7 +221,7 @@ class _Walker:
 
 
 def _fill(readinto: Callable[[memoryview], int | None], view: memoryview) -> int:
-    """Read until the buffer is full or the file ends. Returns the number of bytes."""
+    """Read until the buffer is full, or the file ends. Returns the number of bytes read."""
     count = 0
     while count < len(view):
         more = readinto(view[count:])

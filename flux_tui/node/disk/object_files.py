@@ -1,7 +1,7 @@
-"""The disk work of objects: opened, placed, finished and removed one after the other, off the loop.
+"""The disk work for objects, outside the event loop: opens, fills, finishes and removes their files, in order.
 
-`OpenTree`, `Place` and `FinishTree` of one object must happen in this order. A queue keeps the order, and a
-worker thread does the work.
+The effects `OpenTree`, `Place` and `FinishTree` of one object must be carried out in this order. A queue keeps the
+order, and a worker thread does the work.
 """
 
 from collections.abc import Callable
@@ -44,7 +44,7 @@ TreeWork = OpenTree | Place | FinishTree | DropTree | ReadNode | Evict | Discard
 
 
 class ObjectFiles:
-    """The queue of disk work, and its worker."""
+    """The queue of disk work for objects, and the task that carries it out."""
 
     def __init__(self, engine: Engine, home: Path) -> None:
         self._engine = engine
@@ -56,11 +56,11 @@ class ObjectFiles:
         # Unbounded, but never long: each fetch has at most one node's worth of placements outstanding.
 
     def queue(self, work: TreeWork) -> None:
-        """Do this after everything queued before."""
+        """Queue an effect, to be carried out after everything queued before."""
         self._send.send_nowait(work)
 
     async def run(self) -> None:
-        """Do the queued work, until cancelled."""
+        """Carry out the queued effects one by one, until cancelled."""
         async for work in self._receive:
             lost: list[Lost] = []
             outcome = await trio.to_thread.run_sync(self._do, self._engine.store, work, lost)
@@ -70,7 +70,10 @@ class ObjectFiles:
                 self._engine.feed(outcome)
 
     def _do(self, store: Store, work: TreeWork, lost: list[Lost]) -> Input | None:
-        """Do one piece of work, in a worker thread. Returns its outcome as an input."""
+        """Carry out one effect, in a worker thread. Returns its outcome as an input; None: nothing to report.
+
+        `lost`: chunks that turned out to be lost are appended to this list.
+        """
         match work:
             case OpenTree():
                 return self._open(store, work)
@@ -149,7 +152,7 @@ class ObjectFiles:
         return None
 
     def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
-        """Return where an object is to stand."""
+        """Return the path of an object's file or folder. `path`: the user's choice. `held`: it is a replica."""
         return Path(path) if path is not None else (self._held if held else self._objects) / root
 
     def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:
@@ -191,7 +194,7 @@ class ObjectFiles:
 
 
 def _failure(act: Callable[[], None], cid: Cid) -> Failed | None:
-    """Do something with a chunk or an object. Returns the failure, if it fails."""
+    """Call `act` on a chunk or object. Returns the failure as an input; None on success."""
     try:
         act()
     except (StoreError, OSError) as error:
