@@ -1,8 +1,8 @@
 """CIDs, peer ids, and their short forms for people.
 
-A CID is stored as its canonical text (CIDv1, base32, lower case). A person pastes this form, JSON prints it,
-and dict keys need it. The wire and the chunk index carry its 36 bytes. The two block codecs of UnixFS (raw,
-dag-pb) with sha2-256 are supported. Anything else is refused with a sentence that says what was wrong.
+A CID is kept as its canonical text (CIDv1, base32, lower case). People paste this form, JSON prints it, and
+dict keys need it. The wire and the chunk index carry its 36 bytes. Only the two block codecs of UnixFS (raw,
+dag-pb) with sha2-256 are supported. Anything else is refused, with a sentence that says why.
 
 Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer ids.
 """
@@ -43,16 +43,16 @@ PEER_ID_MAX = 80
 
 
 class BadIdError(ValueError):
-    """A CID, peer id or ticket does not parse. The message is one sentence for a person."""
+    """A CID, peer id or ticket is not valid. The message is one sentence for a person."""
 
 
 def raw_cid(data: bytes | memoryview) -> Cid:
-    """The CID of `data` as a raw leaf (hashing takes 0.6 ms per MiB)."""
+    """Return the CID of `data` as a raw leaf (hashing takes 0.6 ms per MiB)."""
     return _text(_RAW_PREFIX + sha256(data).digest())
 
 
 def dag_cid(data: bytes) -> Cid:
-    """The CID of `data` as a dag-pb node."""
+    """Return the CID of `data` as a dag-pb node."""
     return _text(_DAG_PREFIX + sha256(data).digest())
 
 
@@ -62,17 +62,17 @@ def matches(cid: Cid, data: bytes | bytearray | memoryview) -> bool:
 
 
 def is_leaf(cid: Cid) -> bool:
-    """Whether the block is raw bytes (True) or a dag-pb node with links (False)."""
+    """Whether a CID names a leaf, which is raw bytes. False: it names an inner node (dag-pb), which has links."""
     return cid.startswith("bafk")
 
 
 def is_cid(text: str) -> bool:
-    """Whether this is the canonical text of a CID. Only what a person types may be in another form."""
+    """Whether this text is a CID in canonical form. A person may type other forms; see `parse_cid`."""
     return _CANONICAL.fullmatch(text) is not None
 
 
 def is_text(name: str) -> bool:
-    """Whether a path or name is UTF-8. Python makes text of other bytes that nothing can store."""
+    """Whether a path or name is UTF-8. Python represents other bytes in a form that cannot be stored as text."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -81,10 +81,10 @@ def is_text(name: str) -> bool:
 
 
 def cid_bytes(cid: Cid) -> bytes:
-    """The 36 bytes of a canonical CID. Raises ValueError if it is none.
+    """Return the 36 bytes of a canonical CID. Raises ValueError for any other text.
 
-    It converts through a number, because the library's b32decode is ten times slower, and every chunk that is
-    looked up needs this.
+    The conversion goes through an integer, because the library's b32decode is ten times slower, and every
+    look-up of a chunk needs this.
     """
     if len(cid) != CID_CHARACTERS or not cid.isascii():
         raise ValueError(f"{cid!r} is not a canonical CID")
@@ -92,7 +92,7 @@ def cid_bytes(cid: Cid) -> bytes:
 
 
 def cid_from_bytes(raw: bytes) -> Cid:
-    """The canonical text of a binary CID.
+    """Return the canonical text of a binary CID.
 
     Raises BadIdError if it is not a CIDv1 of raw or dag-pb with sha2-256.
     """
@@ -102,7 +102,7 @@ def cid_from_bytes(raw: bytes) -> Cid:
 
 
 def parse_cid(text: str) -> Cid:
-    """The canonical form of a CID that a person typed or pasted (also `ipfs://…` and `/ipfs/…`).
+    """Return the canonical form of a CID that a person typed or pasted (also `ipfs://…` and `/ipfs/…`).
 
     Raises BadIdError with the reason.
     """
@@ -137,7 +137,7 @@ def parse_cid(text: str) -> Cid:
 
 
 def _parse_v0(text: str) -> Cid:
-    """A CIDv0 is the sha2-256 multihash of a dag-pb node, without a prefix. Its v1 form names the same block."""
+    """Return the CIDv1 of the block that a CIDv0 names. A CIDv0 is a bare sha2-256 multihash of a dag-pb node."""
     raw = _base58_decode(text)
     if raw is None or len(raw) != 34 or raw[:2] != _SHA2_256:
         raise BadIdError(f"{_quoted(text)} is not a CID: it starts like a CIDv0 but does not decode")
@@ -145,7 +145,7 @@ def _parse_v0(text: str) -> Cid:
 
 
 def parse_peer_id(text: str) -> PeerId:
-    """A peer id as a person wrote it. Raises BadIdError."""
+    """Parse a peer id that a person typed. Raises BadIdError."""
     peer = text.strip()
     raw = _base58_decode(peer) if 0 < len(peer) <= PEER_ID_MAX else None
     if raw is None or not ((raw.startswith(_SHA2_256) and len(raw) == 34) or raw[:1] == b"\x00"):
@@ -154,7 +154,7 @@ def parse_peer_id(text: str) -> PeerId:
 
 
 def short(name: str) -> str:
-    """A CID or peer id, shortened in the middle for people: `bafk…7ue`, `12D3…kQ9a`."""
+    """Return a CID or peer id shortened in the middle, to be shown to people: `bafk…7ue`, `12D3…kQ9a`."""
     if len(name) <= 12:
         return name
     tail = 4 if name.startswith("12D3") else 3
@@ -162,7 +162,7 @@ def short(name: str) -> str:
 
 
 def peer_id_bytes(peer: PeerId) -> bytes:
-    """The multihash of a peer id. Raises BadIdError."""
+    """Return the bytes of a peer id (its multihash). Raises BadIdError."""
     raw = _base58_decode(peer)
     if raw is None:
         raise BadIdError(f"{_quoted(peer)} is not a peer id")
@@ -170,7 +170,7 @@ def peer_id_bytes(peer: PeerId) -> bytes:
 
 
 def peer_id_from_bytes(raw: bytes) -> PeerId:
-    """The peer id of a multihash. Raises BadIdError if it is none."""
+    """Return the text of a peer id that is given as bytes (its multihash). Raises BadIdError."""
     number = int.from_bytes(raw, "big")
     digits = ""
     while number:
@@ -198,9 +198,9 @@ def _quoted(text: str) -> str:
 
 
 def own_addr(addr: str, peer: PeerId) -> str | None:
-    """A multiaddr that a peer named as its own, with its id at the end.
+    """Return a multiaddr that a peer gave as its own, with the peer's id at the end.
 
-    None: it is not a multiaddr, or another peer's.
+    None: the text is not a multiaddr, or it is the address of another peer.
     """
     if not addr.startswith("/"):
         return None

@@ -1,4 +1,4 @@
-"""Limits that are used in every room: token bucket, backoff, tables with a maximum, batches. Pure.
+"""Limits that are used everywhere: token bucket, backoff, tables with a maximum, batches. Pure.
 
 - `TokenBucket`: a burst at once, and a rate in the long run.
 - `Backoff`: the wait after the n-th failure in a row.
@@ -18,9 +18,10 @@ V = TypeVar("V")
 
 
 class TokenBucket:
-    """Tokens come at a rate, up to a burst. One spending may put the bucket into debt, which is paid back first.
+    """A token bucket, filled at a rate up to a burst. It may go into debt, which new tokens pay back first.
 
-    `burst`: tokens at most; `rate`: tokens a second. With a rate of 0, `wait` is always 0, and nothing comes back.
+    `burst`: tokens at most; `rate`: tokens a second. With a rate of 0, `wait` is always 0, and the bucket never
+    fills.
     """
 
     __slots__ = ("at", "burst", "level", "rate")
@@ -30,31 +31,31 @@ class TokenBucket:
         self.level, self.at = burst, now
 
     def has(self, now: float) -> bool:
-        """Whether any tokens are there. Changes nothing."""
+        """Whether the bucket has any tokens. Changes nothing."""
         return self.level > 0 or self.level_at(now) > 0
 
     def level_at(self, now: float) -> float:
-        """Return the tokens that are there at a time, negative if in debt. Changes nothing."""
+        """Return the number of tokens at time `now`; negative if in debt. Changes nothing."""
         if now <= self.at:
             return self.level
         level = self.level + (now - self.at) * self.rate
         return level if level < self.burst else self.burst
 
     def wait(self, now: float, amount: float = 0.0) -> float:
-        """Return the seconds until any debt is paid back and `amount` tokens are there. Changes nothing."""
+        """Return the seconds until any debt is paid back and the bucket has `amount` tokens. Changes nothing."""
         if not self.rate or self.level >= amount:
             return 0.0
         return max(0.0, (amount - self.level_at(now)) / self.rate)
 
     def take(self, amount: float, now: float) -> None:
-        """Spend tokens, even if there are not enough. A negative amount gives tokens back."""
+        """Take tokens, even if the bucket has too few. A negative amount gives tokens back."""
         level = self.level_at(now) - amount
         self.level = level if level < self.burst else self.burst
         if now > self.at:
             self.at = now
 
     def spend(self, amount: float, now: float) -> bool:
-        """Spend tokens if there are enough; otherwise spend none and return False."""
+        """Take tokens and return True if the bucket has enough. Otherwise take none and return False."""
         if self.level_at(now) < amount:
             return False
         self.take(amount, now)
@@ -78,9 +79,9 @@ class Backoff:
     """The lowest and the highest number that a wait is multiplied by. It is drawn anew for each wait."""
 
     def wait(self, failures: int, random: Callable[[], float] | None = None) -> float:
-        """Return the seconds to wait after so many failures in a row. No failure counts as one.
+        """Return the seconds to wait after this number of failures in a row. 0 failures count as 1.
 
-        `random`: returns a number from 0 to 1. Without it, there is no jitter.
+        `random`: returns a number from 0 to 1, for the jitter. Without it, there is no jitter.
         """
         try:
             wait = min(self.first * self.factor ** max(failures - 1, 0), self.most)
@@ -103,7 +104,7 @@ class BoundedTable(OrderedDict[K, V]):
     __slots__ = ("maximum", "refresh")
 
     def __init__(self, maximum: int, *, refresh: bool = False) -> None:
-        """`maximum`: items at most; at least 1."""
+        """Make an empty table. `maximum`: items at most; at least 1."""
         super().__init__()
         self.maximum, self.refresh = maximum, refresh
 
@@ -115,7 +116,7 @@ class BoundedTable(OrderedDict[K, V]):
             self.popitem(last=False)
 
     def setdefault(self, key: K, default: V) -> V:
-        """Return the value of a key, which is set to `default` if the key is missing."""
+        """Return the value of a key. If the key is missing, it is first set to `default`."""
         if key not in self:
             self[key] = default
         elif self.refresh:
@@ -123,7 +124,7 @@ class BoundedTable(OrderedDict[K, V]):
         return self[key]
 
     def put(self, key: K, value: V) -> tuple[K, V] | None:
-        """Set a key. Return the item that was removed to make room for it, if any."""
+        """Set a key. Returns the item (key, value) that was removed to make room, or None."""
         oldest = None
         if key not in self and len(self) >= self.maximum:
             oldest = self.popitem(last=False)
@@ -141,7 +142,7 @@ class BoundedSet(MutableSet[T]):
     __slots__ = ("_table",)
 
     def __init__(self, maximum: int, *, refresh: bool = False) -> None:
-        """`maximum`: items at most; at least 1."""
+        """Make an empty set. `maximum`: items at most; at least 1."""
         self._table: BoundedTable[T, None] = BoundedTable(maximum, refresh=refresh)
 
     def __contains__(self, item: object) -> bool:
@@ -154,7 +155,7 @@ class BoundedSet(MutableSet[T]):
         return len(self._table)
 
     def add(self, item: T) -> None:
-        """Add an item."""
+        """Add an item. If there is one too many now, remove the oldest."""
         self._table[item] = None
 
     def discard(self, item: T) -> None:

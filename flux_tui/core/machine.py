@@ -55,7 +55,7 @@ once for all."""
 
 
 class Machine:
-    """The logic of one node. `state` is always the fold of its series."""
+    """The logic of one node. `state` is always what its series folds to."""
 
     def __init__(
         self,
@@ -142,11 +142,11 @@ class Machine:
 
     @property
     def state(self) -> State:
-        """The state now. It changes with every turn: make a copy with `fold.copy` to keep it."""
+        """The current state. It changes with every turn; to keep it, make a copy with `fold.copy`."""
         return self.ledger.state
 
     def next_deadline(self) -> float:
-        """When `handle(Tick())` has something to do; infinity if only an input can change anything."""
+        """Return the time at which `handle(Tick())` has work next; infinity if no timer runs."""
         return min(
             self.requester.next_deadline(),
             self.responder.next_deadline(),
@@ -158,7 +158,7 @@ class Machine:
         )
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether to read the bytes of a chunk whose header came."""
+        """Whether to read the bytes of a chunk that this peer is about to send. False: discard them."""
         return self.requester.arrivals.accepts(peer, cid)
 
     def next_chunks(
@@ -170,7 +170,7 @@ class Machine:
         )
 
     def is_granted(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether this chunk is still to be sent to this peer."""
+        """Whether this chunk is still in the upload queue for this peer."""
         return self.responder.uploads.has(peer, cid)
 
     def admits(self, peer: PeerId, now: float) -> bool:
@@ -184,7 +184,7 @@ class Machine:
     # ── the only way to change it ───────────────────────────────────────────────────────────────────
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
-        """Handle one input: one turn. `now`: steady time in seconds."""
+        """Handle one input (a turn). `now`: steady time in seconds. Returns the new entries and the effects to run."""
         if self._stopped:
             return [], []  # the last entry is written: later inputs belong to the next start
         self.ledger.begin(now)
@@ -203,7 +203,7 @@ class Machine:
         return turn
 
     def _dispatch(self, given: Input) -> None:  # noqa: C901 - a flat match: one line a case
-        """Give an input to the part that it is for."""
+        """Pass an input to the part of the machine that it concerns."""
         match given:  # the most frequent first
             case inp.ChunkLanded():
                 self._landed(given)
@@ -283,7 +283,7 @@ class Machine:
                 assert_never(given)
 
     def _on_time(self) -> None:
-        """Do what follows from this turn, and what is due."""
+        """Let every part do the work that follows from this turn or is due now."""
         self.keeper.check_downloads()
         self.sharing.settle()
         self.requester.on_time()

@@ -256,7 +256,7 @@ class Holders:
         self._ready.pop(peer, None)
 
     def wake(self, root: Cid, peers: Iterable[PeerId]) -> None:
-        """Chunks of a download can be granted: each of its holders may have work."""
+        """Let the scheduler look at these holders of a download again, because chunks of it can be granted."""
         for peer in peers:
             self.get(peer).add_root(root)  # also for holders that are gone, for when they come back
             if peer in self.connected:

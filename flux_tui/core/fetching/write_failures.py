@@ -1,12 +1,11 @@
 """Handles objects that cannot be written here: they wait for room, are refused, or their download ends.
 
-- There is no room: the disk is full or nearly full. One entry says so. Nothing of the object is granted for a
-  while (write_backoff.py). When the pause is over, what the store could not do is done again. The download goes
-  on by itself.
-- The object is not what it says it is, or describes too much. It is refused with a sentence. Its blocks
+- There is no room: the disk is full or nearly full. One entry says so. No chunk of the object is granted for a
+  while (write_backoff.py). When the pause is over, the store tries again, and the download continues by itself.
+- The object's blocks are invalid, or it is too large. It is refused, and an entry gives the reason. Its blocks
   are removed, except those that other objects here contain.
-- Its path cannot be used: the name is taken, or the folder cannot be written to. The download ends, and what
-  came is kept.
+- Its path cannot be used: the name is taken, or the folder cannot be written to. The download ends. The chunks that
+  came stay in the store.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from flux_tui.core.turn import Ledger
 
 
 class Failures:
-    """Failures of all downloads of this node. `cancel` ends a download and all that is on its way for it."""
+    """Handles the downloads that cannot be written. `cancel` is called to end a download and its grants."""
 
     def __init__(self, ledger: Ledger, scheduler: Scheduler, cancel: Callable[[Cid], bool]) -> None:
         self.ledger = ledger
@@ -32,7 +31,10 @@ class Failures:
     # ── for good ────────────────────────────────────────────────────────────────────────────────
 
     def give_up(self, download: Download, text: str, *, discard: bool = True) -> None:
-        """Give an object up. `discard`: it can never be written, so remove its blocks."""
+        """End the download of an object that cannot be written, and record why (`text`).
+
+        `discard`: also remove the object's blocks, because it can never be written.
+        """
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path, by=download.by))
         self._cancel(download.root)
         self.ledger.emit(ev.Cancelled(cids=(download.root,), by=download.by))
@@ -43,22 +45,22 @@ class Failures:
             self.ledger.do(DropTree(root=download.root))
 
     def refuse(self, download: Download, why: object) -> None:
-        """Refuse an object that is not what it says it is, or describes too much."""
+        """Refuse an object whose blocks are invalid or that is too large. `why`: the reason."""
         self.give_up(download, f"the object {download.root} cannot be fetched: {why}")
 
     def chunk_unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
-        """A verified chunk came that does not fit into the object as the object describes itself: refuse the object."""
+        """Refuse an object because a chunk of it has another kind or size than the object's inner nodes say."""
         self._not_written(peer, cid, size)
         if download := self.scheduler.downloads.get(root):
             self.refuse(download, text)
 
     def start(self) -> None:
-        """The node has started: go on removing refused objects."""
+        """After a start of the node, continue to remove the blocks of refused objects."""
         for root, path in self.ledger.state.refused.items():
             self._discard(root, path)
 
     def discarded(self, root: Cid, chunks: int, size: int) -> None:
-        """The store has removed the blocks of an object."""
+        """Record that the store has removed the blocks of a refused object: `chunks` blocks with `size` bytes."""
         if root in self.ledger.state.refused:
             self.ledger.emit(ev.ObjectDiscarded(root=root, chunks=chunks, size=size))
 
@@ -72,19 +74,19 @@ class Failures:
     # ── for now ─────────────────────────────────────────────────────────────────────────────────
 
     def chunk_unwritten(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
-        """A verified chunk could not be written: pause its downloads."""
+        """Pause the downloads of a chunk that came and could not be written. `text`: why."""
         self._not_written(peer, cid, size)
         for download in list(self.scheduler.wanted.downloads_of(cid)):
             self._pause(download, text)
 
     def postpone(self, download: Download, effect: Effect, text: str) -> None:
-        """The store has no room to do this: do it again when the pause is over."""
+        """Pause a download for which the store had no room. The store tries the effect again after the pause."""
         download.postpone(effect)
         self._postponed[download.root] = None
         self._pause(download, text)
 
     def over(self) -> Iterator[Download]:
-        """Downloads whose pause is over, and for which the store has something to do again."""
+        """Yield the downloads whose pause is over and for which the store should try its requests again."""
         for root in list(self._postponed):
             download = self.scheduler.downloads.get(root)
             if download is None or not download.postponed:
@@ -105,7 +107,7 @@ class Failures:
             holder.came_late(cid)
 
     def _pause(self, download: Download, text: str) -> None:
-        """Pause a download that cannot be written: cancel its grants, and ask again later."""
+        """Pause a download that cannot be written: cancel its grants, and plan the next push of its want."""
         if not self.scheduler.write_backoff.is_failing(download):
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path))
         wait = self.scheduler.write_backoff.begin(download, self.ledger.now)

@@ -1,4 +1,4 @@
-"""Commands: what a person or a program of this node pushes."""
+"""Handles the commands that a person or a program of this node pushes."""
 
 from typing import assert_never
 
@@ -17,7 +17,7 @@ from flux_tui.core.turn import Ledger
 
 
 class CommandHandler:
-    """Gives each command to the parts that it concerns."""
+    """Passes each command to the parts of the machine that it concerns."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class CommandHandler:
         self.origin = origin
 
     def handle(self, command: cmd.Command) -> None:  # noqa: C901 - a flat match: one line a case
-        """Run a command. Its outcome is in the series."""
+        """Run a command. The series records its outcome."""
         match command:
             case cmd.Want():
                 self._want((command.cid,), command.by)

@@ -1,4 +1,4 @@
-"""Intents of other nodes: wants, objects that can be asked for, holds, and custom messages."""
+"""Handles the intents of other nodes: wants, announced objects, holds, and custom messages."""
 
 from typing import assert_never
 
@@ -19,7 +19,7 @@ from flux_tui.core.wire import messages as msg
 
 
 class IntentHandler:
-    """Gives each intent to the part that it is for, once."""
+    """Passes each intent to the part of the machine that it concerns. An intent that came before is ignored."""
 
     def __init__(
         self,
@@ -44,11 +44,11 @@ class IntentHandler:
         self.keeper = keeper
 
     def pushed(self, given: IntentCame) -> None:
-        """An intent came by direct push or by gossip."""
+        """Handle an intent that came by direct push or by gossip."""
         self._came(given.intent, given.via, fresh=given.fresh or given.via == "direct")
 
     def routed(self, given: RouteCame) -> None:
-        """An intent came through the DHT."""
+        """Handle an intent that came through the DHT."""
         self.router.came(given.peer, given.intent, given.sealed, given.hops)
         self._came(given.intent, "routed", fresh=given.peer == given.intent.origin)
 
@@ -75,7 +75,7 @@ class IntentHandler:
                 assert_never(intent.body)
 
     def _have(self, intent: msg.Intent, have: msg.Have) -> None:
-        """A peer can be asked for a root. This matters only if the root is pending here."""
+        """Handle a peer's announcement that it has an object. This matters only if the object is pending here."""
         if have.root not in self.requester.downloads:
             return
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
@@ -87,8 +87,8 @@ class IntentHandler:
     def _untimely(self, intent: msg.Intent, via: ev.Via) -> None:
         """Refuse a forwarded intent that is old, or whose origin's clock differs from this node's.
 
-        If the origin is connected, it is told so. If the intent could be of use, the origin is dialled,
-        rarely. Once it is connected, it pushes its wants itself, and then the clocks do not matter.
+        If the origin is connected, it is told so. If the intent could be of use, this node sometimes dials the
+        origin. Once the origin is connected, it pushes its wants directly, and then the clocks do not matter.
         """
         origin = intent.origin
         ahead = intent.expires - msg.INTENT_TTL - self.ledger.wall

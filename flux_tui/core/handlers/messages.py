@@ -1,4 +1,4 @@
-"""Direct messages of peers, and messages to peers that could not be queued."""
+"""Handles the direct messages of peers, and messages to peers that could not be queued."""
 
 from typing import assert_never
 
@@ -14,7 +14,7 @@ from flux_tui.core.wire import messages as msg
 
 
 class MessageHandler:
-    """Gives each direct message to the part that it is for."""
+    """Passes each direct message to the part of the machine that it concerns."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class MessageHandler:
         self.origin = origin
 
     def came(self, peer: PeerId, message: msg.Message) -> None:  # noqa: C901 - a flat match: one line a case
-        """A peer pushed a direct message."""
+        """Handle a direct message that a peer pushed."""
         match message:
             case msg.Grant():
                 self.keeper.note_wanted(peer)
@@ -65,7 +65,7 @@ class MessageHandler:
                 assert_never(message)
 
     def dropped(self, peer: PeerId, message: msg.Message) -> None:
-        """A message could not be queued: the peer's queue is full, or the peer is gone."""
+        """Handle a message of this node that could not be queued: the peer's queue is full, or the peer is gone."""
         match message:
             case msg.Grant():
                 self.requester.answers.dropped(peer, message)

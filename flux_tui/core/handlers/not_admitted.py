@@ -1,4 +1,4 @@
-"""Pushes that are not admitted: from time to time the peer is told so, and in the end it loses its link."""
+"""Handles pushes that are not admitted: some are answered NO, and a peer that continues is disconnected."""
 
 from flux_tui.core.api import attribution
 from flux_tui.core.api.inputs import Input, NotAdmitted
@@ -31,13 +31,13 @@ class NotAdmittedHandler:
         self.custom_messages = custom_messages
 
     def left_out(self, given: NotAdmitted) -> None:
-        """The node left out a push before it was an input."""
+        """Handle a push that was discarded unread, before it became an input of its own."""
         self.misbehaviour.flood(given.peer)
         if not given.forwarded:  # a peer that forwards what others flood with is not at fault
             self._answer(given.peer, given)
 
     def refused(self, peer: PeerId, given: Input) -> None:
-        """Admission refused a push of this peer."""
+        """Handle an input of this peer that admission refused."""
         self.misbehaviour.flood(peer)
         self._answer(peer, given)
 

@@ -1,4 +1,4 @@
-"""The start of a node: it goes on with what was pending when it stopped."""
+"""Handles the start of a node: the machine continues with everything that was pending when the node stopped."""
 
 from flux_tui.core.api.inputs import NodeStarting
 from flux_tui.core.fetching.downloads.download import Download
@@ -17,7 +17,7 @@ from flux_tui.core.turn import Ledger
 
 
 class StartHandler:
-    """Starts all parts from the state of the series."""
+    """Starts all parts of the machine from the state that the series folds to."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class StartHandler:
         self.origin = origin
 
     def handle(self, start: NodeStarting) -> None:
-        """Write that the node has started, and start its parts."""
+        """Record that the node has started, and start the parts of the machine."""
         state = self.ledger.state
         self.ledger.clock_stepped(start.wall - self.ledger.now)
         # The entry of the start clears what these are made of.
@@ -67,7 +67,7 @@ class StartHandler:
         self.origin.start()
 
     def _resume(self, priorities: dict[Cid, WantPriority]) -> None:
-        """Go on with every want that is not whole."""
+        """Continue every pending want. `priorities`: of each want, by its CID."""
         state = self.ledger.state
         for pending in list(state.pending.values()):
             known = state.objects.get(pending.cid)
@@ -86,10 +86,10 @@ class StartHandler:
 
 
 def _priority(pending: Pending, known: ObjectState | None) -> WantPriority:
-    """The priority of a want after a restart.
+    """Return the priority of a want after a restart.
 
-    A want that a peer said yes to, or that has a path, goes first. A want that was pushed without success
-    goes last.
+    A want that a peer said yes to, or that has a path, goes first. A want that was pushed without success goes
+    last.
     """
     if pending.yes or (known is not None and known.path is not None):
         return "urgent"

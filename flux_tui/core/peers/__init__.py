@@ -1,1 +1,1 @@
-"""Other nodes: who is connected, what each may cost, what they do wrong, and how they are reached."""
+"""Other nodes: which are connected, what each may cost, what they do wrong, and how they are reached."""

@@ -1,22 +1,22 @@
-"""Admission: how much work, and how many entries, one peer may cause. Pure.
+"""Admission: how much work, and how many entries, one peer may cause here. Pure.
 
-Any node may connect, and a connected peer may push: intents, grants, refusals, errors, faults. Each peer pays
-for what it pushes of its own will. The price is the bytes of the entries that it causes here.
+Any node may connect, and a connected peer may push intents, grants, refusals, errors and faults. Each peer pays
+for what it pushes unasked. The price is the number of bytes of the entries that it causes here.
 
 - Each peer has a token bucket that fills slowly. Useful chunks, verified or sent, fill it much faster. A peer
-  that works with this node never notices the limit.
-- Strangers are peers that did nothing useful yet. They also share one common bucket, so a thousand new names
-  cost no more than a few. A connected stranger may spend a little outside the common bucket. So a crowd
+  that exchanges chunks with this node never notices the limit.
+- Strangers are peers that have not exchanged any useful chunk yet. They also share one common bucket, so a thousand
+  new peer ids cost no more than a few. A connected stranger may spend a little outside the common bucket. So a crowd
   cannot stop the first want of an honest newcomer.
 - A peer with an empty bucket is not admitted. Its wants and grants are answered `rate_limited`, with the time
   when it will be admitted again. It gets several dozen such NOs at once, as many wants as an honest peer has
-  open, and then one a second. From time to time one entry tells of the NO, and one tells how many pushes were
-  left out.
+  open, and then one a second. From time to time one entry records the NO, and one records how many pushes were
+  not admitted.
 - An answer to what this node pushed (a grant to its offer; an offer or a NO to its want) is admitted on
   credit. Chunks repay it.
 
 Admission looks at each input before the machine does (`admits`) and at the entries of each turn after it
-(`settle`). Nothing else changes it. What costs the node before there is an input is limited in
+(`settle`). Nothing else changes it. Work that a push causes before it is an input is limited in
 intent_limits.py.
 
 The time is an argument. Every table is bounded.
@@ -61,7 +61,7 @@ NO_BURST, NO_RATE = 64.0, 1.0
 
 
 class AdmissionRefusal(NamedTuple):
-    """The NO to a push that was not admitted."""
+    """The NO to a push that was not admitted. `retry_after`: seconds."""
 
     retry_after: float
     news: bool
@@ -69,7 +69,7 @@ class AdmissionRefusal(NamedTuple):
 
 
 class _PeerBucket(TokenBucket):
-    """The bytes that one peer may still cause, and what else is counted for it."""
+    """The token bucket of one peer (in bytes of entries), and what else is counted for this peer."""
 
     __slots__ = ("proven", "refusals", "refused_at", "spent")
 
@@ -87,7 +87,8 @@ class _PeerBucket(TokenBucket):
 class Admission:
     """Decides which inputs of peers the machine acts on.
 
-    `downloads`: the objects that are wanted here; `has_offered`: whether a peer was told yes.
+    `downloads`: the objects that are wanted here. `has_offered(peer)`: whether this node offered a peer
+    anything.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Admission:
         return len(self._peers)
 
     def admits(self, pusher: PeerId, given: Input, now: float) -> bool:
-        """Whether the machine is to act on this input, which `pusher` pushed of its own will. Changes nothing."""
+        """Whether the machine should act on this input, which `pusher` pushed unasked. Changes nothing."""
         body = attribution.body(given)
         cids: tuple[Cid, ...] = getattr(body, "cids", ())
         match body:
@@ -120,9 +121,9 @@ class Admission:
         return self.admits_peer(pusher, now, cids=len(cids), answer=answer)
 
     def admits_peer(self, peer: PeerId, now: float, *, cids: int = 0, answer: bool = False) -> bool:
-        """Whether to act on something that this peer pushes of its own will. Changes nothing.
+        """Whether the machine should act on a push of this peer. Changes nothing.
 
-        `cids`: how many CIDs it names; `answer`: it answers what this node pushed.
+        `cids`: how many CIDs the push names. `answer`: whether it answers a push of this node.
         """
         bucket = self._peers.get(peer)
         least = -CREDIT_BYTES if answer else 0.0
@@ -136,7 +137,7 @@ class Admission:
         return self._common.level_at(now) > least
 
     def settle(self, given: Input, entries: Sequence[Entry], now: float) -> None:
-        """The turn of this input is over: charge the peer that caused it, and credit peers for useful chunks."""
+        """After the turn of this input, charge the peer that caused its entries, and credit peers for useful chunks."""
         others: list[ev.Event] = []
         for entry in entries:
             match event := entry.event:
@@ -150,7 +151,7 @@ class Admission:
             self._charge(payer, sum(entry_cost(event) for event in others), now)
 
     def refusal(self, peer: PeerId, now: float) -> AdmissionRefusal | None:
-        """The NO to a peer that is not admitted. None: it was answered often enough."""
+        """Return the NO for a peer that is not admitted; None if the peer was answered often enough."""
         bucket = self._bucket(peer, now)
         if not bucket.refusals.has(now):
             return None
@@ -185,9 +186,9 @@ class Admission:
         return bucket
 
     def _forget(self) -> None:
-        """Forget the peer that was silent longest and is neither connected nor proven.
+        """Forget one peer, because the table is full: the one that was silent longest.
 
-        If there is none, the one that was silent longest.
+        A connected peer, or one that has exchanged useful chunks, is forgotten only if there is no other.
         """
         for peer, bucket in self._peers.items():
             if peer not in self.connected and not bucket.proven:

@@ -1,6 +1,6 @@
 """The connected peers: the only table of which peers have an open push stream to this node. Pure.
 
-The machine adds and removes peers. Every part of it is handed this table and only reads it.
+The machine adds and removes peers. The parts of the machine only read this table.
 """
 
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ class ConnectedPeers:
         return len(self._peers)
 
     def add(self, peer: PeerId) -> None:
-        """A push stream to this peer is open."""
+        """Add a peer, because a push stream to it is open."""
         self._peers[peer] = None
 
     def remove(self, peer: PeerId) -> None:
-        """The push stream to this peer is closed."""
+        """Remove a peer, because the push stream to it is closed."""
         self._peers.pop(peer, None)
 
     def first(self, count: int) -> tuple[PeerId, ...]:
-        """Return up to `count` peers: those that have been connected longest."""
+        """Return up to `count` peers: those that connected first."""
         return tuple(islice(self._peers, count))

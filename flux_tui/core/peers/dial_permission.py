@@ -1,16 +1,16 @@
-"""Dial policy: which addresses this node dials, who may name them, and how often. Pure.
+"""Dial policy: which addresses this node dials, which peers may name them, and how often. Pure.
 
 Addresses come from many sources: a person's ticket, a peer's intent, the DHT, mDNS. An address that a person
-names is dialled. An address that anybody else names could belong to a third party. It could also be one that
-only this machine can reach, such as a service on loopback or a router's web page. So there are three rules.
+names is always dialled. An address that a peer names could belong to a third party. Or only this machine could
+reach it, such as a service on loopback or a router's web page. So there are three rules.
 
 - A peer may name addresses that are as near as itself or farther. A peer connected over loopback may name
   loopback addresses; a peer on a private network, those of private networks; a peer on the internet, public
   ones.
-- No peer may name multicast, unspecified or reserved addresses, nor host names, which a resolver could turn
-  into any address.
-- Dials on the word of others have a budget: for each peer that names addresses, for all of them together, and
-  for each address and port.
+- No peer may name multicast, unspecified or reserved addresses, nor host names, because a resolver could turn a
+  host name into any address.
+- Dials of addresses that peers named have a budget: for each peer that names addresses, for all of them together,
+  and for each address and port.
 
 The time is an argument. Every table is bounded.
 """
@@ -38,7 +38,7 @@ MAX_HEARD = 4096
 
 
 class Reach(IntEnum):
-    """How near an address or a peer is; the nearest first."""
+    """How near an address or a peer is. Smaller is nearer."""
 
     LOOPBACK = 1
     """Loopback addresses: only this machine reaches them."""
@@ -49,7 +49,7 @@ class Reach(IntEnum):
 
 
 def reach_of_ip(ip: str) -> Reach | None:
-    """The reach of an IPv4 or IPv6 address in text. None: it must not be dialled, or is not an address."""
+    """Return the reach of an IPv4 or IPv6 address. None: it must not be dialled, or is not an address."""
     number = _ip4(ip)
     if number is not None:
         return _reach4(number)
@@ -58,9 +58,9 @@ def reach_of_ip(ip: str) -> Reach | None:
 
 
 def reach_of(addr: str) -> Reach | None:
-    """The reach of a multiaddr; for a relayed one, that of the relay.
+    """Return the reach of a multiaddr; of a relayed multiaddr, the reach of the relay.
 
-    None: it must not be dialled on anybody's word.
+    None: no peer may name this address.
     """
     parts = addr.split("/")
     if len(parts) < 5 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
@@ -69,25 +69,25 @@ def reach_of(addr: str) -> Reach | None:
 
 
 def may_name(teller: Reach, addr: str) -> bool:
-    """Whether an address may be dialled on the word of a peer with this reach."""
+    """Whether a peer with reach `teller` may name this address to be dialled."""
     reach = reach_of(addr)
     return reach is not None and reach >= teller
 
 
 def transport_of(addr: str) -> str:
-    """A multiaddr without the peer id at its end."""
+    """Return a multiaddr without the peer id at its end."""
     base, separator, peer = addr.rpartition("/p2p/")
     return base if separator and "/" not in peer else addr
 
 
 def ip_and_port(addr: str) -> tuple[str, str]:
-    """The address and port of a multiaddr that `reach_of` accepts."""
+    """Return the IP address and the port of a multiaddr that `reach_of` accepts."""
     parts = addr.split("/")
     return parts[2], parts[4]
 
 
 class NamedAddrs:
-    """Which peer named which address; if many did, the nearest one."""
+    """For each address, the peer that named it. If several peers did, the nearest of them."""
 
     def __init__(self) -> None:
         self._heard: BoundedTable[str, tuple[Reach, str]] = BoundedTable(MAX_HEARD, refresh=True)
@@ -96,22 +96,22 @@ class NamedAddrs:
         return len(self._heard)
 
     def heard(self, teller: str, reach: Reach, addrs: Iterable[str]) -> None:
-        """A peer with this reach named these addresses."""
+        """Record that the peer `teller`, with this reach, named these addresses."""
         for addr in map(transport_of, addrs):
             before = self._heard.get(addr)
             named = reach, teller
             self._heard[addr] = named if before is None or reach < before[0] else before
 
     def teller(self, addr: str) -> tuple[Reach, str]:
-        """The peer that named an address, and its reach.
+        """Return the reach and the id of the peer that named an address.
 
-        If no peer is known to have named it, it counts as named from afar.
+        If no peer is known to have named it, the farthest reach is returned.
         """
         return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
 
 
 class DialRefusal(NamedTuple):
-    """Why an address is not dialled."""
+    """The reason why an address is not dialled."""
 
     text: str
     news: bool
@@ -119,7 +119,7 @@ class DialRefusal(NamedTuple):
 
 
 class DialBudget:
-    """The dials that this node may make on the word of others."""
+    """Limits how often this node dials addresses that peers named."""
 
     def __init__(self, now: float) -> None:
         self._all = TokenBucket(ALL_BURST, ALL_RATE, now)
@@ -128,7 +128,7 @@ class DialBudget:
         self._told: BoundedTable[str, float] = BoundedTable(MAX_BUCKETS, refresh=True)
 
     def spend(self, teller: str, addr: str, now: float) -> DialRefusal | None:
-        """Take a token for one dial of an allowed address. Returns why it must not be dialled now, or None."""
+        """Take a token for one dial of an address that `teller` named. Returns None, or why not to dial it now."""
         ip, port = ip_and_port(addr)
         buckets = [
             (self._all, "this node dials no more on the word of others just now"),
@@ -152,7 +152,7 @@ class DialBudget:
         return None
 
     def is_news(self, why: str, now: float, seconds: float = 60.0) -> bool:
-        """Whether this was not said for `seconds`; if so, it counts as said now."""
+        """Whether the reason `why` was not reported within the last `seconds`. If so, counts it as reported now."""
         if self._told.get(why, float("-inf")) > now - seconds:
             return False
         self._told[why] = now

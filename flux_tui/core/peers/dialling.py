@@ -1,12 +1,12 @@
-"""Dialling: which addresses the machine asks to be dialled, and which failures are reported.
+"""Dialling: which addresses the machine asks the node to dial, and which failures are reported.
 
 - An address that a person or a ticket names is dialled, and again whenever the peer is not connected. If it
   does not answer, one entry says so.
 - An address that this node remembers, or that discovery found, is dialled without a report.
-- A return address in an intent is dialled rarely, and only if it names the signer of the intent. So an intent
-  cannot make a thousand nodes dial a third party.
+- A return address in an intent is dialled rarely, and only if it is an address of the signer of the intent. So
+  an intent cannot make a thousand nodes dial a third party.
 
-By which rules the network then dials on the word of others is decided in dial_permission.py.
+dial_permission.py has the rules by which the node then dials addresses that peers named.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ MAX_QUIET = 4096
 
 
 class Dialling:
-    """The addresses that the machine asks to be dialled."""
+    """Asks the node to dial addresses, and reports failures."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers) -> None:
         self.ledger = ledger
@@ -57,7 +57,7 @@ class Dialling:
             self.ledger.do(Dial(addr=addr, keep=True))
 
     def found(self, addr: str) -> None:
-        """Dial an address that discovery found, if its peer is not connected."""
+        """Dial an address that discovery on the local network found, if its peer is not connected."""
         if addr not in self._named:
             self._quiet.add(addr)
         peer = _peer_of(addr)
@@ -65,14 +65,14 @@ class Dialling:
             self.ledger.do(Dial(addr=addr, from_peers=True))
 
     def remembered(self, addr: str) -> None:
-        """Dial an address from an earlier session."""
+        """Dial an address that is known from an earlier session."""
         self._quiet.add(addr)
         self.ledger.do(Dial(addr=addr))
 
     def returned(self, origin: PeerId, addrs: Sequence[str], *, untimely: bool = False) -> int:
-        """Dial return addresses of an intent: only the origin's own, and as many as the budget allows.
+        """Dial the return addresses of an intent: only the origin's own, and as many as the budget allows.
 
-        `untimely`: the intent seems to be old. Returns how many addresses are tried, one after the other.
+        `untimely`: the intent seems to be old. Returns how many addresses will be tried, one after the other.
         """
         now = self.ledger.now
         if untimely and not self._untimely.has(now):
@@ -85,22 +85,22 @@ class Dialling:
         return len(allowed)
 
     def give_back(self, count: int) -> None:
-        """A dialled origin answered before so many of its addresses were tried: they cost nothing."""
+        """Give back the budget of `count` return addresses that need not be dialled: the origin answered before."""
         self._strangers.take(-count, self.ledger.now)
 
     def answered(self, addr: str) -> None:
-        """An address answered: if it fails later, report that."""
+        """Record that an address answered, so that a later failure is reported again."""
         self._unreachable.discard(addr)
 
     def failed(self, addr: str, text: str) -> None:
-        """An address does not answer: report it, unless that was done or is not wanted."""
+        """Report that an address does not answer. Repeated failures, and those of found addresses, are not reported."""
         if addr in self._unreachable or addr in self._quiet:
             return
         self._unreachable.add(addr)
         self.ledger.emit(ev.ErrorOccurred(text=text, addr=addr))
 
     def on_time(self) -> None:
-        """Report that the budget for return addresses is spent."""
+        """If the budget for return addresses is spent, report that."""
         if self._not_dialled is not None:
             addr, self._not_dialled = self._not_dialled, None
             self._spent_told_at = self.ledger.now

@@ -1,4 +1,4 @@
-"""The cost of each event's entry for the peer that caused it, in bytes of its token bucket (admission.py)."""
+"""The price of an entry for the peer that caused it, in bytes of the peer's token bucket (admission.py)."""
 
 from typing import assert_never
 
@@ -9,7 +9,7 @@ ENTRY_BYTES, CID_BYTES = 72, 61
 
 
 def cost(event: ev.Event) -> int:
-    """Return the bytes that an entry costs the peer that caused it. 0: this node caused it itself."""
+    """Return the bytes that an entry costs the peer that caused it; 0 if this node caused the entry itself."""
     match event:
         case ev.FetchingBase():
             return _fetching(event)

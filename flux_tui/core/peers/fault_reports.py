@@ -1,4 +1,4 @@
-"""Reports of what a peer does again and again: one entry at once, then one entry with a count. Pure.
+"""Reports of faults that a peer repeats: the first is an entry at once, later ones are one entry with a count. Pure.
 
 The time is an argument. The table is bounded.
 """
@@ -16,7 +16,7 @@ MAX_REPORTS = 512
 
 
 class Repeated(NamedTuple):
-    """What one peer did so many times since the last entry about it."""
+    """A fault of one peer, and how often it occurred since the last entry about it."""
 
     peer: PeerId
     fault: str
@@ -26,7 +26,7 @@ class Repeated(NamedTuple):
 
 
 class _Report:
-    """A fault that a peer repeats, and when the next entry about it is due."""
+    """The count of a fault that a peer repeats, and when the next entry about it is due."""
 
     __slots__ = ("count", "due", "text")
 
@@ -37,13 +37,13 @@ class _Report:
 
 
 class FaultReports:
-    """The faults whose next entry is delayed, those due first first."""
+    """The faults whose next entry is delayed, in the order in which they are due."""
 
     def __init__(self) -> None:
         self._reports: OrderedDict[tuple[PeerId, str], _Report] = OrderedDict()
 
     def add(self, peer: PeerId, fault: str, text: str, now: float) -> bool:
-        """Count a fault. Returns whether an entry is due now; otherwise one is written later, with others."""
+        """Count a fault. Returns True if an entry should be written now; otherwise a later entry has the count."""
         key = (peer, fault)
         report = self._reports.get(key)
         if report is None or (not report.count and report.due <= now):
@@ -57,7 +57,7 @@ class FaultReports:
         return False
 
     def take(self, peer: PeerId) -> list[Repeated]:
-        """Take the delayed reports about one peer, to write them now."""
+        """Remove and return the delayed reports about one peer, so that they can be written now."""
         found: list[Repeated] = []
         for (who, fault), report in self._reports.items():
             if who == peer and report.count:
@@ -66,7 +66,7 @@ class FaultReports:
         return found
 
     def due(self, now: float) -> list[Repeated]:
-        """Take the reports that were delayed for long enough."""
+        """Remove and return the reports that were delayed for long enough."""
         found: list[Repeated] = []
         while self._reports:
             key, report = next(iter(self._reports.items()))
@@ -79,7 +79,7 @@ class FaultReports:
         return found
 
     def next_deadline(self) -> float:
-        """When `due` has something; infinity if no report is delayed."""
+        """Return the time at which `due` returns a report next; infinity if no report is delayed."""
         if not self._reports:
             return inf
         return min((r.due for r in self._reports.values() if r.count), default=inf)

@@ -1,7 +1,7 @@
-"""Limits on intents, before anything of an intent is believed. Pure.
+"""Limits on the intents that this node decodes and verifies. Pure.
 
-Decoding an intent and checking its signature costs 0.2 ms. So the node asks here first, and makes an input for
-the machine only of an intent that passed. Each intent is counted twice:
+Decoding an intent and checking its signature costs 0.2 ms. So the node asks here first. Only an intent that
+passes becomes an input of the machine. Each intent is counted twice:
 
 - for the neighbour that pushed it here, before it is decoded;
 - for the node that it names as origin. Only a valid signature is charged to the origin, so no node can
@@ -23,7 +23,7 @@ MAX_BUCKETS = 1024
 
 
 class IntentLimits:
-    """The intents that this node may still look at, by neighbour and by origin."""
+    """Counts how many more intents this node decodes and verifies, for each neighbour and each origin."""
 
     def __init__(self) -> None:
         self._senders: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUCKETS, refresh=True)
@@ -33,7 +33,7 @@ class IntentLimits:
         return max(len(self._senders), len(self._origins))
 
     def admits_sender(self, sender: PeerId, now: float) -> bool:
-        """Whether to decode one more intent from this neighbour. Takes a token for it if so."""
+        """Whether to decode one more intent from this neighbour. If so, takes a token."""
         bucket = self._senders.setdefault(sender, TokenBucket(SENDER_BURST, SENDER_RATE, now))
         if not bucket.has(now):
             return False
@@ -46,5 +46,5 @@ class IntentLimits:
         return bucket is None or bucket.has(now)
 
     def signed(self, origin: PeerId, now: float) -> None:
-        """Count a valid signature against `origin`."""
+        """Count an intent with a valid signature against its `origin`."""
         self._origins.setdefault(origin, TokenBucket(ORIGIN_BURST, ORIGIN_RATE, now)).take(1, now)

@@ -1,10 +1,11 @@
-"""Misbehaviour: what a peer does wrong is written down, and a peer that goes on loses its link.
+"""Misbehaviour: records the faults of a peer, and disconnects a peer that continues.
 
 - The first fault of a kind is an entry at once. Further ones are counted, and one entry tells how many.
-- A link is closed after two chunks with wrong bytes, a few chunks that nobody asked for, or thousands of
+- A peer is disconnected after two chunks with wrong bytes, a few chunks that nobody asked for, or thousands of
   pushes that were not admitted or broke the protocol. A useful chunk, sent or received, clears the last two
   counts.
-- The peer is then refused for a while, which doubles each time that it comes back and does so again.
+- The peer is then refused for a while. This time doubles each time that the peer is disconnected again for its
+  faults.
 """
 
 from collections.abc import Iterable
@@ -48,12 +49,12 @@ class _Counts:
         self.bans = 0
 
     def clear(self) -> None:
-        """The peer was useful, or its link is closed."""
+        """Clear the counts, because the peer was useful or was disconnected. The number of bans stays."""
         self.not_admitted = self.unasked = 0
 
 
 class Misbehaviour:
-    """Counts the faults of each peer, and closes its link when they are too many."""
+    """Counts the faults of each peer, and disconnects a peer with too many."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -64,20 +65,20 @@ class Misbehaviour:
         return len(self._counts)
 
     def flood(self, peer: PeerId) -> None:
-        """A push of this peer was not admitted."""
+        """Record that a push of this peer was not admitted."""
         self._report(peer, "flood", _FLOOD)
 
     def count_not_admitted(self, peer: PeerId) -> bool:
-        """Count a push that was not admitted. Returns whether the link is closed for that."""
+        """Count a push that was not admitted. Returns whether the peer is disconnected for that."""
         return self._count_push(peer, _FLOOD)
 
     def broke_protocol(self, peer: PeerId, fault: str, text: str) -> None:
-        """A peer sent something that the protocol does not allow."""
+        """Record that a peer sent something that the protocol does not allow. `fault`: its kind. `text`: a sentence."""
         self._report(peer, fault, text)
         self._count_push(peer, "it goes on sending data that is not in the protocol")
 
     def unasked_chunk(self, peer: PeerId, cid: Cid) -> None:
-        """A peer sent a chunk that was not granted to it."""
+        """Record that a peer sent a chunk that was not granted to it."""
         self._report(peer, "unasked_chunk", f"it sent {cid}, which was not granted")
         counts = self._counts_of(peer)
         counts.unasked += 1
@@ -85,22 +86,22 @@ class Misbehaviour:
             self._drop(peer, "it sends chunks that were not granted to it")
 
     def wrong_bytes(self, peer: PeerId, cid: Cid, times: int) -> None:
-        """A peer sent wrong bytes for a chunk; it has done so `times` times."""
+        """Record that a peer sent wrong bytes for a chunk, for the `times`-th time."""
         self._report(peer, "wrong_bytes", f"its bytes for {cid} are not those of the chunk")
         if times >= MAX_CORRUPT:
             self._drop(peer, "it sent wrong bytes again")
 
     def unknown_kind(self, peer: PeerId, kind: str) -> None:
-        """A peer sent a message of a kind that this version does not know. That is not a fault."""
+        """Record a message of a kind that this version does not know. It is not a fault of the peer."""
         if self._reports.add(peer, _UNKNOWN, kind, self.ledger.now):
             self.ledger.emit(ev.MessagePassedOver(peer=peer, kind=kind, count=1))
 
     def clock_differs(self, peer: PeerId) -> bool:
-        """A peer's clock differs from this node's. Returns whether an entry about that is due."""
+        """Record that a peer's clock differs from this node's. Returns whether an entry should be written now."""
         return self._reports.add(peer, _CLOCK, "", self.ledger.now)
 
     def settle(self, entries: Iterable[Entry]) -> None:
-        """A turn made these entries: the peers that sent or took chunks were useful."""
+        """Clear the counts of the peers that sent or took chunks in this turn, because they were useful."""
         if not self._counts:
             return
         for entry in entries:
@@ -109,7 +110,7 @@ class Misbehaviour:
                 self._counts[event.peer].clear()
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if no entry is delayed."""
+        """Return the time at which `on_time` has work next; infinity if no entry is delayed."""
         return self._reports.next_deadline()
 
     def on_time(self) -> None:
@@ -139,7 +140,7 @@ class Misbehaviour:
         return True
 
     def _drop(self, peer: PeerId, why: str) -> None:
-        """Close the link of a peer, and refuse it for a while."""
+        """Disconnect a peer, and refuse its connections for a while."""
         self._write(self._reports.take(peer))
         counts = self._counts_of(peer)
         counts.clear()

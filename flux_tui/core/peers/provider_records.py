@@ -1,13 +1,13 @@
 """Provider records: the roots that this node announces in the DHT.
 
-It announces exactly those of which it has all blocks.
+The announced roots are exactly those of which this node has all blocks.
 
 - A root is announced when its object is whole, and after a restart if it is still whole.
-- It is withdrawn as soon as that is no longer so: its replica is dropped, or one of its files was changed or
-removed.
+- A root is withdrawn when the node loses blocks: its replica is dropped, or one of its files was changed or
+  removed.
 - Kademlia has no message that takes a record back. This node stops renewing its own record, and others forget
-theirs 48 hours after they got it. Until then they may forward an intent to this node. For a withdrawn root
-it answers `not_held`; a node that never had the root stays silent.
+  theirs 48 hours after they got it. Until then they may forward an intent to this node. For a withdrawn root
+  it answers `not_held`; a node that never had the root stays silent.
 
 When a record is renewed, and to which nodes it is sent, is decided in net/flux/dht_routing.py.
 """
@@ -22,7 +22,7 @@ MAX_WITHDRAWN = 4096
 
 
 class ProviderRecords:
-    """The roots that are announced, and those that were withdrawn."""
+    """The roots that are announced in the DHT, and those that were withdrawn."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -35,7 +35,7 @@ class ProviderRecords:
         """Withdrawn roots. Others may still think that they are here."""
 
     def start(self) -> None:
-        """The node has started: announce all whole objects again."""
+        """After a start of the node, announce all whole objects again."""
         size_of = self.ledger.holdings.size_of
         whole = [
             known.root
@@ -48,14 +48,14 @@ class ProviderRecords:
             self.ledger.do(Provide(roots=tuple(whole)))
 
     def add(self, root: Cid) -> None:
-        """An object is whole: announce its root."""
+        """Announce the root of an object that is whole."""
         self._forget(root)
         self._note(root)
         self.withdrawn.discard(root)
         self.ledger.do(Provide(roots=(root,)))
 
     def drop(self, *roots: Cid) -> None:
-        """These objects are gone or no longer whole: withdraw their roots."""
+        """Withdraw the roots of objects that are gone or no longer whole."""
         gone = tuple(root for root in roots if root in self._paths)
         for root in gone:
             self._forget(root)
@@ -64,7 +64,7 @@ class ProviderRecords:
             self.ledger.do(Withdraw(roots=gone))
 
     def at(self, path: str) -> tuple[Cid, ...]:
-        """The announced roots whose objects stand at this path, or at a folder above it."""
+        """Return the announced roots of objects whose path is `path` or a folder above it."""
         found = dict(self._roots.get(path, {}))
         while (cut := path.rfind("/")) > 0:
             path = path[:cut]

@@ -1,21 +1,19 @@
-"""The router: how an intent is pushed, and which intents of other nodes are forwarded.
+"""The router: how a want is pushed, and which intents of other nodes are forwarded.
 
-A want is pushed by these means; a later one is used only where the earlier ones are probably not enough:
-1. By direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that
-   answered in an earlier session, then others.
-2. By DHT, to the nodes closest to its roots, which forward it to the providers that they know. A first push
-   uses the DHT only if the DHT knows a node that is not told directly.
-3. By gossip, to all nodes: where the swarm is small, where nothing can be routed yet, and as a last resort
-   after LAST_RESORT pushes without an answer.
+A want is pushed by these means; a later one is used only where the earlier ones are probably not enough: 1. By
+direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that answered
+in an earlier session, then others. 2. By DHT, to the nodes closest to its roots, which forward it to the
+providers that they know. A first push uses the DHT only if the DHT knows a node that gets no direct push. 3. By
+gossip, to all nodes: where the swarm is small, where nothing can be routed yet, and as a last resort after
+LAST_RESORT pushes without an answer.
 
-A gossip flood costs about five messages per node. Routing costs grow with the logarithm of the number of
-nodes.
+A gossip flood costs about five messages per node. Routing costs grow with the logarithm of the number of nodes.
 
 An intent of another node that came with hops left is forwarded to the providers of its roots: once, while it
 has not expired, and within a budget for each peer. So no node can be misused as an amplifier.
 
-Peers that answered before are in the state, so this node knows them after a restart. It dials some of them
-when it starts, and again, with growing pauses, while it has no neighbours. It is not an error if one of them does
+Peers that answered before are in the state, so this node knows them after a restart. It dials some of them when
+it starts, and again, with growing pauses, while it has no neighbours. It is not an error if one of them does
 not answer.
 """
 
@@ -57,12 +55,12 @@ or forged. An intent that its origin itself pushes is accepted whatever the cloc
 
 
 def is_timely(intent: Intent, wall: float) -> bool:
-    """Whether a forwarded intent was made recently, as far as two clocks can tell."""
+    """Whether a forwarded intent was made recently, by this node's clock `wall`. The clocks may differ a little."""
     return -MAX_SKEW <= intent.expires - wall <= INTENT_TTL + MAX_SKEW
 
 
 class RoutingPlan(NamedTuple):
-    """How a want is pushed: directly, through the DHT, by gossip."""
+    """How to push a want: to which peers directly, for which roots through the DHT, and whether by gossip."""
 
     peers: tuple[PeerId, ...]
     """Peers that it is pushed to directly."""
@@ -86,8 +84,8 @@ def choose(
     """Plan how to push a want for these roots.
 
     `proven`: neighbours that said yes in this session; `answered`: those that did so before; `others`: the
-    rest. `known`: DHT nodes that this node knows; `untold`: one of them is not told directly; `unanswered`:
-    pushes that nobody answered.
+    rest. `known`: how many DHT nodes this node knows; `untold`: whether one of them gets no direct push;
+    `unanswered`: pushes of this want that nobody answered.
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven
@@ -100,7 +98,7 @@ def choose(
 
 
 class Router:
-    """Plans the routing of this node's wants, forwards other nodes' intents, and dials remembered peers."""
+    """Plans how this node's wants are pushed, forwards other nodes' intents, and dials remembered peers."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
@@ -134,7 +132,7 @@ class Router:
         retry: bool,
         unanswered: int,
     ) -> RoutingPlan:
-        """Plan how to push a want, by what is known now."""
+        """Plan how to push a want for these roots, with the neighbours and DHT nodes that are known now."""
         peers = self.ledger.state.peers
         answered: list[PeerId] = []
         strangers: list[PeerId] = []
@@ -164,7 +162,7 @@ class Router:
         return bool(self._unlinked)
 
     def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:
-        """The DHT knows of other nodes than before."""
+        """Note the nodes that came into the DHT's routing table or left it."""
         for peer in went:
             self._table.discard(peer)
             self._unlinked.discard(peer)
@@ -176,7 +174,10 @@ class Router:
     # ── others' ─────────────────────────────────────────────────────────────────────────────────
 
     def came(self, peer: PeerId, intent: Intent, sealed: SealedIntent, hops: int) -> None:
-        """`peer` routed an intent to this node: forward it to providers of what it wants."""
+        """Handle an intent that `peer` routed to this node: forward it to providers of the wanted roots.
+
+        `hops`: how many more times it may be forwarded.
+        """
         if hops < 1 or not isinstance(intent.body, Want) or intent.origin == self.ledger.me:
             return
         if peer != intent.origin and not is_timely(intent, self.ledger.wall):
@@ -188,7 +189,7 @@ class Router:
         self.ledger.do(Forward(roots=intent.body.cids, intent=sealed, hops=min(hops, MAX_HOPS) - 1))
 
     def _spend(self, peer: PeerId) -> bool:
-        """Whether one more intent may be forwarded for this peer. Takes a token for it."""
+        """Whether one more intent may be forwarded for this peer. If so, takes a token."""
         now = self.ledger.now
         bucket = self._budgets.setdefault(peer, TokenBucket(FORWARD_BURST, FORWARD_RATE, now))
         return bucket.spend(1, now)
@@ -196,23 +197,23 @@ class Router:
     # ── those that are remembered ───────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """The node has started: dial peers that it remembers."""
+        """After a start of the node, dial peers of earlier sessions."""
         self._look()
 
     def peer_up(self, peer: PeerId) -> None:
-        """Note a neighbour. Remembered peers need not be dialled any more."""
+        """Note a new neighbour. Remembered peers need not be dialled any more."""
         self._unlinked.discard(peer)
         self._alone_at, self._dials_alone = float("inf"), 0
 
     def peer_down(self, peer: PeerId) -> None:
-        """Note that a neighbour is gone. If it was the last one, dial remembered peers after a wait."""
+        """Note the loss of a neighbour. If it was the last one, dial remembered peers after a wait."""
         if peer in self._table:
             self._unlinked.add(peer)
         if not self.connected:
             self._alone_at = self.ledger.now + ALONE.wait(self._dials_alone + 1)
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do."""
+        """Return the time at which `on_time` has work next."""
         return self._alone_at
 
     def on_time(self) -> None:
@@ -221,7 +222,10 @@ class Router:
             self._look()
 
     def _look(self, *, only_givers: bool = False) -> None:
-        """Dial some peers of earlier sessions: first those that gave something, then those seen most recently."""
+        """Dial some peers of earlier sessions, the most recent first. Peers that said yes or sent chunks go first.
+
+        `only_givers`: dial no other peers.
+        """
         state = self.ledger.state
         found = [
             peer

@@ -1,1 +1,1 @@
-"""Wants: when each is pushed, and to which peers."""
+"""Wants: when each want is pushed, and to which peers."""

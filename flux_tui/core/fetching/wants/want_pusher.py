@@ -5,12 +5,12 @@
 - A want is pushed again at the time that a NO named, when no holder is left to send it, or after a silence.
   The wait after a silence is a backoff: 60 s, doubled up to 600 s. Jitter keeps a swarm that lost its holder
   from asking for it all at once.
-- While other holders send the object, a holder that refused is told of the want again, alone, at its
+- While other holders send the object, the want is pushed again to a holder that refused, alone, at its
   `retry_after`. Otherwise this node would lose its place in that holder's waiting line.
-- A peer that connects is told what is wanted here, even what other holders are sending: it may be faster. It
-  is told at once of wants that are in the network; dormant wants follow (wantlist.py).
-- A want that others are sending, but of which no chunk came for a while, is pushed again as if no peer sent
-  it.
+- When a peer connects, the wants of this node are pushed to it, even if other holders are sending the objects:
+  the peer may be faster. Wants in the network are pushed at once; dormant wants follow (wantlist.py).
+- If holders were granted chunks of an object and none came for a while, the want is pushed again, as if no peer
+  sent it.
 """
 
 import heapq
@@ -52,7 +52,7 @@ MAX_TOLD_AT_ONCE = 4 * MAX_CIDS_WANT
 
 
 class WantPusher:
-    """The timers of all downloads. It shares the table `downloads` with the requester."""
+    """Pushes wants at the right times. It shares the table `downloads` with the requester."""
 
     def __init__(
         self,
@@ -80,29 +80,26 @@ class WantPusher:
 
     @property
     def max_pending(self) -> int:
-        """Wants that may be in the network at once."""
+        """The number of wants that may be in the network at once."""
         return self.queue.max_pending
 
     def at_once(self, wants: int) -> bool:
-        """Whether this many wants of a person need not wait for room. Takes the tokens for them if so."""
+        """Whether so many wants of a person may be pushed without waiting for room. If so, takes tokens for them."""
         return self._at_once.spend(wants, self.ledger.now)
 
     def enqueue(self, download: Download, priority: WantPriority) -> None:
-        """Queue a want that is new since this node started. It is pushed as soon as there is room."""
+        """Queue a want that this node has not pushed since it started. It is pushed as soon as there is room."""
         self.queue.add(download.root, priority)
         self.wantlist.add(download.root)
 
     def forget(self, root: Cid) -> None:
-        """Forget a want. Timers that are left over find nothing."""
+        """Forget a want that has ended. Its timers do nothing when they are due."""
         self.queue.forget(root)
         self.wantlist.forget(root)
         self._unrouted.pop(root, None)
 
     def tell_later(self, peer: PeerId, roots: list[Cid]) -> None:
-        """A peer has these objects and said NO.
-
-        It is told of them again when it may be asked again, if it is not told before.
-        """
+        """Plan to push these wants to a peer again when it may be asked. The peer has the objects but said NO."""
         if not roots:
             return
         known = self._tell_later.setdefault(peer, BoundedSet(MAX_CIDS_WANT))
@@ -110,7 +107,7 @@ class WantPusher:
             known.add(root)
 
     def tell_no_more(self, peer: PeerId, roots: Iterable[Cid]) -> None:
-        """A peer will not send these objects later either."""
+        """Do not push these wants to this peer later, because it will not send the objects then either."""
         if known := self._tell_later.get(peer):
             for root in roots:
                 known.discard(root)
@@ -124,9 +121,9 @@ class WantPusher:
         *,
         sooner: bool = True,
     ) -> None:
-        """Push a want again after `wait` seconds.
+        """Plan to push a want again after `wait` seconds. `peer`: the peer that gave the cause.
 
-        With `sooner`, do so only if that is before the time that is set now.
+        With `sooner`, a push that is planned for an earlier time stays.
         """
         wait = min(max(wait, RETRY_MIN), MAX_WAIT)
         # No jitter if it cannot be written: that wait ends with the pause (write_backoff.py).
@@ -140,12 +137,12 @@ class WantPusher:
         self._changed.setdefault((at, cause, peer), []).append(download.root)
 
     def free_at(self, peer: PeerId) -> float:
-        """When this peer may be asked again, in steady time."""
+        """Return when this peer may be asked again, in steady time; 0: at once."""
         at = free_at(self.ledger.state, peer)
         return 0.0 if at is None else round(self.ledger.steady(at), DIGITS)
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if nothing will ever be due."""
+        """Return the time at which `on_time` has work next; infinity if nothing is due."""
         queue = self.queue
         if queue.places_to_take(self.ledger.now):
             return self.ledger.now
@@ -162,7 +159,7 @@ class WantPusher:
         return self._heap[0][0] if self._heap else inf
 
     def on_time(self) -> None:
-        """Push wants that are due, and queued wants for which there is room."""
+        """Push the wants that are due, and queued wants as far as there is room."""
         self._give_up_places()
         self._push_due()
         self._push_waiting()
@@ -170,10 +167,7 @@ class WantPusher:
         self._tell_newcomers()
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Push these wants now, whatever their timers say.
-
-        Wants without a place in the network queue for one.
-        """
+        """Push these wants now, before their timers. Wants without a place in the network queue for one."""
         inside: list[Cid] = []
         for root in roots:
             if self.queue.is_in_network(root):
@@ -183,9 +177,9 @@ class WantPusher:
         self._push_all(inside, retry=True)
 
     def retry_now(self, roots: list[Cid]) -> None:
-        """A person asks for these wants again.
+        """Push these wants again now, because a person asked for it.
 
-        Those without a place in the network do not wait for one, unless they are many.
+        A few wants are pushed even if there is no room in the network. Many wants queue for a place.
         """
         if self.at_once(len(roots)):
             for root in roots:
@@ -194,35 +188,38 @@ class WantPusher:
         self.push_now(roots)
 
     def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
-        """Tell one peer of these wants, in addition to the normal pushes.
+        """Push these wants to one peer, in addition to the normal pushes.
 
-        Wants that are still queued are left out: they are about to be pushed.
+        Queued wants are left out, because they are about to be pushed to all.
         """
         told = (root for root in roots if root in self.downloads and root not in self.queue)
         for batch in batches(told, MAX_CIDS_WANT):
             self._tell(batch, peer)
 
     def peer_up(self, peer: PeerId) -> None:
-        """A peer connected: tell it of the wants that are in the network, and later of dormant ones."""
+        """Push the wants that are in the network to a peer that has connected. Dormant wants follow later."""
         told = (root for root in self.queue.in_network() if self._news_to(root, peer))
         self.tell(list(islice(told, MAX_TOLD_AT_ONCE)), peer)
         self.wantlist.peer_up(peer, self.ledger.now)
 
     def peer_down(self, peer: PeerId) -> None:
-        """Stop telling a peer that disconnected what is wanted."""
+        """Stop pushing dormant wants to a peer that has disconnected."""
         self.wantlist.peer_down(peer)
 
     def ask_others(self, downloads: Iterable[Download]) -> None:
-        """The holders of these objects are late: ask all other peers, unless that was done within STALLED_SECONDS."""
+        """Push the wants for these objects again, because their holders are late.
+
+        A want that was pushed within the last STALLED_SECONDS is left out.
+        """
         now = self.ledger.now
         asked = [download.root for download in downloads if now - download.pushed_at >= STALLED_SECONDS]
         self._push_all([root for root in asked if self.queue.is_in_network(root)], retry=True)
 
     def routable(self) -> None:
-        """The DHT knows of other nodes than before: push the wants that could not be routed.
+        """Push the wants that could not be routed so far, because the DHT now knows other nodes.
 
         A node that has just joined a swarm knows no DHT nodes. Wants that it pushed then, and that nobody
-        answered, do not wait for their backoff.
+        answered, need not wait for the end of their backoff.
         """
         if not self.router.leads_on:
             return
@@ -238,13 +235,13 @@ class WantPusher:
             self.push_now(batch)
 
     def report(self) -> None:
-        """Emit what `push_again` postponed: one entry for each answer."""
+        """Record the new times of pushes in the series: one entry for all wants that one answer put off."""
         for (at, cause, peer), cids in self._changed.items():
             self.ledger.emit(ev.RetrySet(cids=tuple(cids), next_push_at=at, cause=cause, peer=peer))
         self._changed.clear()
 
     def _give_up_places(self) -> None:
-        """Wants that nobody has become dormant and give up their places."""
+        """Make the wants dormant that nobody is known to have, so that they give up their places in the network."""
         if self.queue.next_check() > self.ledger.now:
             return
         gone = self.queue.give_up(self.ledger.now, self._keeps_place)
@@ -252,7 +249,7 @@ class WantPusher:
             self.ledger.emit(ev.WentDormant(cids=batch))
 
     def _keeps_place(self, root: Cid) -> bool:
-        """Whether a holder sends this object now, or probably will soon."""
+        """Whether a want keeps its place in the network: a holder sends its object now, or probably will soon."""
         download = self.downloads[root]
         if self._under_way(root):
             return True
@@ -270,10 +267,7 @@ class WantPusher:
         return bool(download.granted or download.open_work or download.finishing)
 
     def _stalls(self, download: Download) -> bool:
-        """Whether this object is under grant, but no chunk of it came for a while.
-
-        And nobody else was asked meanwhile.
-        """
+        """Whether chunks of this object are granted, but none came and no other peer was asked for a while."""
         since = max(download.last_chunk_at, download.pushed_at)
         return bool(download.granted) and self.ledger.now - since >= STALLED_SECONDS
 
@@ -329,21 +323,21 @@ class WantPusher:
             self.tell(self.wantlist.next_wants(peer, now, news), peer)
 
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
-        """Whether to tell a newcomer of this want.
+        """Whether to push this want to a peer that has just connected.
 
-        It did not say yes before, and will not hear of it in another way.
+        Not if the peer offered the object before, or if the want reaches it in another way.
         """
         download = self.downloads.get(root)
         told = dormant and (root in self.queue or self.queue.is_in_network(root))
         return download is not None and not told and not download.finishing and peer not in download.holders
 
     def _still_wants(self, root: Cid, peer: PeerId) -> bool:
-        """Whether chunks of this object are still to be granted and this peer has not said yes meanwhile."""
+        """Whether this object has chunks that are not granted yet, and this peer has not offered it meanwhile."""
         download = self.downloads.get(root)
         return download is not None and bool(download.missing) and peer not in download.holders
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
-        """Push wants that have a place in the network, or take one now."""
+        """Push these wants, in batches. A want that has no place in the network takes one."""
         downloads = (download for root in roots if (download := self.downloads.get(root)))
         for batch in batches(downloads, MAX_CIDS_WANT):
             self._push(batch, retry=retry)
@@ -384,7 +378,7 @@ class WantPusher:
         self.ledger.do(Broadcast(body=Want(cids=cids, retry=True), peers=(peer,), gossip=False))
 
     def _told(self, cids: tuple[Cid, ...], peers: tuple[PeerId, ...]) -> None:
-        """These peers are told of these wants now, so do not tell them again at their `retry_after`."""
+        """Cancel the later pushes of these wants to these peers, because they are pushed to them now."""
         for peer in self._tell_later.keys() & set(peers):
             for cid in cids:
                 self._tell_later[peer].discard(cid)
@@ -396,9 +390,9 @@ class WantPusher:
         return self.router.plan(roots, proven, others, retry=retry, unanswered=unanswered)
 
     def _draw(self, peer: PeerId | None) -> float:
-        """A random number from 0 to 1.
+        """Return a random number from 0 to 1.
 
-        It is the same for all wants that one answer postponed, so one intent can push them all again.
+        It is the same for all wants that one answer put off. So one intent can push them all again.
         """
         turn = self.ledger.now, peer
         if self._drawn[0] != turn:

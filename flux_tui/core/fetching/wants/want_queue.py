@@ -1,16 +1,16 @@
-"""The queue of wants: which wants are in the network, and which one gets the next place. Pure.
+"""The queue of wants: which wants are in the network, and which want gets the next place. Pure.
 
 At most `max_pending` wants are in the network at once. The number of other wants is not limited.
 
-- A want takes a place when it is pushed. It keeps the place while a holder sends it, or is about to.
+- A want takes a place when it is pushed. It keeps the place while a holder sends its object, or is about to.
 - A want that no peer has (it was answered `not_held`, or not at all) gives up its place after ANSWER_SECONDS.
   It is dormant until its next push is due. Then it queues for a place.
-- A queued want has one of three priorities: a person asks for it now, it is new, or it was dormant and is due.
-  The first of these goes first. Of the other two, NEW_TURNS batches of new wants go for each batch of due
-  ones, so neither waits for ever.
-- A want that a person asks for now does not wait. If there is no room, another want gives up its place: the
-  one that has been in the network longest and that no holder is sending. It does not do so within
-  GIVE_WAY_SECONDS of its own push.
+- A queued want has one of three priorities: urgent (a person asks for it now), new, or due (it was dormant).
+  Urgent wants go first. Of the other two, NEW_TURNS batches of new wants go for each batch of due wants, so
+  neither waits for ever.
+- An urgent want does not wait for room. If there is none, another want gives up its place: the one that has been
+  in the network longest and that no holder is sending. A want never gives up its place within GIVE_WAY_SECONDS of
+  its own push.
 
 The cost of every call is independent of the number of dormant wants.
 """
@@ -40,7 +40,7 @@ WantPriority: TypeAlias = Literal["urgent", "new", "due"]
 
 
 class WantQueue:
-    """The places, and the wants that queue for them by priority. The caller keeps the wants themselves."""
+    """The places in the network, and the wants that queue for them by priority. It knows only the roots of wants."""
 
     def __init__(self, max_pending: int) -> None:
         self.max_pending = max_pending
@@ -69,7 +69,7 @@ class WantQueue:
         return self.max_pending - len(self._in_network)
 
     def places_to_take(self, now: float) -> int:
-        """Places that queued wants may take now."""
+        """Return how many queued wants may take a place now."""
         queued = len(self)
         if not queued:
             return 0
@@ -81,11 +81,11 @@ class WantQueue:
         return room if room >= enough else 0
 
     def is_in_network(self, root: Cid) -> bool:
-        """Whether this want has a place."""
+        """Whether this want has a place in the network."""
         return root in self._in_network
 
     def in_network(self) -> Iterator[Cid]:
-        """The wants in the network, the latest push first."""
+        """Yield the wants in the network, the latest push first."""
         return reversed(self._in_network)
 
     # ── the queue ───────────────────────────────────────────────────────────────────────────────
@@ -96,7 +96,7 @@ class WantQueue:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[priority][root] = None
 
     def move_to_front(self, root: Cid) -> None:
-        """A person asks for this want now: give it the first priority."""
+        """Queue this want as urgent, because a person asks for it now."""
         self._fresh.pop(root, None)
         self._due.pop(root, None)
         self._urgent[root] = None
@@ -108,7 +108,7 @@ class WantQueue:
             queue.pop(root, None)
 
     def take(self, most: int) -> tuple[list[Cid], bool]:
-        """Take up to `most` wants of one priority. Also returns whether they were pushed before."""
+        """Take up to `most` wants of one priority from the queue. Also returns whether they were pushed before."""
         if self._urgent:
             return _first(self._urgent, most), False
         due = bool(self._due) and (self._new_turns >= NEW_TURNS or not self._fresh)
@@ -118,13 +118,13 @@ class WantQueue:
     # ── places ──────────────────────────────────────────────────────────────────────────────────
 
     def enter(self, root: Cid, now: float) -> None:
-        """A want was pushed: give it a place, and check later whether it keeps it."""
+        """Give a place to a want that was pushed. Whether it keeps the place is checked later (`give_up`)."""
         self._in_network[root] = now
         self._in_network.move_to_end(root)
         self._check_later(root, now)
 
     def leave(self, root: Cid) -> None:
-        """A want gives up its place."""
+        """Free the place of this want."""
         self._in_network.pop(root, None)
         self._check_at.pop(root, None)
 
@@ -133,15 +133,15 @@ class WantQueue:
         self._checks.append((now + ANSWER_SECONDS, root))
 
     def next_check(self) -> float:
-        """When `give_up` has something to check; infinity if no want is in the network."""
+        """Return the time of the next check by `give_up`; infinity if no want is in the network."""
         while self._checks and self._check_at.get(self._checks[0][1]) != self._checks[0][0]:
             self._checks.popleft()
         return self._checks[0][0] if self._checks else inf
 
     def give_up(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
-        """The wants that give up their places now.
+        """Free the places of wants that are not answered, and return these wants.
 
-        `keeps` tells whether a holder sends a want, or is about to.
+        `keeps(root)`: whether a want keeps its place, because a holder sends the object or is about to.
         """
         gone: list[Cid] = []
         while self.next_check() <= now:
@@ -154,15 +154,16 @@ class WantQueue:
         return gone
 
     def gives_way_at(self) -> float:
-        """When the first want may make way for an urgent one; infinity if no urgent want waits for that."""
+        """Return when a want may give up its place for an urgent one; infinity if no urgent want needs that."""
         if not self._urgent or not self._in_network:
             return inf
         return next(iter(self._in_network.values())) + GIVE_WAY_SECONDS
 
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:
-        """Take the place of one want for an urgent one.
+        """Free the place of one want for an urgent want, and return it.
 
-        It is the oldest that nobody is sending (`sent`), otherwise the oldest.
+        It is the want that has been in the network longest and that no holder is sending (`sent`). If all are
+        being sent, it is the one that has been there longest.
         """
         chosen = next(iter(self._in_network))
         for root, pushed_at in islice(self._in_network.items(), MAX_CHECKS):

@@ -1,11 +1,11 @@
-"""Tell a peer that connects what this node wants, however many wants there are. Pure.
+"""The wants to push to a peer that has connected (a newcomer), however many there are. Pure.
 
-The peer is told at once of wants that are in the network (want_pusher.py). Dormant wants follow, the newest first,
-one intent every few seconds. 128 wants a second are a third of what a peer admits from a stranger
+Wants that are in the network are pushed to the newcomer at once (want_pusher.py). Dormant wants follow, the
+newest first, one intent every few seconds. 128 wants a second are a third of what a peer admits from a stranger
 (admission.py).
 
-A peer's position in the list is one number, so it costs almost nothing to remember. The cost of every call is
-independent of the number of wants.
+A newcomer's position in the list is one number, so it costs almost nothing to remember. The cost of every call
+is independent of the number of wants.
 """
 
 from bisect import bisect_left
@@ -27,7 +27,7 @@ SLACK = 1024
 
 
 class Wantlist:
-    """All wants in the order in which they were made, and how far each newcomer has been told."""
+    """All wants in the order in which they were made, and the position of each newcomer in this list."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
@@ -54,24 +54,27 @@ class Wantlist:
             self._roots = [root for _, root in live]
 
     def peer_up(self, peer: PeerId, now: float) -> None:
-        """A peer connected: tell it of the wants from the newest on."""
+        """Add a newcomer. Its position is at the newest want."""
         if self._number_of:
             self._cursors[peer] = (now + STEP_SECONDS, self._next)
 
     def peer_down(self, peer: PeerId) -> None:
-        """Forget how far a peer that disconnected was told."""
+        """Forget the position of a peer that has disconnected."""
         self._cursors.pop(peer, None)
 
     def next_deadline(self) -> float:
-        """When the next peer is told more; infinity if no peer is waiting."""
+        """Return when the next wants are pushed to a newcomer; infinity if no newcomer has wants left."""
         return min((at for at, _ in self._cursors.values())) if self._cursors else inf
 
     def due(self, now: float) -> list[PeerId]:
-        """The peers that are told more now."""
+        """Return the newcomers to which more wants are pushed now."""
         return [peer for peer, (at, _) in self._cursors.items() if at <= now] if self._cursors else []
 
     def next_wants(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:
-        """The wants that this peer is told of next: those for which `tells` is true."""
+        """Return the next wants to push to this newcomer, and move its position past them.
+
+        `tells(root)`: whether to push a want.
+        """
         _, below = self._cursors.pop(peer)
         index = bisect_left(self._numbers, below)
         chosen: list[Cid] = []
