@@ -1,15 +1,16 @@
-"""The dashboard. It folds a series file and pushes commands; it never imports libp2p or the node.
+"""The dashboard.
 
-Rooms, from the ground up. Each imports only what stands before it:
+It computes its content from a series file and pushes commands; it never imports libp2p or the node. Folders
+and modules; each imports only those before it:
 
-- `keys`: the table of keys; `series/`: a series, read at one cursor
-- `rows/`: state to rows of text
-- `typed/`: what a person types, parsed
+- `keys`: the table of keys; `series/`: a series, read at one cursor (a moment in time)
+- `rows/`: turns the state into rows of text
+- `typed/`: parses the text that a person types
 - `watching/`: which node is shown, at which moment, and how; without Textual
 - `widgets/`: Textual's widgets of this dashboard
 - `screens/`: windows over the panels
 - `board/`: the panels and the lines around them, filled from the state at the cursor
-- `actions/`: what keys do
-- `dashboard/`: the app, which makes these parts and hands them to each other
+- `actions/`: runs the actions of the keys
+- `dashboard/`: the app, which makes these parts and gives each part the others that it needs
 - `menu`: the list of demos to choose from
 """

@@ -1,11 +1,11 @@
 """The table of actions, from which keys, footer, help, palette and command line are made.
 
-Each action has a name. A person rebinds it by that name (`[keys]` in the settings file) and types it after
-`:`. A key may be a sequence of two (`J s`). The first key then does nothing alone, and the footer shows the
-possible second keys.
+Each action has a name. A person can give it other keys by this name (`[keys]` in the settings file), or type
+the name after `:`. A key may be a sequence of two (`J s`). The first key then does nothing alone, and the
+footer shows the possible second keys.
 
-A narrated dashboard has three more actions. They take `n` from the matches of a filter and `space` from
-freezing; N and F remain. The footer then has its own order.
+In a narrated demo there are three more actions. They use `n`, otherwise the next match of a filter, and
+`space`, otherwise freezing; N and F remain. The footer then has another order.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ PRIORITY = ("next-panel", "previous-panel")
 
 
 class Action(NamedTuple):
-    """An action of the dashboard."""
+    """An action of the dashboard: its name, its keys, and its texts in footer and help."""
 
     name: str
     keys: str
@@ -152,10 +152,14 @@ FORMER_NAMES = {"place": "next-node", "narrate-hold": "narrate-pause"}
 
 
 class Keys:
-    """The table of actions with the keys of one person, who rebinds actions by name."""
+    """The table of actions with one person's keys. The settings file can give an action other keys."""
 
     def __init__(self, rebound: Mapping[str, str] | None = None, *, narrated: bool = False) -> None:
-        """Raise ValueError with one sentence for an unknown name, a bad key, or one key for two actions."""
+        """Make the table. `rebound`: other keys, by the name of the action.
+
+        `narrated`: with the actions of a narrated demo. Raises ValueError with one sentence for an unknown
+        name, a bad key, or one key for two actions.
+        """
         self.actions = (*(NARRATED if narrated else ()), *ACTIONS)
         self._keys = {action.name: action.keys for action in (*NARRATED, *ACTIONS)}
         for given, keys in (rebound or {}).items():
@@ -166,7 +170,7 @@ class Keys:
         _check_clashes(self._keys)
 
     def keys(self, action: Action) -> str:
-        """Return Textual's names of the keys of an action."""
+        """Return the keys of an action, as Textual names them, separated by commas."""
         found = self._keys[action.name]
         if len(self.actions) > len(ACTIONS) and action.group != "Story":
             taken = {key for other in NARRATED for key in self._keys[other.name].split(",")}
@@ -174,42 +178,43 @@ class Keys:
         return found
 
     def starts(self) -> list[str]:
-        """Return the first keys of all sequences."""
+        """Return the first keys of all sequences of two keys."""
         found = [
             key.split(" ")[0] for action in self.actions for key in self.keys(action).split(",") if " " in key
         ]
         return list(dict.fromkeys(found))
 
     def after(self, start: str) -> dict[str, Action]:
-        """Return the second keys that can follow a first key, with their actions."""
+        """Return the second keys that may follow a first key, each with its action."""
         pairs = [
             (key.partition(" "), action) for action in self.actions for key in self.keys(action).split(",")
         ]
         return {second: action for (first, _, second), action in pairs if first == start and second}
 
     def letter(self, name: str) -> str:
-        """Return the second key of the sequence for an action, or an empty string if it has none."""
+        """Return the second key of an action's sequence of two keys. Empty: the action has no such sequence."""
         action = self.named(name)
         return next((key.partition(" ")[2] for key in self.keys(action).split(",") if " " in key), "")
 
     def named(self, name: str) -> Action:
-        """Return an action of this dashboard by its name. It must exist."""
+        """Return the action with this name. The table must have such an action."""
         return next(action for action in self.actions if action.name == name)
 
     def shown(self, action: Action) -> str:
-        """Return the first key of an action, as a person reads it."""
+        """Return the first key of an action, in the form in which a person reads keys."""
         first = self.keys(action).split(",")[0]
         return sign(first)
 
     def all_shown(self, action: Action) -> str:
-        """Return all keys of an action, as a person reads them."""
+        """Return all keys of an action, in the form in which a person reads keys."""
         keys = self.keys(action)
         return (", " if " " in keys else " ").join(sign(key) for key in keys.split(",") if key)
 
     def bindings(self) -> BindingsMap:
-        """Return the bindings for Textual.
+        """Return the key bindings for Textual.
 
-        Textual's own keymap is not used: it would take a key away from every action that has it.
+        Textual's own way to rebind keys is not used: it would take a key away from every other action that
+        has it.
         """
         found = [
             Binding(
@@ -223,7 +228,10 @@ class Keys:
         return BindingsMap(found)
 
     def footer(self, situation: Situation = "live", on: Collection[str] = ()) -> list[tuple[int, str, str]]:
-        """Return keys and labels with their importance; 0 is the highest. `on`: the actions that are on."""
+        """Return (importance, key, label) for each action of the footer; 0 is the most important.
+
+        `situation`: whether the dashboard is live, frozen and so on. `on`: the actions that are switched on.
+        """
         order = FOOTER_ORDERS[situation]
         by_name = {action.name: action for action in self.actions}
         found = []
@@ -238,13 +246,13 @@ class Keys:
 
 
 def action_named(name: str) -> Action | None:
-    """Return an action by its name or a former name. None: there is none."""
+    """Return the action with this name or former name. None: there is none."""
     name = FORMER_NAMES.get(name, name)
     return next((action for action in ACTIONS if action.name == name), None)
 
 
 def sign(key: str) -> str:
-    """Return a key or a sequence as a person reads it."""
+    """Return a key, or a sequence of two keys, in the form in which a person reads keys."""
     return " ".join(SIGNS.get(part, part) for part in key.split(" "))
 
 

@@ -1,6 +1,6 @@
-"""A menu of named things, one line each, before a dashboard opens: the scenarios of the demo.
+"""A menu with one line for each demo, which is shown before a dashboard opens.
 
-It is an app of its own. It ends with the name that the person chose, or with None.
+It is an app of its own. It returns the name that the person chose, or None.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,7 +31,7 @@ KEYS = (("enter", "play"), ("\u2191 \u2193", "choose"), ("q", "leave"))
 
 
 class MenuEntry(NamedTuple):
-    """A line of the menu."""
+    """One line of the menu: the name of a demo, and texts about it."""
 
     name: str
     about: str
@@ -41,7 +41,7 @@ class MenuEntry(NamedTuple):
 
 
 class Menu(App[str]):
-    """The menu. Its result is the name of the chosen entry, or None."""
+    """The app with the menu of demos. Its result is the name of the chosen entry, or None."""
 
     CSS = """
     Screen { layout: vertical; background: $background; }
@@ -72,10 +72,10 @@ class Menu(App[str]):
         note: str = "",
         glyphs: Glyphs | None = None,
     ) -> None:
-        """Make a menu.
+        """Make a menu with a title above its entries.
 
-        `words`: terms and their meanings, shown above it. `done`: the entries that were played. `note`: what went
-        wrong with the last one.
+        `words`: terms and their meanings, shown above the entries. `selected`: the name of the entry selected
+        first. `done`: the names of the entries that were played. `note`: the error of the last one.
         """
         super().__init__()
         for own in THEMES:
@@ -92,7 +92,7 @@ class Menu(App[str]):
         self._has_terminal = False
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return the filters for every drawn line: the guard, and the ASCII filter where the terminal needs it."""
+        """Return the filters for every drawn line: one against control characters, and the ASCII filter if needed."""
         found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
         return [*found, ControlFilter()] if self._glyphs.unicode else [*found, ControlFilter(), AsciiFilter()]
 
@@ -104,28 +104,28 @@ class Menu(App[str]):
         yield LineStrip(id="keys")
 
     def on_mount(self) -> None:
-        """Give the keys to the list, which is as high as its entries where there is room."""
+        """Give the keyboard focus to the list of entries, and set its height."""
         self._panel.styles.max_height = len(self._entries) + 2
         self._panel.focus()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Draw for the new size."""
+        """Draw the menu for the new size of the terminal."""
         self.screen.set_class(event.size.height < MEDIUM, "-low")
         self.call_after_refresh(self._draw, event.size.width)
 
     def on_key(self) -> None:
-        """Say more about the entry that is selected now."""
+        """Show the explanation of the entry that is selected now."""
         self.call_after_refresh(self._say_more)
 
     def action_do(self, name: str) -> None:
-        """Ignore the keys that a panel has for other panels."""
+        """Ignore keys that would go to another panel: a menu has no panels."""
 
     def action_choose(self) -> None:
-        """Play the selected entry."""
+        """End the menu, and return the name of the selected entry."""
         self.exit(self._panel.selected)
 
     def action_leave(self) -> None:
-        """Leave the menu."""
+        """End the menu, and return None: the person chose no entry."""
         self.exit(None)
 
     @on(LinesPanel.Chosen)
@@ -143,7 +143,7 @@ class Menu(App[str]):
         self._say_more()
 
     def _explanation(self, width: int) -> Plain:
-        """Return the words and their meanings, the meanings in a column of their own."""
+        """Return the terms and their meanings as text, the meanings in a column of their own."""
         lines: list[Plain] = []
         room = max((len(term) for term, _ in self._words), default=0) + 2
         for term, meaning in self._words:
@@ -173,7 +173,10 @@ class Menu(App[str]):
         return await super().run_async(**options)
 
     def run_in_terminal(self) -> str | None:
-        """Run until the person chose something, or left. Raises Ended if a signal ends it."""
+        """Run the menu until the person chose an entry. Return its name; None: the person left the menu.
+
+        Raises Ended if a signal ends the menu.
+        """
         from flux_tui.signals import Ended
 
         self._has_terminal = True

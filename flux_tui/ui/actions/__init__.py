@@ -1,1 +1,1 @@
-"""The actions of the keys and of the command line."""
+"""The actions that keys and lines of the command line start."""

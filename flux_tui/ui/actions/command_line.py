@@ -1,4 +1,4 @@
-"""The prompt: the command line, and what happens when a line is typed, entered or left."""
+"""Runs the lines that a person types at the prompt: commands, moments to go to, and filters."""
 
 from collections.abc import Callable
 
@@ -20,10 +20,10 @@ MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
 
 
 class CommandLine:
-    """Opens the prompt and does what its lines say.
+    """Opens the prompt and runs the lines that a person enters there.
 
-    `run` runs an action by its name. `set_theme` sets the colours by the name of a theme. `changed` is called after
-    a peer got another name.
+    `run` runs an action by its name. `set_theme` sets the colours by the name of a theme. `changed` is called
+    after a peer got another name.
     """
 
     def __init__(
@@ -56,26 +56,36 @@ class CommandLine:
         self._set_theme = set_theme
 
     def open(self, text: str = "") -> None:
-        """Open the command line with a text in it."""
+        """Open the prompt for a command, with `text` already typed."""
         self._prompt.open("command", ":", COMMANDS, text=text, completer=self._completion.lines)
 
     def open_goto(self) -> None:
-        """Open the prompt for a moment to go to."""
+        """Open the prompt in which a person types the moment to which the cursor moves."""
         self._prompt.open("goto", "go to", MOMENTS)
 
     def typed(self, kind: str, text: str) -> None:
-        """Take in a change of the line. A filter works while it is typed."""
+        """React to each change of the typed text: a filter is applied while the person types it.
+
+        `kind`: the kind of the prompt (command, goto or filter).
+        """
         if kind == "filter":
             self._filtering.set(text)
 
     def left(self, kind: str) -> None:
-        """Take in that the person closed the prompt without enter."""
+        """React to the person closing the prompt without enter: a filter being typed is removed.
+
+        `kind`: the kind of the prompt (command, goto or filter).
+        """
         if kind == "filter":
             self._filtering.set("")
         self._panels.focus()
 
     def entered(self, kind: str, text: str) -> None:
-        """Do what an entered line says, and close the prompt. If it has an error, show it beside the line."""
+        """Run the entered line and close the prompt.
+
+        If the line has an error, keep the prompt open and show the error. `kind`: the kind of the prompt
+        (command, goto or filter).
+        """
         if not kind:
             return
         outcome = Outcome()
@@ -97,7 +107,10 @@ class CommandLine:
             self._run(outcome.action)
 
     def _set(self, outcome: Outcome) -> None:
-        """Apply a setting. Raise LineError, or another ValueError with one sentence."""
+        """Change the dashboard's setting that a line is about.
+
+        Raise LineError, or another ValueError with one sentence.
+        """
         argument = outcome.argument
         match outcome.setting:
             case "":
@@ -124,7 +137,7 @@ class CommandLine:
                 raise AssertionError(other)
 
     def _name(self, outcome: Outcome) -> None:
-        """Give a peer a name. Raise ValueError with one sentence."""
+        """Give the peer in a line its new name, if the line names one. Raise LineError with one sentence."""
         if outcome.named is None:
             return
         rename = self._nodes.shown.rename

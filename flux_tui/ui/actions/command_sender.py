@@ -1,4 +1,4 @@
-"""Sends a person's commands to the shown node. If that node is gone, a person can start it again from here."""
+"""Sends a person's commands to the shown node, and starts that node again if it is gone."""
 
 import secrets
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ NOTHING_HERE = "this is a recording: nothing can be pushed"
 
 
 def new_mark() -> str:
-    """Return a mark for a command, to find its outcome in the series."""
+    """Return a new random id for a command. The entries about the command's outcome have the same id."""
     return secrets.token_hex(6)
 
 
 class CommandSender:
-    """Pushes commands into the shown node.
+    """Pushes commands to the shown node, without waiting for an answer.
 
-    It does not wait: the outcome of a command is in the series. `sent` is called after commands were pushed.
+    The outcome of a command appears in the series. `sent` is called after commands were pushed.
     """
 
     def __init__(self, nodes: Nodes, liveness: Liveness, *, notify: Notify, sent: Callable[[], None]) -> None:
@@ -29,7 +29,7 @@ class CommandSender:
         self._sent = sent
 
     def ready(self) -> bool:
-        """Return whether a node takes commands. If not, tell the person before they type anything."""
+        """Return whether the shown node takes commands. If it does not, show the person why."""
         if self._nodes.shown.push is None:
             self._notify(NOTHING_HERE, severity="warning")
             return False
@@ -39,21 +39,24 @@ class CommandSender:
         return True
 
     def can_type(self) -> bool:
-        """Return whether a person may type a command. If a recording is shown, tell them that they cannot.
+        """Return whether a person may type a command. If a recording is shown, show them that they cannot.
 
-        They may type although the node is gone. Otherwise their keys would go to the panels. The prompt keeps the
-        text until the node runs again.
+        A person may type while the node is gone. The prompt keeps the text until the node runs again. Without
+        a prompt, the keys would go to the panels.
         """
         if self._nodes.shown.push is None:
             return self.ready()
         return True
 
     def gone(self) -> str | None:
-        """Return a sentence if the node is gone. None: it takes commands, or will."""
+        """Return a sentence if the shown node is gone. None: the node runs or is starting."""
         return self._liveness.gone_behind_window()
 
     def push(self, commands: Sequence[Command], done: str) -> bool:
-        """Push commands, then show `done`. Show an error as a notice, and return whether there was none."""
+        """Push commands, then show `done` as a notice. On an error, show the error instead.
+
+        Return whether all were pushed.
+        """
         try:
             self.push_or_raise(commands, done)
         except ValueError as error:
@@ -62,7 +65,10 @@ class CommandSender:
         return True
 
     def push_or_raise(self, commands: Sequence[Command], done: str) -> None:
-        """Push commands, then show `done`. Raise ValueError with one sentence."""
+        """Push commands, then show `done` as a notice.
+
+        Raise ValueError with one sentence if a command cannot be pushed.
+        """
         push = self._nodes.shown.push
         if push is None:
             raise ValueError(NOTHING_HERE)
@@ -75,7 +81,7 @@ class CommandSender:
         self._sent()
 
     def restart(self) -> None:
-        """Start the node again as it was, if it is gone."""
+        """Start the shown node again with its earlier flags, if it is gone."""
         node = self._nodes.shown
         if node.restart is None:
             self._notify(NOTHING_HERE if node.recording else "this node is not ours to start", timeout=4)

@@ -1,4 +1,4 @@
-"""Completion of typed lines, by what the shown node knows."""
+"""Completes lines that a person types, from names that the shown node knows."""
 
 from collections.abc import Callable, Iterable
 
@@ -16,7 +16,7 @@ from flux_tui.ui.widgets.panel_layout import PANELS
 
 
 class Completion:
-    """Completes lines of the command line and filters. `themes` returns the names of all themes."""
+    """Completes typed commands and filters. `themes` returns the names of all themes."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Completion:
         self._themes = themes
 
     def context(self) -> Context:
-        """Return everything that a typed line may name now."""
+        """Return the names that a typed line may use now: objects, peers, themes, panels, columns."""
         return Context(
             self._nodes.state,
             folder_here(),
@@ -48,16 +48,19 @@ class Completion:
         )
 
     def _selected(self) -> PeerId | None:
-        """Return the peer of the selected line or entry."""
+        """Return the peer in the selected line, or the first peer that the selected entry names.
+
+        None: there is none.
+        """
         key, entry = self._panels.selected_key(), self._panels.selected_entry()
         if entry is not None:
             return next(iter(peers_of(entry.event)), None)
         return PeerId(key) if key is not None and key in self._nodes.state.peers else None
 
     def lines(self, typed: str) -> list[str]:
-        """Return whole lines of the command line that begin with the typed text."""
+        """Return complete command lines that begin with the typed text."""
         return complete_line(typed, self.context())
 
     def filters(self, typed: str) -> list[str]:
-        """Return whole filters that begin with the typed text."""
+        """Return complete filters that begin with the typed text."""
         return [line.removeprefix("filter ") for line in self.lines(f"filter {typed}")]

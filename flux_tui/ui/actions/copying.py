@@ -1,4 +1,4 @@
-"""Taking something away: an id or a ticket by the clipboard, or a picture of the screen."""
+"""Copies an id or a ticket to the clipboard, and saves a picture of the screen."""
 
 import os
 import shutil
@@ -31,10 +31,10 @@ CLIPBOARD_SECONDS = 2
 
 
 class Copying:
-    """Copies ids and tickets, and saves pictures.
+    """Copies ids and tickets to the clipboard, and saves pictures of the screen.
 
-    `to_terminal` copies a text by the terminal. `save_picture` saves the screen under a file name and returns
-    its path. `width` returns the columns of the terminal.
+    `to_terminal` copies a text through the terminal. `save_picture` saves the screen under a file name and
+    returns its path. `width` returns the columns of the terminal.
     """
 
     def __init__(
@@ -59,7 +59,10 @@ class Copying:
         self._width = width
 
     def copy_id(self) -> None:
-        """Copy the whole CID or peer id of what is selected."""
+        """Copy the whole CID or peer id of the selected line to the clipboard.
+
+        For an entry, copy the first id that it names.
+        """
         key = self._panels.panel().selected
         if key is not None and self._panels.current == "series":
             entry = self._nodes.source.entry(int(key))
@@ -73,7 +76,7 @@ class Copying:
             self.copy(key)
 
     def copy_ticket(self) -> None:
-        """Copy the ticket of what is selected, or of what was shared last."""
+        """Copy the ticket of the selected object, or else of the object that was shared last."""
         state, root = self._nodes.state, self._panels.selected_root()
         found = shared_last(state) if root is None else state.objects[root]
         if found is None and state.objects:
@@ -87,13 +90,13 @@ class Copying:
             self.copy(ticket_of(state, found))
 
     def copy(self, text: str) -> None:
-        """Copy a text, and say how."""
+        """Copy a text to the clipboard, and show in which way it was copied."""
         how = copy(text, self._to_terminal)
         shown = "it" if self._views.masked else " ".join(text.split())
         self._notify(self._in_a_line("copied ", shown, f" ({how})"), timeout=4)
 
     def screenshot(self) -> None:
-        """Save a picture of the screen (SVG) in the folder that the person is in."""
+        """Save a picture of the screen (SVG) in the working folder."""
         name = f"flux-tui-{time.strftime('%Y%m%d-%H%M%S')}.svg"
         try:
             saved = Path(self._save_picture(name)).absolute()
@@ -103,15 +106,18 @@ class Copying:
         self._notify(self._in_a_line("saved ", saved.name if self._views.masked else str(saved)), timeout=6)
 
     def _in_a_line(self, before: str, text: str, after: str = "") -> str:
-        """Return words that fit in the line of the footer. The text in their middle is cut if needed."""
+        """Join three texts so that they fit in one line of the terminal.
+
+        If needed, the middle of `text` is cut out.
+        """
         room = max(16, self._width() - cell_width.width(before) - cell_width.width(after) - 3)
         return f"{before}{cell_width.cut(plain(text), room)}{after}"
 
 
 def copy(text: str, by_terminal: Callable[[str], None]) -> str:
-    """Copy through the terminal (OSC 52), and through the clipboard of the system where there is one.
+    """Copy a text through the terminal (OSC 52), and through the clipboard of the system where there is one.
 
-    Return how, because not every terminal supports it.
+    Return in words which way was used, because not every terminal supports OSC 52.
     """
     by_terminal(text)
     for command, needs in CLIPBOARDS:

@@ -1,4 +1,4 @@
-"""Actions that change only the display: the panel, its size, folding, the form of times, masking."""
+"""Actions that change only the display: current panel, panel size, folding, form of times, hiding of ids."""
 
 from collections.abc import Callable
 
@@ -18,9 +18,9 @@ TIMES_WORDS = {
 
 
 class DisplayActions:
-    """Changes only what is shown.
+    """Runs the actions that change only the display, not the node.
 
-    `changed` is called afterwards. `clear_notices` removes the notice that is shown.
+    `changed` is called after each action. `clear_notices` removes the notice that is shown.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DisplayActions:
         self._panels.go_to(PANELS[(PANELS.index(self._panels.current) + by) % len(PANELS)])
 
     def fold(self) -> None:
-        """Fold runs of like entries into one line, or unfold them."""
+        """Show each run of similar entries as one line in the Series panel, or show every entry again."""
         series = self._panels.series
         series.set_folding(not series.folding)
         self._changed()
@@ -58,13 +58,13 @@ class DisplayActions:
         )
 
     def next_times(self) -> None:
-        """Show times in the next of three ways."""
+        """Show the times of entries in the next of three forms."""
         self._views.next_times()
         self._changed()
         self._notify(TIMES_WORDS[self._views.times], timeout=2)
 
     def mask(self) -> None:
-        """Hide ids and addresses, or show them."""
+        """Hide ids, addresses and paths on the screen, or show them again."""
         self._views.toggle_mask()
         masked = self._views.masked
         self._prompt.mask(masked)
@@ -73,7 +73,7 @@ class DisplayActions:
         self._notify("ids and addresses are hidden" if masked else "ids and addresses are shown", timeout=2)
 
     def clear(self) -> None:
-        """Leave the prompt, or else the zoom, the marks, the filter, the object of Flow, or the notice."""
+        """Undo the first of these that applies: open prompt, zoom, marks, filter, object chosen in Flow, notice."""
         if self._prompt.kind:
             self._prompt.leave()
         elif self._panels.zoomed:

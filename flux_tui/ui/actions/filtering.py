@@ -1,4 +1,4 @@
-"""Filtering the current panel, and going from match to match."""
+"""Sets the filter of the current panel, and selects one match after the other."""
 
 from collections.abc import Callable
 
@@ -35,23 +35,23 @@ class Filtering:
 
     @property
     def possible(self) -> bool:
-        """Whether the current panel has lines to filter."""
+        """Whether the current panel can be filtered."""
         return self._panels.current != "throughput"
 
     def open(self) -> None:
-        """Open the prompt for a filter, if the current panel can be filtered."""
+        """Open the prompt in which a person types a filter, if the current panel can be filtered."""
         if self._can_filter():
             self._prompt.open("filter", "/", FILTERS, completer=self._completion.filters)
 
     def set(self, text: str) -> None:
-        """Filter the current panel by a typed text."""
+        """Filter the current panel by the text that a person typed."""
         wanted = parse_filter(text)
         if wanted != self._panels.filter_of():
             self._panels.set_filter(wanted)
             self._changed()
 
     def match(self, direction: int) -> None:
-        """Select the next match (1) or the one before (-1)."""
+        """Select the next line (1) or the previous line (-1) that matches the filter."""
         if not self._can_filter():
             return
         if not self._panels.filter_of():

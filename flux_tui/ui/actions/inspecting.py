@@ -1,4 +1,4 @@
-"""Opening Inspect on what is selected."""
+"""Opens the window Inspect, which explains the selected entry, peer or object."""
 
 from collections.abc import Callable
 
@@ -19,9 +19,9 @@ VIEW_WIDTH = 100
 
 
 class Inspecting:
-    """Opens the window of Inspect, and goes to the entry that the person chose there.
+    """Opens the window Inspect. If the person chooses an entry in the window, the cursor moves to that entry.
 
-    `copy` copies a text for that window. `type_command` opens the command line with a text in it.
+    `copy` copies a text to the clipboard. `type_command` opens the command line with a text in it.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Inspecting:
         self._copy = copy
 
     def inspect(self) -> None:
-        """Inspect the selected entry, peer or object of the current panel."""
+        """Open the window Inspect for the selected entry, peer or object of the current panel."""
         from flux_tui.ui.screens.inspect import InspectScreen  # imported when it is first opened
 
         subject = self._subject()
@@ -60,7 +60,7 @@ class Inspecting:
             self._open_window(window, self._show_entry)
 
     def _ask_name(self, peer: PeerId) -> None:
-        """Open the command line for the name of a peer."""
+        """Open the command line so that the person can type a name for a peer."""
         shown = str(self._views.view(VIEW_WIDTH).peer(peer))
         self._type_command(f"name {peer if self._views.masked else quoted(shown)} ")
 

@@ -1,4 +1,4 @@
-"""Looking at another node, where a dashboard has several."""
+"""Switches to another node, where a dashboard shows several."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from flux_tui.ui.watching.watched_node import Nodes
 
 
 class NodeSwitch:
-    """Shows another node. Each node keeps its cursor. `changed` is called after a switch."""
+    """Switches to another node. Each node keeps its own cursor in time. `changed` is called after a switch."""
 
     def __init__(
         self,
@@ -30,7 +30,10 @@ class NodeSwitch:
         self._changed = changed
 
     def show(self, title: str) -> None:
-        """Show the node with this title. Recordings of one swarm are shown at the same moment."""
+        """Show the node with this title.
+
+        A recording of the same swarm is shown at the moment that was shown before.
+        """
         moment = self._playback.now if self._nodes.beside and self._playback.frozen else None
         if self._nodes.show(title):
             self._playback.leave_node()
@@ -44,7 +47,7 @@ class NodeSwitch:
             self._changed()
 
     def show_next(self) -> None:
-        """Show the next node."""
+        """Show the next node of this dashboard, after the last one the first."""
         after = self._nodes.after()
         if after is None:
             self._notify("this is the only node here", timeout=3)

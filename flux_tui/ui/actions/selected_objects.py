@@ -1,4 +1,4 @@
-"""Commands about what is selected or marked: cancel, retry, hold, stop sharing."""
+"""Sends commands about the selected line or all marked lines: cancel, retry, hold, stop sharing."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,8 @@ NAME_WIDTH = 80
 class SelectedObjects:
     """Sends commands about the selected line, or about all marked lines.
 
-    `type_command` opens the command line with a text in it. `changed` is called after marks changed.
+    `type_command` opens the command line with a text in it. `changed` is called after lines were marked or
+    unmarked.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class SelectedObjects:
         """The wants that were cancelled last, to want them again."""
 
     def mark(self) -> None:
-        """Mark the selected line, or unmark it, and go to the next one."""
+        """Mark the selected line for a command, or unmark it, and select the next line."""
         panel = self._panels.panel()
         if self._panels.current not in MARKING:
             self._notify("mark lines of Pending (2), Retries (4) or Objects (8)", timeout=3)
@@ -64,7 +65,7 @@ class SelectedObjects:
             self._changed()
 
     def mark_range(self) -> None:
-        """Mark all lines from the one marked last to the selected one."""
+        """Mark all lines from the last marked line to the selected line."""
         if self._panels.current not in MARKING:
             self._notify("mark lines of Pending (2), Retries (4) or Objects (8)", timeout=3)
         elif not self._panels.panel().mark_range():
@@ -112,7 +113,7 @@ class SelectedObjects:
                     panel.step_aside()
 
     def undo(self) -> None:
-        """Want again what was cancelled last: objects at their paths, and loose chunks."""
+        """Want again the objects and loose chunks that were cancelled last, at the same paths."""
         if not self._sender.ready():
             return
         if not self._cancelled:
@@ -121,7 +122,7 @@ class SelectedObjects:
             self._cancelled = []
 
     def _wants_of(self, cids: tuple[Cid, ...]) -> list[Command]:
-        """Return the commands that want these again, as they are wanted now."""
+        """Return the commands that want these objects and chunks again, with the same paths and limits as now."""
         state = self._nodes.state
         objects = [found for cid in cids if (found := state.objects.get(cid)) is not None]
         loose = [cid for cid in cids if cid not in state.objects]
@@ -134,7 +135,7 @@ class SelectedObjects:
         return wants + [cmd.WantMany(part, new_mark()) for part in cmd.in_parts(loose)]
 
     def retry(self) -> None:
-        """Push the selected or marked wants again now, or all if none is chosen."""
+        """Push the selected or marked wants to peers again now. If none is chosen, push all pending wants."""
         if not self._sender.ready():
             return
         cids = self._chosen()
@@ -149,7 +150,10 @@ class SelectedObjects:
     # ── stop sharing ────────────────────────────────────────────────────────────────────────────
 
     def remove(self) -> None:
-        """Stop sharing the selected object, after a question that says what this does and does not change."""
+        """Ask the person whether to stop sharing the selected object, and do so if they say yes.
+
+        If the selected entry is about an add that runs, ask whether to cancel the add.
+        """
         if not self._sender.ready():
             return
         adding = self._selected_add()
@@ -196,7 +200,7 @@ class SelectedObjects:
         self._open_window(ConfirmScreen(question, *facts), answer)
 
     def _not_shared(self, root: Cid) -> Plain | None:
-        """Return what to press or type for an object that is not shared. None: it is shared."""
+        """Return which key or command to use instead, if an object is not shared. None: the object is shared."""
         state = self._nodes.state
         name, pending = self._name(root), state.pending.get(root)
         if pending is not None and not pending.held:
@@ -207,7 +211,10 @@ class SelectedObjects:
         return None
 
     def _selected_add(self) -> str | None:
-        """Return the path of a running add, if the selected entry is about it."""
+        """Return the path that is being added to be shared, if the selected entry is about it.
+
+        None: it is not.
+        """
         entry = self._panels.selected_entry()
         path = getattr(entry.event, "path", None) if entry is not None else None
         return path if path in self._nodes.state.adding else None
@@ -215,7 +222,10 @@ class SelectedObjects:
     # ── what is chosen ──────────────────────────────────────────────────────────────────────────
 
     def _chosen(self) -> tuple[Cid, ...]:
-        """Return the wants that are marked in Pending or Retries, or else the selected one."""
+        """Return the wants that are marked in the current panel, or else the selected want.
+
+        Empty: there is neither.
+        """
         if self._panels.current not in MARKING:
             return ()
         panel, pending = self._panels.panel(), self._nodes.state.pending

@@ -1,4 +1,4 @@
-"""Sorting the tables: NO by node, and Peers."""
+"""Sorts the two panels that are tables: NO by node, and Peers."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from flux_tui.ui.watching.panel_views import Views
 
 
 class Sorting:
-    """Sorts the current panel, if it is a table. `changed` is called afterwards."""
+    """Sorts the current panel, if it is a table. `changed` is called after it was sorted."""
 
     def __init__(self, views: Views, panels: Panels, *, notify: Notify, changed: Callable[[], None]) -> None:
         self._views = views
@@ -20,11 +20,14 @@ class Sorting:
 
     @property
     def possible(self) -> bool:
-        """Whether the current panel can be sorted."""
+        """Whether the current panel is a table that can be sorted."""
         return self._panels.current in TABLES
 
     def columns(self, *, shown: bool = False) -> list[str]:
-        """Return the columns by which the current table can be sorted. `shown`: only those that fit."""
+        """Return the names of the columns by which the current table can be sorted.
+
+        `shown`: only the visible columns.
+        """
         if not self.possible:
             return []
         view = self._panels.view()
@@ -34,7 +37,10 @@ class Sorting:
         return [column.name for column in columns if column.head]
 
     def step(self, by: int) -> None:
-        """Sort by the next column (1) or the one before (-1). Before the first: as the rows came."""
+        """Sort the current table by the next (1) or previous (-1) column.
+
+        Before the first column, it is not sorted.
+        """
         if not self._can_sort():
             return
         current = self._panels.current
@@ -44,18 +50,18 @@ class Sorting:
         self._set(Sort(names[(at + by) % len(names)]))
 
     def reverse(self) -> None:
-        """Sort the other way round."""
+        """Reverse the order of the current table."""
         if self._can_sort():
             sort = self._views.sort_of(self._panels.current)
             self._set(sort._replace(falling=not sort.falling))
 
     def sort_by(self, column: str) -> None:
-        """Sort the current table by a column. If it is sorted by it already, reverse the order."""
+        """Sort the current table by a column. If it is already sorted by this column, reverse the order."""
         sort = self._views.sort_of(self._panels.current)
         self._set(Sort(column, not sort.falling if sort.column == column else True))
 
     def click(self, panel: str, x: int) -> None:
-        """Sort a table by the heading at column `x` of its text, counted from 0."""
+        """Sort a table by the column whose heading was clicked. `x`: the column of the text, counted from 0."""
         if panel in TABLES:
             self._panels.set_current(panel)
             view = self._panels.view()

@@ -1,4 +1,4 @@
-"""Telling a narrator's story: its caption, and the node, the panel and the line that the caption is about."""
+"""Shows a narrated demo: each caption, and the node, the panel and the line that the caption is about."""
 
 from collections.abc import Callable
 
@@ -15,10 +15,10 @@ from flux_tui.ui.widgets.panel_layout import PANELS
 
 
 class Story:
-    """Shows the caption on every tick.
+    """Shows the captions of a narrated demo, on every tick of the dashboard.
 
-    `busy`: whether a window or the prompt is open over the panels. `leave` ends the dashboard when the narrator
-    says so.
+    `busy`: whether a window or the prompt is open over the panels. `leave` ends the dashboard after the last
+    caption.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Story:
         """Whether the person inspects what the caption asks them to."""
 
     def show(self) -> None:
-        """Show the caption, and what it is about if it is a new one."""
+        """Show the caption. If it is a new caption, also show the node, panel and line that it is about."""
         caption = self._narration.read()
         if caption is None:
             return
@@ -73,7 +73,10 @@ class Story:
             self._point(pointer)
 
     def enter(self, inspect: Callable[[], None]) -> None:
-        """Do what the caption says that enter does. Otherwise inspect what is selected."""
+        """React to the enter key: do what the caption says that enter does.
+
+        Otherwise inspect the selected line.
+        """
         caption = self._narration.read()
         if caption is None or not caption.press:
             inspect()
@@ -85,19 +88,22 @@ class Story:
             self._changed()
 
     def page(self, by: int) -> None:
-        """Go to the next caption (1) or the one before (-1)."""
+        """Show the next caption (1) or the previous caption (-1)."""
         self._narration.page(by)
         self._changed()
 
     def toggle_pause(self) -> None:
-        """Pause the story, or resume it at its newest caption."""
+        """Pause the narrated demo, or resume it at its newest caption."""
         self._narration.toggle_pause()
         self._changed()
 
     # ── what a caption points at ────────────────────────────────────────────────────────────────
 
     def _point(self, pointer: Pointer) -> None:
-        """Show what a caption points at. If its line does not exist yet, it is looked for again at the next tick."""
+        """Show the line or object that a caption is about.
+
+        If the line does not exist yet, the next tick tries again.
+        """
         if self._panels.current == "flow":
             self._flow.picture = pointer.picture
             root = self._object(pointer.about)
@@ -111,13 +117,16 @@ class Story:
             self._narration.pointer_shown()
 
     def _filter(self, text: str) -> None:
-        """Filter the current panel, or take away the filter that the story set there."""
+        """Set a filter on the current panel.
+
+        An empty text removes the filter, if the narrated demo had set it.
+        """
         if text or self._filtered == self._panels.current:
             self._filtered = self._panels.current if text else ""
             self._panels.set_filter(parse_filter(text))
 
     def _select(self, name: str) -> bool:
-        """Select the line of an object or a peer. Return whether there is one."""
+        """Select the line of the object or peer with this name. Return whether there is such a line."""
         panel = self._panels.panel()
         keys = [row.key for row in panel.rows]
         wanted = {

@@ -1,4 +1,4 @@
-"""Wanting and sharing: the windows for tickets and paths, and what a paste outside of them opens."""
+"""Opens the windows in which a person types tickets to fetch or paths to share; also when a text is pasted."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from flux_tui.ui.widgets.plain_text import MAX_PASTED
 
 
 class WantAndAdd:
-    """Opens the windows in which a person types a want or a path to share."""
+    """Opens the window in which a person types tickets to fetch, and the window for paths to share."""
 
     def __init__(
         self,
@@ -38,17 +38,23 @@ class WantAndAdd:
         self._open_window = open_window
 
     def want(self) -> None:
-        """Open the window for wants, except in a recording."""
+        """Open the window in which a person types tickets or CIDs to fetch.
+
+        In a recording, show that this is not possible.
+        """
         if self._sender.can_type():
             self._open_wants("")
 
     def add(self) -> None:
-        """Open the window for sharing, except in a recording."""
+        """Open the window in which a person types paths to share.
+
+        In a recording, show that this is not possible.
+        """
         if self._sender.can_type():
             self._open_add("")
 
     def take_paste(self, text: str) -> None:
-        """Open the window that takes a pasted text: a ticket or a CID, or the path of a dropped file."""
+        """Open the window that fits a pasted text: for wants if it has a ticket or CID, for sharing if it is a path."""
         if not self._sender.can_type():
             return
         words = ticket_words(text[:MAX_PASTED])

@@ -1,4 +1,4 @@
-"""Keys of two strokes, such as `J s`: which first key was pressed."""
+"""Keys of two strokes, such as `J s`: remembers that the first key was pressed."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from flux_tui.ui.keys import Action, Keys
 
 
 class KeySequence:
-    """Remembers the first key of a sequence. `changed` is called when there is one, or none any more."""
+    """Remembers the first key of a sequence of two keys. `changed` is called when a sequence begins or ends."""
 
     def __init__(self, keys: Keys, changed: Callable[[], None]) -> None:
         self._keys = keys
@@ -15,16 +15,16 @@ class KeySequence:
 
     @property
     def first(self) -> str:
-        """The first key, as Textual names it. Empty: no sequence has begun."""
+        """The first key of the sequence that has begun, as Textual names it. Empty: no sequence has begun."""
         return self._first
 
     def begin(self, first: str) -> None:
-        """Begin a sequence."""
+        """Remember the first key of a sequence, until the second key is pressed."""
         self._first = first
         self._changed()
 
     def end(self, second: str = "") -> Action | None:
-        """End the sequence with its second key. Return the action of both. Any unknown key ends it, too."""
+        """End the sequence with its second key. Return the action of both keys. None: they have no action."""
         if not self._first:
             return None
         action = self._keys.after(self._first).get(second)

@@ -1,4 +1,4 @@
-"""The eight panels: their widgets, their filters, their rows, and the one that the keys act on."""
+"""The eight panels: their widgets, their filters, their rows, and the current panel, on which the keys act."""
 
 from collections.abc import Callable, Mapping
 
@@ -48,9 +48,9 @@ ZOOMED = "-zoomed"
 
 
 class Panels:
-    """Fills the panels from the state at the cursor.
+    """Fills the panels from the state at the cursor, and knows which panel is the current one.
 
-    `laid_out` is called when panels take other places. They then have to be drawn for their new sizes.
+    `laid_out` is called after panels changed their places. They then have to be drawn for their new sizes.
     """
 
     def __init__(
@@ -87,33 +87,39 @@ class Panels:
 
     @property
     def current(self) -> str:
-        """The name of the panel that the keys act on."""
+        """The name of the current panel, on which the keys act."""
         return self._current
 
     def panel(self, name: str = "") -> LinesPanel:
-        """Return a panel by its name, or the current one."""
+        """Return the widget of the panel with this name. Empty: of the current panel."""
         return self._by_name[name or self._current]
 
     def view(self, name: str = "") -> View:
-        """Return the view for a panel by its name, or for the current one."""
+        """Return the state and the display settings from which a panel's rows are made.
+
+        Empty name: for the current panel.
+        """
         panel = self.panel(name)
         return self._views.view(panel.columns, name or self._current, panel.size.height)
 
     # ── the current panel ───────────────────────────────────────────────────────────────────────
 
     def go_to(self, name: str) -> None:
-        """Make a panel the current one, and give it the focus."""
+        """Make the panel with this name the current one, and give it the keyboard focus."""
         self.set_current(name)
         self.focus()
         self._laid_out()
 
     def set_current(self, name: str) -> None:
-        """Make a panel the current one. Where not all panels fit, it is shown."""
+        """Make the panel with this name the current one.
+
+        On a small terminal, only the current panel is visible.
+        """
         self._current = name
         self.fit()
 
     def focus(self) -> None:
-        """Give the focus back to the current panel."""
+        """Give the keyboard focus back to the current panel."""
         panel = self.panel()
         panel.screen.set_focus(panel)
 
@@ -129,15 +135,15 @@ class Panels:
         self._laid_out()
 
     def fit(self, size: Size | None = None) -> None:
-        """Lay out the panels for a size of the terminal. None: its size as it is."""
+        """Lay out the panels for a size of the terminal. None: the terminal's present size."""
         fit(self.series.screen, self.series.app.size if size is None else size, self._current)
 
     # ── what is selected ────────────────────────────────────────────────────────────────────────
 
     def selected_key(self) -> str | None:
-        """Return the key of the selected line of the current panel, if that line still exists.
+        """Return the key of the selected line of the current panel. None: no line is selected, or it is gone.
 
-        A file of an object in Objects has the key of the object.
+        In Objects, the line of a file returns the key of its object.
         """
         panel = self.panel()
         if panel.selected is None or panel.selected_index() < 0:
@@ -145,12 +151,15 @@ class Panels:
         return root_of(panel.selected) if self._current == OBJECTS else panel.selected
 
     def selected_entry(self) -> Entry | None:
-        """Return the selected entry, if the current panel is Series."""
+        """Return the selected entry, if the current panel is Series. Otherwise None."""
         key = self.selected_key()
         return self._nodes.source.entry(int(key)) if key is not None and self._current == "series" else None
 
     def selected_root(self) -> Cid | None:
-        """Return the object that is selected, or that the selected entry is about."""
+        """Return the root of the object in the selected line, or that the selected entry is about.
+
+        None: there is none.
+        """
         state = self._nodes.state
         if self._current != "series":
             key = self.selected_key()
@@ -162,11 +171,14 @@ class Panels:
     # ── filters ─────────────────────────────────────────────────────────────────────────────────
 
     def filter_of(self, name: str = "") -> Filter:
-        """Return the filter of a panel by its name, or of the current one. An empty filter lets everything pass."""
+        """Return the filter of the panel with this name. Empty name: of the current panel.
+
+        A panel without a filter has an empty filter, which every line passes.
+        """
         return self._filters.get(name or self._current, Filter())
 
     def set_filter(self, wanted: Filter) -> None:
-        """Filter the current panel."""
+        """Show only those lines of the current panel that pass a filter."""
         self._filters[self._current] = wanted
         self._say_where_empty()
         if self._current == "series":
@@ -175,14 +187,14 @@ class Panels:
     # ── drawing ─────────────────────────────────────────────────────────────────────────────────
 
     def show_node(self) -> None:
-        """Show the panels of another node. Filters stay, marks do not."""
+        """Prepare the panels for another node, which is shown now. Filters stay, marks are removed."""
         for panel in self._by_name.values():
             panel.clear_marks()
         self.series.set_source(self._nodes.source, grows=not self._nodes.shown.recording)
         self._say_where_empty()
 
     def draw(self) -> None:
-        """Draw every panel from the state at the cursor. Only lines that changed are drawn."""
+        """Draw every panel from the state at the cursor. Only lines that changed are drawn again."""
         self.draw_series()
         for name, build in ROWS.items():
             panel = self._by_name[name]
@@ -195,9 +207,10 @@ class Panels:
         self.draw_objects()
 
     def draw_objects(self, *, hidden: bool = False) -> None:
-        """Draw the Objects panel, and read the next slice of entries about the selected object.
+        """Draw the Objects panel.
 
-        `hidden`: also if it is not on the screen, because it is about to be.
+        Read some more of the entries about the selected object, as many as one frame allows. `hidden`: draw
+        it although it is not visible, because it is about to become visible.
         """
         panel = self._by_name[OBJECTS]
         if not panel.size.height and not hidden:
@@ -212,7 +225,7 @@ class Panels:
         panel.set_legend(self._objects_legend())
 
     def reveal_object(self) -> None:
-        """Scroll until what is under the selected object is visible."""
+        """Scroll the Objects panel until the lines under the selected object are visible."""
         panel = self._by_name[OBJECTS]
         if isinstance(panel, ObjectsPanel):
             panel.reveal_selected()
@@ -227,7 +240,7 @@ class Panels:
         return object_rows(view, tab, selected, self.filter_of(OBJECTS))
 
     def _objects_legend(self) -> Line:
-        """Return the keys that act in Objects, for its lower border."""
+        """Return the line for the lower border of the Objects panel: the keys that act there."""
         keys = [
             self._keys.shown(self._keys.named(name)) for name in ("next-tab", "inspect", "ticket", "panel-7")
         ]
@@ -235,7 +248,7 @@ class Panels:
         return [span("  ".join(f"{key} {word}" for key, word in zip(keys, words, strict=True)), "dim")]
 
     def _draw_flow(self) -> None:
-        """Draw the Flow panel, and read the next slice of entries for it."""
+        """Draw the Flow panel. Read some more of the entries that it shows, as many as one frame allows."""
         panel = self._by_name["flow"]
         if not panel.size.height:
             return
@@ -246,7 +259,10 @@ class Panels:
         panel.show(rows, self._flow_note(view, window))
 
     def _lanes(self, view: View, window: FlowWindow) -> list[Row]:
-        """Return the lanes of the shown node, and below them those of the other recordings, at the same moments."""
+        """Return the Flow panel's rows: a lane for each peer of the shown node.
+
+        Below them come the lanes of other recordings of the same swarm, for the same period of time.
+        """
         rows = flow_rows(view, window, self._flow.order)
         for node in self._nodes.beside:
             beside = self._views.beside(node, view.width)
@@ -269,13 +285,13 @@ class Panels:
 
     @property
     def looking(self) -> bool:
-        """Whether a panel has entries to read that it could not read within one frame."""
+        """Whether a panel still has entries to read, more than it could read within one frame."""
         flow = self._by_name["flow"].size.height and self._flow.looking
         objects = self._by_name[OBJECTS].size.height and self._objects.looking
         return self.series.looking or bool(flow) or bool(objects)
 
     def read_on(self) -> None:
-        """Read the next slice of entries, and draw the panels that show them."""
+        """Read some more of the entries that panels still need, and draw these panels."""
         self.draw_series()
         if self._flow.looking:
             self._draw_flow()
@@ -283,11 +299,14 @@ class Panels:
             self.draw_objects()
 
     def draw_series(self) -> None:
-        """Draw the Series panel, and read the next slice of entries for its filter or its folding."""
+        """Draw the Series panel.
+
+        Read some more entries for its filter or its folding, as many as one frame allows.
+        """
         self.series.update_view(self._views.view(self.series.columns))
 
     def _say_where_empty(self) -> None:
-        """Set the text that each panel shows when it is empty."""
+        """Give each panel the text that it shows when it has no lines."""
         for name, panel in self._by_name.items():
             panel.set_empty(
                 empty_words(
@@ -303,7 +322,7 @@ class Panels:
         return [] if all(row.title for row in found) else found  # the panel then says why it is empty
 
     def _note(self, name: str) -> Plain:
-        """Return the words beside the title of a panel: how much it has, marks and the filter."""
+        """Return the text beside the title of a panel: how many things it lists, its marks and its filter."""
         view, panel = self._views.view(0), self._by_name[name]
         parts = counts(name, view.state, view.connected)
         if panel.marked:
@@ -319,12 +338,12 @@ class Panels:
 
 
 def root_of(key: str) -> str:
-    """Return the CID of the object that a line of Objects belongs to."""
+    """Return the CID of the object that a line of the Objects panel belongs to. `key`: the key of the line."""
     return key.partition("/")[0]
 
 
 def counts(name: str, state: State, connected: int) -> list[str]:
-    """Return how much a panel has, in words. `connected`: how many peers are connected."""
+    """Return texts that say how many things a panel lists. `connected`: how many peers are connected."""
     match name:
         case "pending" if state.pending:
             objects = sum(1 for cid in state.pending if cid in state.objects)

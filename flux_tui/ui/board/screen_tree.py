@@ -1,4 +1,4 @@
-"""How the widgets of the dashboard lie in each other."""
+"""Arranges the widgets of the dashboard inside each other."""
 
 from collections.abc import Mapping
 from typing import TypeVar
@@ -18,7 +18,7 @@ Part = TypeVar("Part", bound=Widget)
 
 
 class ScreenTree:
-    """Composes the screen of the widgets that the parts own. `caption`: None if there is no story."""
+    """Arranges the widgets of the other parts on the screen. `caption`: None if there is no narrated demo."""
 
     def __init__(
         self,
@@ -35,7 +35,10 @@ class ScreenTree:
         self._caption = caption
 
     def compose(self, classes: Mapping[str, set[str]]) -> ComposeResult:
-        """Yield all widgets, from top to bottom, with their classes for the size of the terminal, by id."""
+        """Yield all widgets, from top to bottom.
+
+        `classes`: the CSS classes of each, by its id, for the terminal's size.
+        """
 
         def shaped(part: Part) -> Part:
             return part.add_class(*classes[part.id or ""])

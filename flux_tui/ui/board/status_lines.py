@@ -1,4 +1,4 @@
-"""The lines around the panels: header, tabs, a message about a node that is gone, next steps, footer."""
+"""The lines around the panels: header, tabs, message that the node is gone, next steps for a person, footer."""
 
 import time
 from datetime import datetime
@@ -27,7 +27,7 @@ AGO_WIDTH, DAY_WIDTH = 80, 100
 
 
 class StatusLines:
-    """Draws the lines above and below the panels."""
+    """Draws the lines above and below the panels: header, tabs, messages, footer."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class StatusLines:
         self.footer = Keybar(id="footer")
 
     def draw(self, width: int) -> None:
-        """Draw all lines, `width` columns wide, from the state at the cursor."""
+        """Draw all lines around the panels, `width` columns wide, from the state at the cursor."""
         view = self._views.view(width)
         status, note = self._status(width)
         self.header.show(header_line(view, status=status, frozen_note=note))
@@ -69,7 +69,7 @@ class StatusLines:
             self.trouble.tell(plain(text))
 
     def _next_steps(self, view: View) -> list[Line]:
-        """Return what to do next, if a live node can act on it."""
+        """Return lines that say what the person can do next. Empty: no live node can act on it."""
         source = self._nodes.source
         busy = self._narration.told or source.frozen or source.loading
         if busy or self._nodes.shown.recording or not (self._liveness.alive or self._liveness.starting):
@@ -79,7 +79,10 @@ class StatusLines:
     # ── the header ──────────────────────────────────────────────────────────────────────────────
 
     def _status(self, width: int) -> tuple[Span, str]:
-        """Return the status (live, frozen, playing and so on), and the moment shown if it is not now."""
+        """Return the status for the header (live, frozen, playing and so on), and the moment that is shown.
+
+        The moment is an empty string while the dashboard is live.
+        """
         glyphs, source = self._views.glyphs, self._nodes.source
         if (speed := self._playback.speed) is not None:
             playing = f"{speed}{glyphs.times} · {self._moment(width)} · +{source.behind:,}"
@@ -95,7 +98,7 @@ class StatusLines:
         return self._phase(), ""
 
     def _phase(self) -> Span:
-        """Return what the node does now."""
+        """Return the status of a node that is shown live: live, starting, no node and so on."""
         glyphs = self._views.glyphs
         phase = self._liveness.phase()
         if phase == "live":
@@ -104,13 +107,16 @@ class StatusLines:
         return span(f"{glyphs.ring} {'no node' if phase == 'none' else phase}", role)
 
     def _moment(self, width: int) -> str:
-        """Return the moment shown, with its day if that is not today and there is room."""
+        """Return the time that is shown, as text. The day is included if it is not today and there is room."""
         at = self._playback.now
         day = "%d %b " if width >= DAY_WIDTH and not same_day(at, self._playback.clock_now) else ""
         return time.strftime(f"{day}%H:%M:%S", time.localtime(at))
 
     def _ago(self, width: int) -> str:
-        """Return how long ago the moment was, if the node still runs."""
+        """Return how long ago the shown moment was, as text.
+
+        Empty: the node does not run, or there is no room.
+        """
         if width < AGO_WIDTH or not self._liveness.alive:
             return ""
         seconds = max(0, int(self._playback.clock_now - self._playback.now))
@@ -119,7 +125,7 @@ class StatusLines:
     # ── the footer ──────────────────────────────────────────────────────────────────────────────
 
     def draw_footer(self, width: int) -> None:
-        """Draw the footer: keys and labels. The least important are left out where not all fit.
+        """Draw the footer: keys and their labels. If not all fit, the least important are left out.
 
         After the first key of a sequence, it shows the possible second keys.
         """
@@ -145,5 +151,5 @@ class StatusLines:
 
 
 def same_day(one: float, other: float) -> bool:
-    """Return whether two times are on the same day, by the local clock."""
+    """Return whether two times (seconds since 1970) are on the same day, by the local clock."""
     return datetime.fromtimestamp(one).date() == datetime.fromtimestamp(other).date()

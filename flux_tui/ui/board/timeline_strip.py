@@ -1,4 +1,4 @@
-"""The strip of time under the panels: its stretch, and the moment of each of its columns."""
+"""The timeline under the panels: which period it shows, and which moment each of its columns stands for."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ LABEL_WIDTH = 80
 
 
 class TimelineStrip:
-    """Draws the strip of time. Each node keeps the stretch that a person chose for it.
+    """Draws the timeline. For each node, it keeps the period of time that a person chose.
 
-    `changed` is called when another stretch was chosen.
+    `changed` is called when another period was chosen.
     """
 
     def __init__(
@@ -42,16 +42,19 @@ class TimelineStrip:
         return self._timelines[self._nodes.shown.title]
 
     def wider(self, by: int) -> None:
-        """Show a longer (1) or shorter (-1) stretch."""
+        """Show a longer (1) or shorter (-1) period of time in the timeline."""
         self._timeline.wider(by)
         self._changed()
 
     def go_to_column(self, column: int) -> None:
-        """Freeze the cursor at the moment of a column of the terminal."""
+        """Freeze the cursor at the moment that a column of the timeline stands for.
+
+        `column`: the terminal's column, counted from 0.
+        """
         self._playback.go_to_time(self._timeline.at(column - len(self._label(self.widget.size.width))))
 
     def draw(self, width: int) -> None:
-        """Draw the strip over `width` columns."""
+        """Draw the timeline, `width` columns wide."""
         label = self._label(width)
         end = " now " if width >= LABEL_WIDTH and not self._playback.frozen and self._liveness.alive else " "
         room = max(10, width - len(label) - len(end))

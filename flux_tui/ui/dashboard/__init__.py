@@ -1,1 +1,1 @@
-"""The app: the board of panels, its actions, and how a person leaves it."""
+"""The app: the board of panels, its actions, and the ways to leave it."""

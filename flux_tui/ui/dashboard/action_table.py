@@ -1,4 +1,4 @@
-"""The table of actions: the method of a part that each action of the key table calls."""
+"""The table that says which method runs each action of the dashboard."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,9 +14,9 @@ def action_table(
     show_palette: Callable[[], None],
     leave: Callable[[bool], None],
 ) -> Mapping[str, Callable[[], object]]:
-    """Return the method of a part for each action, by the name of the action in `ui/keys.py`.
+    """Return the method that runs each action, by the name of the action in `ui/keys.py`.
 
-    `leave` ends the dashboard. Its argument: whether the node keeps running.
+    `leave` ends the dashboard. Its argument says whether the node keeps running.
     """
     playback, chosen, display = parts.playback, parts.selected_objects, parts.display
 
@@ -52,7 +52,7 @@ def action_table(
         "panel-8": parts.objects.open,
         "next-tab": partial(parts.objects.next_tab, 1),
         "previous-tab": partial(parts.objects.next_tab, -1),
-        "flow-face": parts.flow.toggle_face,
+        "flow-face": parts.flow.toggle_picture,
         "mark-back": partial(parts.flow.go_to_mark, -1),
         "mark-forward": partial(parts.flow.go_to_mark, 1),
         "fold": lambda: parts.objects.unfold() if parts.objects.current else display.fold(),

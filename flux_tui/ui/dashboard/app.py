@@ -47,11 +47,11 @@ GUARD = ControlFilter()
 
 
 class Dashboard(App[bool]):
-    """The dashboard of one or several nodes.
+    """The dashboard of one or several nodes, as a Textual app.
 
-    It returns True if the node keeps running (`d`), False if a node that was started here may stop. The series
-    file is the interface: new entries are folded a few times a second, and the state at the cursor is shown. The
-    network and the node are never imported, so the first frame waits for neither.
+    It returns True if the node keeps running (`d`), False if a node that was started here may stop. It reads
+    the series file a few times a second, computes the state at the cursor, and shows it. The network and the
+    node are never imported, so the first frame waits for neither.
     """
 
     CSS_PATH = "styles/app.tcss"
@@ -74,11 +74,11 @@ class Dashboard(App[bool]):
         crash_log: Path | None = None,
         notice_by: NoticeBy = "none",
     ) -> None:
-        """Make the parts. A narrator tells its story about `node` and `others`. `clock` is in seconds since 1970.
+        """Make the parts. A narrator, if given, tells its captions about `node` and `others`.
 
-        `history` has the lines typed before. `theme` is the name of a theme; empty: our own. `crash_log` is the
-        file for the report of an error; None: Textual shows it. `notice_by`: how the terminal tells that something
-        has become whole.
+        `clock`: seconds since 1970. `history` has the lines typed before. `theme` is the name of a theme;
+        empty: our own. `crash_log` is the file for the report of an error; None: Textual shows it.
+        `notice_by`: how the terminal tells the person that an object has become whole.
         """
         super().__init__()
         self._crash_log = crash_log
@@ -108,19 +108,22 @@ class Dashboard(App[bool]):
 
     @property
     def columns(self) -> int:
-        """The width of the terminal."""
+        """The width of the terminal, in columns."""
         return self.size.width
 
     def call_in(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something later, once."""
+        """Call a function once, after some seconds."""
         self.set_timer(seconds, call)
 
     def call_after_layout(self, call: Callable[[], None]) -> None:
-        """Call something once widgets have their new sizes."""
+        """Call a function once, when the widgets have their new sizes."""
         self.call_after_refresh(call)
 
     def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
-        """Open a window over what is open now. `then` gets its answer."""
+        """Open a window over the panels and over other windows.
+
+        When it closes, `then` gets its answer, or None.
+        """
         self.push_screen(window, then)
 
     @property
@@ -129,11 +132,11 @@ class Dashboard(App[bool]):
         return self.available_themes
 
     def set_theme(self, name: str) -> None:
-        """Set the colours by the name of a theme."""
+        """Set the colours of the dashboard. `name`: the name of a theme."""
         self.theme = name
 
     def leave(self, stays: bool) -> None:
-        """End the dashboard. `stays`: whether the node keeps running."""
+        """End the dashboard. `stays`: whether the node keeps running afterwards."""
         self.exit(stays)
 
     def _help(self) -> None:
@@ -151,18 +154,20 @@ class Dashboard(App[bool]):
     # ── what Textual asks for ───────────────────────────────────────────────────────────────────
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Return the filters for every drawn line.
+        """Return the filters that every drawn line passes through.
 
-        The guard, and the ASCII filter where the terminal needs it.
-
-        Textual's filter for the sixteen ANSI colours is left out. Nothing here uses them, and every line
-        would go through it.
+        They are the filter that removes control characters, and the ASCII filter where the terminal needs it.
+        Textual's filter for the sixteen ANSI colours is left out: nothing here uses them, and every line
+        would pass through it.
         """
         found = [one for one in super().get_line_filters() if not isinstance(one, ANSIToTruecolor)]
         return [*found, GUARD] if self.glyphs.unicode else [*found, GUARD, ASCII]
 
     def get_default_screen(self) -> Screen[Any]:
-        """Return the first screen with its final classes. A screen that changes its classes is styled twice."""
+        """Return the first screen, with its final CSS classes.
+
+        A screen that changes its classes is styled twice.
+        """
         return Screen(id="_default", classes=" ".join(shape(self.size, self.parts.panels.current)[SCREEN]))
 
     @override
@@ -178,28 +183,31 @@ class Dashboard(App[bool]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a notice on what a key did, instead of the one before, as there is one line for it.
+        """Show a notice to the person. It replaces the notice before, because there is one line for notices.
 
-        Every notice goes through here, Textual's included. None is parsed as markup, because it may contain
-        names.
+        Every notice goes through here, Textual's included. No notice is parsed as markup, because it may
+        contain names that others chose.
         """
         self.clear_notifications()
         super().notify(plain(message), title=plain(title), severity=severity, timeout=timeout, markup=False)
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Copy the exact text.
+        """Copy a text, unchanged, to the clipboard through the terminal.
 
-        A path that is not UTF-8 cannot be sent to a terminal, so its shown form is copied.
+        A path that is not UTF-8 cannot be sent to a terminal, so the form in which it is shown is copied.
         """
         super().copy_to_clipboard(text if is_text(text) else plain(text))
 
     def write_to_terminal(self, sequence: str) -> None:
-        """Write a control sequence to the terminal, if there is one. It must change nothing on the screen."""
+        """Write a control sequence to the terminal, if there is one.
+
+        The sequence must change nothing on the screen.
+        """
         if self._driver is not None and not self.is_headless:
             self._driver.write(sequence)
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
-        """Return the palette: our actions first, then Textual's."""
+        """Return the commands of the command palette: the dashboard's own actions first, then Textual's."""
         for action in self.keys.actions:
             if action.name != "palette":
                 name = action.name.replace("-", " ").capitalize()
@@ -210,32 +218,32 @@ class Dashboard(App[bool]):
     # ── keys ────────────────────────────────────────────────────────────────────────────────────
 
     def action_do(self, name: str) -> None:
-        """Run an action of the key table."""
+        """Run the action with this name in the table of keys."""
         self._actions[name]()
 
     def action_begin(self, first: str) -> None:
-        """Begin a sequence of two keys."""
+        """Begin a sequence of two keys, because its first key was pressed."""
         self.parts.sequence.begin(first)
 
     def action_help_quit(self) -> None:
-        """Answer Ctrl+C, with which many people try to leave."""
+        """Show how to leave the dashboard, because Ctrl+C was pressed. Many people try to leave with it."""
         self.notify(f"{self.keys.shown(self.keys.named('quit'))} leaves", timeout=4)
 
     async def action_quit(self) -> None:
-        """Leave by Textual's own command of that name."""
+        """Leave the dashboard, because Textual's own command "quit" was chosen."""
         self.exit(False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Turn off the actions with priority while a window or the prompt is open."""
+        """Turn off keys that work everywhere, while a window or the prompt is open."""
         prior = action == "do" and (parameters[0] in PRIORITY or str(parameters[0]).startswith("narrate-"))
         return not (prior and self.parts.covered)
 
     async def on_event(self, event: events.Event) -> None:
         """Run the action of a key in a panel before the next key is read.
 
-        Textual hands a key on from widget to widget. The keys after `:`, in a paste or from fast fingers,
-        would then still go to the panel. Keys after the end of a line wait until it is known what has the
-        focus then.
+        Textual passes a key on from widget to widget. Keys that were pasted or typed fast after `:` would
+        still go to the panel. Keys after the end of an entered line wait until it is known which widget has
+        the focus then.
         """
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)
@@ -249,7 +257,7 @@ class Dashboard(App[bool]):
             await super().on_event(event)
 
     async def _act(self, event: events.Key) -> bool:
-        """Run the action that a key has in a panel. Return whether there was one."""
+        """Run the action of a key in a panel. Return whether the key has one."""
         if self.parts.sequence.first and self._end_sequence(event.key):
             return True
         if isinstance(self.focused, PromptInput) and event.key == "enter":
@@ -262,9 +270,9 @@ class Dashboard(App[bool]):
         return False
 
     def _end_sequence(self, key: str) -> bool:
-        """Handle the second key of a sequence.
+        """Handle the second key of a sequence of two keys. Return whether the key was used.
 
-        Return whether it was used. Any unknown key ends the sequence, as esc does.
+        An unknown key ends the sequence, as esc does.
         """
         action = self.parts.sequence.end(key)
         if len(self.screen_stack) > 1 or not isinstance(self.focused, LinesPanel):
@@ -338,7 +346,7 @@ class Dashboard(App[bool]):
                 self.post_message(key)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Handle a paste outside of any input."""
+        """Handle a text that was pasted while no input has the focus."""
         if not self.parts.covered:
             self.parts.want_and_add.take_paste(event.text)
 
@@ -351,7 +359,7 @@ class Dashboard(App[bool]):
         return await super().run_async(**options)
 
     def on_mount(self) -> None:
-        """Show the first frame before anything is read."""
+        """Draw the first frame before any entry is read."""
         self.parts.panels.focus()
         self.parts.ticker.draw_footer()
         self.call_after_refresh(self.parts.ticker.tick)
@@ -367,12 +375,12 @@ class Dashboard(App[bool]):
         self.call_after_refresh(self.parts.ticker.draw)
 
     def on_unmount(self) -> None:
-        """Close the series of all nodes."""
+        """Close the series of all nodes, because the dashboard ends."""
         for node in self.parts.nodes.all:
             node.source.close()
 
     def _handle_exception(self, error: Exception) -> None:
-        """Write the report of an error in the dashboard to a file, never over the screen."""
+        """Write the report of an error in the dashboard to a file, so that it does not cover the screen."""
         if self._crash_log is None:
             super()._handle_exception(error)
             return
@@ -380,7 +388,7 @@ class Dashboard(App[bool]):
         self.exit(True, return_code=1, message=write_crash_report(error, self._crash_log))
 
     def run_in_terminal(self) -> bool:
-        """Run until the person leaves. Return whether the node keeps running.
+        """Run the dashboard until the person leaves it. Return whether the node keeps running.
 
         Raises Ended if a signal ends the dashboard.
         """

@@ -1,7 +1,8 @@
-"""When the garbage collector runs: not while a key waits for its frame.
+"""Chooses when Python's garbage collector runs: not while a pressed key waits for its frame.
 
-At its own pace, it takes a tenth of the time for keys and frames while a node moves data at full speed, up to
-19 ms at once. So it is off until the first frame was drawn. Then it runs after a tick.
+If Python chose the moments, the collector would take a tenth of the time for keys and frames while a node
+moves data at full speed, up to 19 ms at once. So it is off until the first frame was drawn. Then it runs
+after a tick.
 """
 
 import gc
@@ -15,10 +16,10 @@ YOUNG = 3_000
 
 
 def settle() -> None:
-    """Exempt the objects made at the start from collection, and turn the collector on.
+    """Exempt the objects made at the start from garbage collection, and turn the collector on.
 
-    Modules, classes and styles stay anyway. Looking at them all would take a tenth of the time until the
-    first frame, and later delay a key.
+    Modules, classes and styles stay until the end. Looking at them all would take a tenth of the time until
+    the first frame, and later delay a key.
     """
     gc.set_threshold(*NET)
     gc.enable()
@@ -26,10 +27,10 @@ def settle() -> None:
 
 
 def take_turn(*, quiet: bool) -> None:
-    """Collect garbage, if that is due.
+    """Run Python's garbage collector, if that is due.
 
-    `quiet`: nobody has pressed a key for a while. Then older objects may be checked, too, which takes a tenth
-    of a second in a long series.
+    `quiet`: no key was pressed for a while. Then older objects are checked, too, which takes a tenth of a
+    second in a long series.
     """
     if not gc.isenabled():
         return

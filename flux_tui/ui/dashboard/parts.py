@@ -1,4 +1,4 @@
-"""The parts of a dashboard, made from the ground up: each is handed what it needs when it is made."""
+"""Makes the parts of a dashboard, one after the other. Each part is given the parts that it needs."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -47,11 +47,11 @@ SOON = 0.05
 
 
 class Host(TickedApp, Protocol):
-    """The part of the app that the parts use. Each of them gets only what it needs itself."""
+    """The methods of the app that the parts of the dashboard use."""
 
     @property
     def notify(self) -> Notify:
-        """Shows a notice."""
+        """The function that shows a notice to the person."""
 
     @property
     def theme_names(self) -> Iterable[str]:
@@ -61,35 +61,38 @@ class Host(TickedApp, Protocol):
         """Remove the notice that is shown."""
 
     def call_after_layout(self, call: Callable[[], None]) -> None:
-        """Call something once widgets have their new sizes."""
+        """Call a function once, when the widgets have their new sizes."""
 
     def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
-        """Open a window over what is open now. `then` gets its answer."""
+        """Open a window over the panels and over other windows.
+
+        When it closes, `then` gets its answer, or None.
+        """
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Copy a text by the terminal."""
+        """Copy a text to the clipboard through the terminal."""
 
     def bell(self) -> None:
         """Ring the terminal's bell."""
 
     def write_to_terminal(self, sequence: str) -> None:
-        """Write a control sequence to the terminal. It must change nothing on the screen."""
+        """Write a control sequence to the terminal. The sequence must change nothing on the screen."""
 
     def save_screenshot(self, filename: str) -> str:
         """Save a picture of the screen. Return its path."""
 
     def set_theme(self, name: str) -> None:
-        """Set the colours by the name of a theme."""
+        """Set the colours of the dashboard. `name`: the name of a theme."""
 
     def leave(self, stays: bool) -> None:
-        """End the dashboard. `stays`: whether the node keeps running."""
+        """End the dashboard. `stays`: whether the node keeps running afterwards."""
 
     def action_do(self, name: str) -> None:
-        """Run an action of the key table."""
+        """Run the action with this name in the table of keys."""
 
 
 class Parts:
-    """All parts of one dashboard. Each owns its state, and knows only parts that were made before it."""
+    """All parts of one dashboard. Each part owns its state, and knows only parts that were made before it."""
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class Parts:
         history: History | None,
         notice_by: NoticeBy,
     ) -> None:
-        """Make the parts. `seconds` is the interval of the ticker. `clock` is in seconds since 1970."""
+        """Make the parts. `seconds`: the time between two ticks. `clock`: seconds since 1970."""
         self._app = app
 
         # What is watched. Nothing of this knows Textual.

@@ -1,4 +1,4 @@
-"""How the dashboard ends: by a signal, or with the report of an error."""
+"""Ends the dashboard because of a signal, or with the report of an error."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ HANGUP_SECONDS = 1.0
 
 
 class SignalEnd:
-    """Ends the dashboard because of a signal. `leave` restores the terminal."""
+    """Ends the dashboard when a signal comes. `leave` ends the app, which restores the terminal."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
         self._leave = leave
@@ -27,11 +27,14 @@ class SignalEnd:
 
     @property
     def signal(self) -> int | None:
-        """The signal that ends the dashboard. None: none came."""
+        """The number of the signal that ends the dashboard. None: no signal came."""
         return self._signal
 
     def install(self) -> None:
-        """Handle the signals in the running event loop. Only the main thread can."""
+        """Handle the signals in the running event loop.
+
+        Call it in the main thread; others cannot handle signals.
+        """
         if threading.current_thread() is threading.main_thread():
             for number in handled_signals():
                 asyncio.get_running_loop().add_signal_handler(number, self.end, number)
@@ -56,7 +59,7 @@ class SignalEnd:
 
 
 def write_crash_report(error: Exception, path: Path) -> Plain:
-    """Append the report of an error to a file, never over the screen. Return a sentence on it."""
+    """Append the report of an error to a file. Return a sentence that says so to the person."""
     where = f"the report is in {path}"
     try:
         # Do not follow a link, which somebody else may have made in a shared folder.

@@ -1,4 +1,4 @@
-"""The ticker: when new entries are read, and when a frame is drawn."""
+"""The ticker: it decides when new entries are read, and when a frame is drawn."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ READING_SECONDS = 0.1
 
 
 class TickedApp(Protocol):
-    """The part of the app that the ticker uses."""
+    """The methods of the app that the ticker uses."""
 
     @property
     def is_running(self) -> bool:
@@ -37,20 +37,20 @@ class TickedApp(Protocol):
 
     @property
     def screen_stack(self) -> Sequence[object]:
-        """The screen of the panels, and the windows over it."""
+        """The screen with the panels, and the windows that are open over it."""
 
     @property
     def columns(self) -> int:
-        """The width of the terminal."""
+        """The width of the terminal, in columns."""
 
     def call_in(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something later, once."""
+        """Call a function once, after some seconds."""
 
 
 class Ticker:
     """Reads new entries and draws frames, every `seconds` and after keys.
 
-    It draws no frame between two keys, because the second key would wait for it.
+    Between two keys that follow each other fast, it draws no frame: the second key would wait for the frame.
     """
 
     def __init__(
@@ -99,7 +99,8 @@ class Ticker:
     def tick_unless_typing(self) -> None:
         """Run a tick, unless the person is typing.
 
-        The next key would wait for the frame of the tick, and it draws a frame anyway.
+        While the person types, a frame of the tick would delay the next key, and that key draws a frame
+        anyway.
         """
         now = time.monotonic()
         since = now - self._key_at
@@ -108,16 +109,16 @@ class Ticker:
         take_turn(quiet=since > QUIET_SECONDS)
 
     def note_key(self) -> None:
-        """Note that a key came, for a panel or for an input."""
+        """Note the time of a key that the person pressed, in a panel or an input."""
         self._key_at = time.monotonic()
 
     def after_key(self) -> None:
-        """Draw a frame after the action of a key, if a tick is due."""
+        """Run a tick after the action of a key, if a tick is due."""
         if time.monotonic() - self._ticked_at >= self._seconds:
             self.tick()
 
     def tick(self) -> None:
-        """Read new entries, and show them."""
+        """Read new entries, and draw a frame if something would look different."""
         if not self._running:
             return
         self._ticked_at = time.monotonic()
@@ -142,7 +143,7 @@ class Ticker:
             self._draw(self._depends_on())
 
     def draw_footer(self) -> None:
-        """Draw the footer only."""
+        """Draw only the footer."""
         self._lines.draw_footer(self._app.columns)
 
     def _draw_if_changed(self) -> None:
@@ -168,20 +169,20 @@ class Ticker:
         self._search_on()
 
     def _search(self) -> None:
-        """Read the next slice for a filter or the folding, between keys and frames."""
+        """Read some more entries for a filter, the folding or the Flow panel, in the time between keys and frames."""
         self._search_is_due = False
         if self._running:
             self._panels.read_on()
             self._search_on()
 
     def _search_on(self) -> None:
-        """Schedule the next slice, if there is more to read."""
+        """Schedule the next call of `_search`, if panels still have entries to read."""
         if self._panels.looking and not self._search_is_due:
             self._search_is_due = True
             self._app.call_in(LOOK_SECONDS, self._search)
 
     def _depends_on(self) -> tuple[object, ...]:
-        """Return everything that a frame depends on: entries, and the time as precisely as it is shown."""
+        """Return all values that a frame depends on. If none has changed, no frame has to be drawn."""
         node, source, now = self._nodes.shown, self._nodes.source, self._playback.now
         state = source.state
         counting = state.pending or any(peer.until and peer.until > now for peer in state.peers.values())

@@ -1,10 +1,10 @@
-"""Keys that came while a line was being read from the prompt."""
+"""Keeps keys that a person pressed right after enter, while the entered line is being run."""
 
 from textual import events
 
 
 class WaitingKeys:
-    """Keeps keys until it is known what has the focus after a line was entered."""
+    """Keeps keys that come after a line was entered, until it is known which widget has the focus."""
 
     def __init__(self) -> None:
         self._keys: list[events.Key] | None = None
@@ -15,13 +15,13 @@ class WaitingKeys:
         self._keys = []
 
     def take(self, key: events.Key) -> bool:
-        """Keep a key, if a line is being read. Return whether it was kept."""
+        """Keep a key, if an entered line is still being run. Return whether the key was kept."""
         if self._keys is None:
             return False
         self._keys.append(key)
         return True
 
     def end(self) -> list[events.Key]:
-        """Return the keys, in the order in which they came, as new events. No more are kept."""
+        """Return the keys that were kept, in their order, as new events. From now on no keys are kept."""
         keys, self._keys = self._keys or [], None
         return [events.Key(key.key, key.character) for key in keys]

@@ -1,1 +1,1 @@
-"""State to rows: what each panel shows, as plain data. Pure."""
+"""Turns the state at the cursor into the rows of each panel, as plain data. Pure."""

@@ -1,6 +1,6 @@
-"""Widths in terminal cells, not in characters: `日` takes two cells, a combining accent none. Pure.
+"""Widths of text in terminal columns, not in characters: `日` takes two columns, a combining accent none.
 
-Textual measures with the same table, so text that fits here is not cut there.
+Pure. Textual measures with the same table, so text that fits by these functions is not cut by Textual.
 """
 
 import re
@@ -11,12 +11,12 @@ from flux_tui.core.text.plain import Plain
 
 
 def width(text: str) -> int:
-    """Return the width of a text in cells."""
+    """Return the width of a text in terminal columns."""
     return len(text) if text.isascii() else cell_len(text)
 
 
 def head(text: Plain, cells: int) -> Plain:
-    """Return as much of the beginning of a text as fits in `cells`."""
+    """Return the beginning of a text, as much as fits in `cells` terminal columns."""
     if text.isascii():
         return Plain(text[: max(cells, 0)])
     end = 0
@@ -29,7 +29,7 @@ def head(text: Plain, cells: int) -> Plain:
 
 
 def tail(text: Plain, cells: int) -> Plain:
-    """Return as much of the end of a text as fits in `cells`."""
+    """Return the end of a text, as much as fits in `cells` terminal columns."""
     if text.isascii():
         return Plain(text[len(text) - max(cells, 0) :] if cells < len(text) else text)
     start = len(text)
@@ -42,17 +42,17 @@ def tail(text: Plain, cells: int) -> Plain:
 
 
 def left(text: Plain, cells: int) -> Plain:
-    """Pad a text at its right to `cells`."""
+    """Return a text aligned to the left: spaces are added at its right, up to `cells` terminal columns."""
     return Plain(text + " " * (cells - width(text)))
 
 
 def right(text: Plain, cells: int) -> Plain:
-    """Pad a text at its left to `cells`."""
+    """Return a text aligned to the right: spaces are added at its left, up to `cells` terminal columns."""
     return Plain(" " * (cells - width(text)) + text)
 
 
 def cut(text: Plain, cells: int) -> Plain:
-    """Return a text of at most `cells`. A longer text loses its middle."""
+    """Return a text cut to at most `cells` terminal columns. A longer text loses its middle."""
     if width(text) <= cells:
         return text
     keep = max(cells - 1, 0)
@@ -60,14 +60,14 @@ def cut(text: Plain, cells: int) -> Plain:
 
 
 def fit(text: Plain, cells: int) -> Plain:
-    """Return a text of exactly `cells`, cut in the middle or padded."""
+    """Return a text of exactly `cells` terminal columns: cut in its middle, or filled with spaces at its right."""
     return left(cut(text, cells), cells)
 
 
 def wrapped(text: Plain, cells: int) -> list[Plain]:
-    """Wrap a text into lines of at most `cells`. A longer word is broken.
+    """Wrap a text into lines of at most `cells` terminal columns.
 
-    A no-break space (U+00A0) is never a place to break.
+    A word that is longer than a line is broken. No line is broken at a no-break space (U+00A0).
     """
     lines: list[Plain] = []
     for paragraph in text.splitlines():

@@ -1,4 +1,4 @@
-"""The text of an empty panel, which names the keys to press as they are bound. Pure."""
+"""The text that an empty panel shows. It names the keys to press as this person has bound them. Pure."""
 
 from flux_tui.core.text.plain import Plain, plain_lines
 from flux_tui.ui.keys import Keys
@@ -29,7 +29,11 @@ UNMATCHED = "Nothing matches the filter; {clear} leaves it."
 
 
 def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> Plain:
-    """Return the text for a panel, by its name."""
+    """Return the text that the panel with this name shows when it is empty.
+
+    `recording`: no node writes the shown series. `filtered`: the panel's filter, which may be why it is
+    empty.
+    """
     text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
     text = UNMATCHED if filtered else text
     text = text.format_map({name: keys.shown(keys.named(name)) for name in ("want", "add", "clear")})

@@ -1,4 +1,4 @@
-"""Which terms of the glossary are about what has the focus: a panel's columns, and the selected line. Pure."""
+"""Chooses the glossary's terms that explain a panel's columns and its selected line, for the help. Pure."""
 
 from typing import NamedTuple
 
@@ -36,14 +36,17 @@ ANSWERS = {
 
 
 class Explained(NamedTuple):
-    """A term, and what it means."""
+    """A term of the glossary, and its meaning."""
 
     term: str
     text: str
 
 
 def panel_terms(panel: str, view: View) -> list[Explained]:
-    """Return what the columns and words of a panel mean. `view`: with the width of the panel."""
+    """Return the terms in the columns and texts of a panel, with their meanings.
+
+    `view`: with the width of the panel, which decides the visible columns.
+    """
     columns = columns_that_fit(TABLES[panel](view), view.width) if panel in TABLES else []
     return [
         *(Explained(one.head.strip(), glossary.COLUMNS[panel][one.name]) for one in columns if one.head),
@@ -52,7 +55,7 @@ def panel_terms(panel: str, view: View) -> list[Explained]:
 
 
 def entry_terms(entry: Entry) -> list[Explained]:
-    """Return what the kind of an entry means, and the reason or cause in it."""
+    """Return the kind of an entry, and the reason or cause in it, with their meanings."""
     event, kind = entry.event, kind_of(entry.event)
     found = [Explained(kind, glossary.KINDS[kind])] if kind in glossary.KINDS else []
     reason = str(getattr(event, "reason", ""))
@@ -64,7 +67,10 @@ def entry_terms(entry: Entry) -> list[Explained]:
 
 
 def line_terms(panel: str, key: str | None, view: View) -> list[Explained]:
-    """Return what the selected line of a panel says, by its key. Series has entries: see `entry_terms`."""
+    """Return the terms in the selected line of a panel, with their meanings. `key`: the key of the line.
+
+    For the Series panel, use `entry_terms`.
+    """
     state = view.state
     peer = state.peers.get(PeerId(key)) if key is not None else None
     if peer is not None:

@@ -1,12 +1,13 @@
-"""The rows of the Flow panel: one lane a peer over time, this node's lane on top. Pure.
+"""The rows of the Flow panel: a lane (line over time) for each peer, below this node's own lane. Pure.
 
-Time runs to the right and ends at the cursor. In a lane, in the order in which it is read:
+Time runs to the right and ends at the cursor. The signs in a peer's lane, from left to right:
 
-- a rail where the want reached the peer, dots while no answer came;
-- a mark for each answer, with its word where there is room; for a NO its sign, and a hatched bar until it may be asked
-  again;
-- a line while it owes chunks that it was granted; blocks for chunks that came, the higher the more;
-- nothing after it is gone.
+- a mark when the want reached the peer, then dots until it answers;
+- a mark for each answer, with its word where there is room; after a NO, a hatched bar until the peer may be
+  asked again;
+- a line while the peer has not sent all chunks that it was granted; blocks for chunks that came, higher for
+  more bytes;
+- nothing after the peer has disconnected.
 """
 
 import math
@@ -63,7 +64,7 @@ NARROW, ROOMY = 76, 100
 
 
 class Frame(NamedTuple):
-    """The stretch of time that is drawn."""
+    """The period of time that the Flow panel draws, and the widths of the texts before and after it."""
 
     first: int
     """The first bin."""
@@ -75,7 +76,10 @@ class Frame(NamedTuple):
 
 
 def frame(width: int, now: float, step: float) -> Frame:
-    """Return the stretch that fits in `width` columns and ends at `now`."""
+    """Return the period of time that fits in a panel of `width` columns and ends at `now`.
+
+    `step`: the seconds of one column.
+    """
     name = WHO_WIDTH + 1
     tail = 11 if width < NARROW else 17 if width < ROOMY else 24
     columns = max(8, width - name - tail)
@@ -83,13 +87,20 @@ def frame(width: int, now: float, step: float) -> Frame:
 
 
 def fitting_step(width: int, since: float, now: float) -> float:
-    """Return the closest step at which everything since `since` fits in the panel."""
+    """Return the smallest of STEPS (seconds a column) at which the time from `since` to `now` fits in the panel.
+
+    `width`: the width of the panel in columns.
+    """
     columns = frame(width, now, 1.0).columns
     return next((step for step in STEPS if step * columns >= now - since), STEPS[-1])
 
 
 def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]:
-    """Return the axis, this node's lane, a lane for each peer, and what comes next for the object, if it is of one."""
+    """Return the rows of the Flow panel: the line of times, this node's lane, and a lane for each peer.
+
+    If the panel shows one object, lines follow that say what comes next for this object. Empty: nothing to
+    show.
+    """
     shown = frame(view.width, view.now, flow.step)
     lanes = _ordered(view, flow, order, shown)
     if not lanes and not flow.own.cells:
@@ -106,7 +117,10 @@ def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]
 
 
 def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
-    """Return the words at the end of a peer's lane: what it waits for, or what passed."""
+    """Return the text at the end of a peer's lane: what the peer waits for, or how much it sent and got.
+
+    `known`: the peer's state. None: the peer is not known in the state.
+    """
     brief = view.width < NARROW
     if known is not None and not view.dead:
         if not known.connected:
@@ -125,12 +139,12 @@ def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
 
 
 def step_words(step: float) -> str:
-    """Return the seconds of a column, as the title says it."""
+    """Return a text for the panel's title that says how many seconds a column stands for."""
     return f"{human_seconds(step) if step >= 1 else f'{step * 1000:.0f} ms'} a column"
 
 
 def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
-    """Return what comes next for the object of the lanes, in words."""
+    """Return lines that say what comes next for the object whose lanes are shown."""
     if flow.root is None or flow.root not in view.state.pending:
         return []
     told = why_words(why(view.state, flow.root, view.now), view, view.now, running=not view.dead)
@@ -142,7 +156,10 @@ def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
 
 
 def _standing_wait(view: View, known: PeerState | None) -> Bar | None:
-    """Return the wait of a peer that stands now. It may have begun before the window."""
+    """Return the time during which a peer may not be asked, if `now` is in it.
+
+    It may have begun before the window.
+    """
     if known is None or known.until is None or known.reason is None or known.until <= view.now:
         return None
     start = known.until - known.retry_after if known.retry_after is not None else view.now
@@ -150,7 +167,10 @@ def _standing_wait(view: View, known: PeerState | None) -> Bar | None:
 
 
 def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tuple[PeerId, Lane]]:
-    """Return the lanes in an order that does not jump: by the first answer, by bytes, or by name."""
+    """Return the lanes to show, sorted by the first answer, by bytes, or by name.
+
+    Peers that were asked for the object have a lane even if nothing in it is visible.
+    """
     pending = view.state.pending.get(flow.root) if flow.root is not None else None
     known = pending.answers if pending is not None else [
         peer.peer for peer in view.state.peers.values() if peer.connected and flow.root is None
@@ -170,18 +190,21 @@ def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tup
 
 
 def _visible(lane: Lane, flow: FlowWindow, shown: Frame) -> bool:
-    """Whether anything of a lane is in the stretch that is drawn."""
+    """Return whether a lane has anything to show in the period that is drawn."""
     return bool(lane.cells) or lane.owes > 0 or any(bar.until > shown.first * flow.step for bar in lane.bars)
 
 
 def _highest(flow: FlowWindow) -> int:
-    """Return the most bytes of any bin, for the height of blocks."""
+    """Return the largest number of bytes in one column of a peer's lane. The highest block stands for it."""
     sizes = (cell.bytes_in + cell.bytes_out for lane in flow.lanes.values() for cell in lane.cells.values())
     return max(sizes, default=0)
 
 
 def _axis(view: View, flow: FlowWindow, shown: Frame) -> Line:
-    """Return the line of times. Labels stand at round times, so that they move with the marks."""
+    """Return the line with the times above the lanes.
+
+    The labels are at round times, so they move with the marks.
+    """
     label = 8 if flow.step >= 1 else 10
     every = max(1, math.ceil((label + 4) / 10) * 10)
     text = [" "] * shown.columns
@@ -219,7 +242,11 @@ def _line(
 
 
 def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int, wait: Bar | None) -> Line:
-    """Return the columns of a lane. `wait`: the one that stands now."""
+    """Return the drawn columns of one lane.
+
+    `wait`: the time during which the peer may not be asked, if it lasts now. `top`: the bytes that the
+    highest block stands for.
+    """
     drawn: list[tuple[str, Role]] = []
     owes = _before(lane.owed, shown.first, 0)
     here = _before(lane.here, shown.first, True)
@@ -245,20 +272,20 @@ def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int,
 
 
 def _bar(lane: Lane, wait: Bar | None, at: float) -> Bar | None:
-    """Return the wait that covers a moment."""
+    """Return the time during which the peer may not be asked, if the moment `at` is in it."""
     if (bar := lane.until(at)) is not None:
         return bar
     return wait if wait is not None and wait.start <= at < wait.until else None
 
 
 def _before(steps: dict[int, T], first: int, default: T) -> T:
-    """Return the value at the beginning of the stretch."""
+    """Return the value at the beginning of the drawn period: the last one before column `first`, or `default`."""
     last = max((number for number in steps if number < first), default=None)
     return default if last is None else steps[last]
 
 
 def _waits(cell: Cell, waiting: bool) -> bool:
-    """Whether the peer owes an answer after a bin."""
+    """Return whether the peer still has to answer a want after this column of its lane."""
     if cell.kind == "told":
         return True
     return waiting and cell.kind in ("connected", "asked", "sent")
@@ -276,7 +303,7 @@ def _cell(glyphs: Glyphs, cell: Cell, top: int) -> tuple[str, Role]:
 
 
 def _write_words(drawn: list[tuple[str, Role]], lane: Lane, shown: Frame) -> None:
-    """Write the word of each mark beside it, where nothing else is marked."""
+    """Write a word beside each mark of a lane, if no other mark is in its place."""
     for number in sorted(number for number in lane.cells if number >= shown.first):
         cell, column = lane.cells[number], number - shown.first
         word = _word(cell)

@@ -1,7 +1,8 @@
-"""The second face of the Flow panel: this node in the middle, its peers around it, messages on their way. Pure.
+"""The picture in the Flow panel: this node in the middle, its peers around it, messages moving between them.
 
-For a wide screen and an audience. An edge is as thick as what flowed in the last seconds. A want spreads to all
-peers at once; each answer travels back alone, in the colour of its reason.
+Pure. It is for a wide screen and an audience. The line to a peer is thicker, the more bytes flowed in the
+last seconds. A want moves to all peers at once. Each answer moves back by itself, in the colour of its
+reason.
 """
 
 import math
@@ -28,28 +29,31 @@ MIN_WIDTH, MIN_HEIGHT = 50, 9
 
 
 class Point(NamedTuple):
-    """A cell of the picture."""
+    """A position in the picture: column and line, counted from 0."""
 
     x: int
     y: int
 
 
 class _Canvas:
-    """A grid of cells, each with a character and a role."""
+    """A grid of characters, each with the role by which the theme colours it."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self._cells: list[list[tuple[str, Role]]] = [[(" ", "text")] * width for _ in range(height)]
 
     def put(self, point: Point, text: str, role: Role) -> None:
-        """Write a text that begins at a cell, as far as it is inside. Each of its characters takes one column."""
+        """Write a text that begins at a point. The part outside of the grid is left out.
+
+        Each of its characters takes one column.
+        """
         if 0 <= point.y < self.height:
             for number, letter in enumerate(text):
                 if 0 <= point.x + number < self.width:
                     self._cells[point.y][point.x + number] = letter, role
 
     def rows(self) -> list[Row]:
-        """Return the lines."""
+        """Return the lines of the grid as rows of the panel."""
         return [
             Row(f"picture/{number}", merged([span(text, role) for text, role in line]), title=True)
             for number, line in enumerate(self._cells)
@@ -57,7 +61,7 @@ class _Canvas:
 
 
 def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
-    """Return the lines of the picture, `view.height` of them; none if there is no room."""
+    """Return the `view.height` lines of the picture. Empty: the panel is too small for a picture."""
     if view.width < MIN_WIDTH or view.height < MIN_HEIGHT:
         return []
     canvas = _Canvas(view.width, view.height)
@@ -84,7 +88,7 @@ def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
 
 
 def _shown(view: View, flow: FlowWindow) -> list[PeerState]:
-    """Return the peers of the picture, in the order in which they came, so that nobody changes places."""
+    """Return the peers to draw, at most MAX_PEERS, in the order in which they first connected, so that none moves."""
     peers = list(view.state.peers.values())
     if len(peers) > MAX_PEERS:
         active = sorted(
@@ -96,14 +100,17 @@ def _shown(view: View, flow: FlowWindow) -> list[PeerState]:
 
 
 def _around(number: int, count: int, middle: Point) -> Point:
-    """Return the place of a peer on an ellipse around the middle. The first is at the left of the top."""
+    """Return the point of a peer on an ellipse around the middle.
+
+    `number`: the place of the peer, counted from 0. `count`: how many peers are drawn.
+    """
     angle = 2 * math.pi * (number + 0.5) / max(count, 1) - math.pi / 2
     wide, high = middle.x - 12, middle.y - 1
     return Point(middle.x + round(wide * math.cos(angle)), middle.y + round(high * math.sin(angle)))
 
 
 def _flowed(flow: FlowWindow, now: float) -> dict[PeerId, int]:
-    """Return the bytes of each peer in the last seconds, in both directions."""
+    """Return the bytes sent to and received from each peer in the last THICK_SECONDS, as one sum."""
     first, last = flow.bin_of(now - THICK_SECONDS), flow.bin_of(now)
     found: dict[PeerId, int] = {}
     for peer, lane in flow.lanes.items():
@@ -141,7 +148,7 @@ def _message(canvas: _Canvas, view: View, message: Message, middle: Point, point
 
 
 def _label(canvas: _Canvas, view: View, peer: PeerState, point: Point, middle: Point, size: int) -> None:
-    """Write a peer's name, and below it what it does."""
+    """Write a peer's name, and below it what the peer does."""
     name, (words, role) = view.peer(peer.peer), _state_words(view, peer, size)
     lines: list[tuple[Plain, Role]] = [(name, "peer" if peer.connected else "dim"), (words, role)]
     for line, (text, shade) in enumerate(lines):

@@ -1,4 +1,7 @@
-"""Signs for kinds and reasons: always a glyph, a word and a colour, so that any two may be missing."""
+"""The signs for kinds of entries and for reasons.
+
+Each has a sign, a word and a colour, so that one is enough.
+"""
 
 import locale
 import os
@@ -26,7 +29,7 @@ Role: TypeAlias = Literal[
 
 
 class Sign(NamedTuple):
-    """How a kind of entry is shown."""
+    """The sign for a kind of entry or a reason: in Unicode, in ASCII, and the role by which the theme colours it."""
 
     glyph: str
     plain: str
@@ -117,7 +120,7 @@ REASON_SHORT: dict[Reason, str] = {
 
 
 class Glyphs:
-    """The signs for this terminal: Unicode where the terminal can show it."""
+    """The signs for this terminal: in Unicode where the terminal can show it, otherwise in ASCII."""
 
     def __init__(self, *, unicode: bool) -> None:
         self.unicode = unicode
@@ -133,22 +136,25 @@ class Glyphs:
         self.play, self.ellipsis = ("▶", "…") if unicode else (">", "~")
 
     def kind(self, kind: str) -> Sign:
-        """How a kind of entry is shown."""
+        """Return the sign for a kind of entry."""
         return KINDS.get(kind, UNKNOWN)
 
     def glyph(self, sign: Sign) -> str:
-        """Return the glyph of a sign, one column wide."""
+        """Return the character of a sign, in Unicode or ASCII as the terminal needs. It is one column wide."""
         return sign.glyph if self.unicode else sign.plain
 
     def bar(self, share: float, width: int) -> str:
-        """Draw a bar. `share` of it is full."""
+        """Draw a progress bar of `width` columns. `share`: the part that is full, from 0 to 1."""
         share = min(max(share, 0.0), 1.0)
         whole = int(share * width)
         half = self.half if whole < width and share * width - whole >= 0.5 else ""
         return self.full * whole + half + self.empty * (width - whole - len(half))
 
     def chart(self, values: list[float], height: int, top: float | None = None) -> list[str]:
-        """Draw the same as `spark`, over several lines."""
+        """Draw a bar chart of `height` lines, with one column for each value.
+
+        Return its lines, the top line first. The full height stands for the largest value, or for `top`.
+        """
         highest = max(values, default=0.0) if top is None else top
         steps = len(self.blocks) - 1
         heights = [
@@ -161,7 +167,10 @@ class Glyphs:
         ]
 
     def spark(self, values: list[float], top: float | None = None) -> str:
-        """Draw one character for each value. Its height is the share of the largest value, or of `top`."""
+        """Draw a bar chart of one line, with one character for each value.
+
+        The full height of a character stands for the largest value, or for `top`.
+        """
         highest = max(values, default=0.0) if top is None else top
         if highest <= 0:
             return self.blocks[0] * len(values)
@@ -173,7 +182,10 @@ class Glyphs:
 
 
 def for_this_terminal(plain: bool = False) -> Glyphs:
-    """Choose the signs by the setting (`plain`, or FLUX_TUI_ASCII) and by the locale."""
+    """Return the signs for this terminal: in ASCII if the setting or the locale says so, otherwise in Unicode.
+
+    The setting is `plain` or the variable FLUX_TUI_ASCII.
+    """
     if plain or os.environ.get("FLUX_TUI_ASCII"):
         return Glyphs(unicode=False)
     if os.environ.get("LC_ALL") in ("C", "POSIX"):
@@ -183,5 +195,5 @@ def for_this_terminal(plain: bool = False) -> Glyphs:
 
 
 def reason_words(reason: Reason, glyphs: Glyphs, *, short: bool = True) -> str:
-    """Return a reason as it is always shown: its sign and its word."""
+    """Return a NO's reason as text: its sign and its word. `short`: with the shorter word."""
     return f"{glyphs.glyph(REASON_SIGNS[reason])} {REASON_SHORT[reason] if short else reason}"

@@ -1,7 +1,7 @@
-"""The next steps for a person whose node has no peer yet: share, fetch or join. Pure.
+"""The next steps for a person whose node has never had a peer: share, fetch or join. Pure.
 
-Once an object is shared, these lines say what to type on the other machine. They disappear for good as soon as
-a peer was seen. A recording and a narrated demo never show them.
+Once an object is shared, these lines say what to type on the other machine. They disappear for good as soon
+as a peer was seen. A recording and a narrated demo never show them.
 """
 
 from flux_tui.core.content.ticket import Ticket, format_ticket
@@ -19,7 +19,7 @@ INDENT = 3
 
 
 def ticket_of(state: State, found: ObjectState) -> str:
-    """Return the ticket by which others can get an object from this node."""
+    """Return the ticket with which others can fetch an object from this node."""
     # While this node fetches an object, it does not know the whole size. A receiver takes no more than the
     # ticket says.
     size = found.size if found.completed_at is not None else None
@@ -27,13 +27,13 @@ def ticket_of(state: State, found: ObjectState) -> str:
 
 
 def shared_last(state: State) -> ObjectState | None:
-    """Return the object that was added here last."""
+    """Return the object that was added on this node last. None: none was added."""
     added = (found for found in reversed(state.objects.values()) if found.origin == "added")
     return next(added, None)
 
 
 def next_step_lines(view: View, keys: Keys) -> list[Line]:
-    """Return the lines on what to do next, or none once a peer is known."""
+    """Return lines that say what the person can do next. Empty: a peer is known already."""
     if view.state.peers:
         return []
     found = shared_last(view.state)

@@ -1,7 +1,7 @@
-"""The rows of the panels NO by node and Peers: tables of peers, sorted by any column. Pure.
+"""The rows of the panels NO by node and Peers, which are tables of peers, sorted by any column. Pure.
 
-Unsorted, peers stay in the order in which they came, so that nothing jumps. A table that is too narrow leaves
-out its least important columns. No column is ever cut in two.
+A table that is not sorted keeps peers in the order in which they came, so that no line jumps. A table that is
+too narrow leaves out its least important columns. No column is ever cut in two.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ LATE = 0.9
 
 
 class Column(NamedTuple):
-    """A column of a table: how the cell of a peer is drawn and sorted."""
+    """A column of a table of peers: its heading and width, and how the cell of a peer is drawn and sorted."""
 
     name: str
     """The name by which a person sorts by it."""
@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 
 def columns_that_fit(columns: list[Column], width: int) -> list[Column]:
-    """Return the columns for which there is room, in their order."""
+    """Return the columns that fit in `width`, in their order. The least important columns are left out."""
     room = width
     kept = set()
     for column in sorted(columns, key=lambda column: column.importance):
@@ -66,7 +66,7 @@ def table_rows(
     view: View,
     words: Callable[[PeerState], str] = lambda peer: "",
 ) -> list[Row]:
-    """Return a heading and one row for each peer. `words`: what a filter finds besides the drawn text."""
+    """Return a heading and one row for each peer. `words`: more text by which a filter can find a peer."""
     shown = columns_that_fit(columns, view.width)
     head: Line = []
     for column in shown:
@@ -91,7 +91,7 @@ def table_rows(
 
 
 def column_at(columns: list[Column], view: View, x: int) -> str | None:
-    """Return the name of the column drawn at `x`."""
+    """Return the name of the column that is drawn at `x`, counted from 0. None: no column is there."""
     end = 0
     for column in columns_that_fit(columns, view.width):
         end += column.width
@@ -116,9 +116,9 @@ def _who(view: View) -> Column:
 
 
 def no_columns(view: View) -> list[Column]:
-    """Return the columns of NO by node.
+    """Return the columns of the panel NO by node.
 
-    The peer, whether it has the chunks, its NOs by reason, and when to ask again.
+    They are the peer, whether it has the chunks, its NOs by reason, and when it is asked again.
     """
     nodes = _refusers(view)
     totals = {reason: sum(peer.counts.get(reason, 0) for peer in nodes) for reason in REASONS}
@@ -144,11 +144,11 @@ def no_columns(view: View) -> list[Column]:
 
 
 def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple[int, set[Reason]]:
-    """Return the gap between columns, and the reasons that are shown as words.
+    """Return the gap between columns in characters, and the reasons whose headings are words.
 
-    With enough room, all reasons are words, as far apart as possible. Otherwise the first ones are words and
-    the others are bare signs, which is better than a missing column. The choice does not depend on counts, so
-    that columns keep their places as counts grow.
+    With enough room, all headings are words, as far apart as possible. Otherwise only the first ones are
+    words, and the others are signs, which is better than a missing column. This choice hardly depends on the
+    counts, so columns keep their places while counts grow.
     """
 
     def wide(gap: int, worded: set[Reason]) -> int:
@@ -196,7 +196,10 @@ def _again(view: View, peer: PeerState) -> Span:
 
 
 def has_it(peer: PeerState) -> Span:
-    """Return whether a peer has the chunks it was asked for, by all that it ever said and sent."""
+    """Return whether a peer has the chunks that it was asked for: yes, no, part or ?.
+
+    It is known from everything that the peer ever said and sent.
+    """
     return span(peer.has, HAS_ROLES[peer.has])
 
 
@@ -209,7 +212,7 @@ def _refusers(view: View) -> list[PeerState]:
 
 
 def no_rows(view: View) -> list[Row]:
-    """Return the rows of NO by node: a peer for each row, a reason for each column, and when to ask again."""
+    """Return the rows of the panel NO by node: a heading, then a row for each peer that said NO."""
     nodes = _refusers(view)
     if not nodes:
         return []
@@ -218,10 +221,10 @@ def no_rows(view: View) -> list[Row]:
 
 
 def no_legend(view: View) -> Line:
-    """Return the words of the reasons whose columns in NO by node have a sign alone.
+    """Return a legend: the signs that are the headings of columns in NO by node, with their words.
 
     A reason is never shown without its word somewhere. The panel draws this legend into its border, where it
-    costs no line.
+    needs no line.
     """
     heads = {column.name: column.head for column in columns_that_fit(no_columns(view), view.width)}
     bare = [reason for reason in REASONS if len(heads.get(reason, "")) == 1]
@@ -236,7 +239,7 @@ def no_legend(view: View) -> Line:
 
 
 def standing_no(peer: PeerState, now: float) -> Reason | None:
-    """Return the reason for which a peer sends nothing now, or None."""
+    """Return the reason of a peer's NO if the peer sends nothing now because of it. Otherwise None."""
     if peer.until is not None and peer.until > now:
         return peer.reason
     # A peer that denies everything still answers `not_held` for chunks that it does not have.
@@ -245,12 +248,15 @@ def standing_no(peer: PeerState, now: float) -> Reason | None:
 
 
 def _serves(peer: PeerState) -> bool:
-    """Return whether chunks ever flowed between the peer and this node, or were promised."""
+    """Return whether chunks ever flowed between the peer and this node, or the peer ever said yes."""
     return bool(peer.chunks_in or peer.chunks_out or peer.yes)
 
 
 def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
-    """Return the standing of a peer in a word. `dead`: this node does not run."""
+    """Return the word for how a peer behaves now (good, late, gone and so on).
+
+    `dead`: this node does not run.
+    """
     if dead or not peer.connected:
         return span("gone", "dim")
     if at_fault(peer, now):
@@ -265,7 +271,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
 
 
 def peer_columns(view: View) -> list[Column]:
-    """Return the columns of Peers: name, rate, bytes, grants, delivered chunks, standing and address."""
+    """Return the columns of the panel Peers: name, rate, bytes, grants, delivered chunks, standing, address."""
     glyphs, now = view.glyphs, view.now
 
     peers = view.state.peers.values()
@@ -333,7 +339,10 @@ def peer_columns(view: View) -> list[Column]:
 
 
 def peer_rows(view: View) -> list[Row]:
-    """Return the rows of Peers: who is connected, what flowed, and how much of its grants each peer delivered."""
+    """Return the rows of the panel Peers: a heading, then a row for each peer.
+
+    A row says whether the peer is connected, how many bytes flowed, and how much of its grants it delivered.
+    """
     peers = list(view.state.peers.values())
     if not peers:
         return []

@@ -21,7 +21,7 @@ LOOSE_SHOWN = 100
 
 
 def pending_rows(view: View) -> list[Row]:
-    """Return the rows of Pending: wanted objects with progress and what they wait for, loose chunks, holds."""
+    """Return the rows of the panel Pending: wanted objects, loose chunks and holds, each with what it waits for."""
     state = view.state
     rows: list[Row] = []
     senders = senders_of(view)
@@ -43,7 +43,10 @@ def pending_rows(view: View) -> list[Row]:
 
 
 def senders_of(view: View) -> dict[Cid, set[PeerId]]:
-    """Return the connected peers that owe chunks, by the object or loose chunk that they owe."""
+    """Return the connected peers that were granted chunks and have not sent them yet.
+
+    They are grouped by the object or loose chunk that they were granted.
+    """
     found: dict[Cid, set[PeerId]] = {}
     for cid, lease in () if view.dead else view.state.leases.items():
         # Right after a start, leases from before the stop are still in the state. Their peers are not
@@ -54,7 +57,7 @@ def senders_of(view: View) -> dict[Cid, set[PeerId]]:
 
 
 def hold_rows(view: View) -> list[Row]:
-    """Return the rows for objects whose replicas others keep, and for replicas that this node keeps for others."""
+    """Return two rows for each object whose replicas other nodes keep, and one about replicas kept here for others."""
     state = view.state
     rows: list[Row] = []
     for hold in state.holds.values():
@@ -79,9 +82,9 @@ def hold_rows(view: View) -> list[Row]:
 
 
 def keeping_words(view: View, hold: Hold, room: int) -> str:
-    """Return the words for a hold: who keeps it, who refuses and why, and when others are asked again.
+    """Return a text about a hold: which peers keep replicas, which refuse and why, and when others are asked again.
 
-    Where there is no room for all of them, the names of those who refused are left out, and not the time.
+    If it does not fit in `room` columns, the names of the peers that refused are left out, but not the time.
     """
     kept: list[str] = []
     if hold.keepers:
@@ -135,7 +138,10 @@ def _object_rows(
 
 
 def eta_of(view: View, pending: Pending, found: ObjectState) -> float | None:
-    """Return the seconds until an object is whole. None: too few bytes, or too uneven a rate, to say."""
+    """Return the estimated seconds until an object is whole.
+
+    None: too few bytes came, or too unevenly, to estimate.
+    """
     if not found.size or found.have_bytes < EARLY:
         return None
     since = max(pending.since, view.state.started_at or 0.0)
@@ -164,9 +170,10 @@ def _loose_rows(
 def waiting_words(
     view: View, pending: Pending, senders: Iterable[PeerId], room: int, tries: Tries | None = None
 ) -> str:
-    """Say what a want waits for, in as many words as there is room for.
+    """Return a text of at most `room` columns that says what a want waits for.
 
-    `tries`: the tries of this state, made once where many wants are shown.
+    `senders`: the peers that are to send chunks of it. `tries`: the next tries of all wants, if they were
+    computed.
     """
     senders = list(senders)
     if senders:
@@ -190,14 +197,14 @@ def waiting_words(
 
 
 def _come(view: View, senders: Iterable[PeerId]) -> bool:
-    """Whether at least one of these peers is sending in time."""
+    """Return whether at least one of these peers is not late with the chunks that it was granted."""
     return any(not view.state.peers[peer].late for peer in senders)
 
 
 def _why(view: View, why: WaitReason) -> tuple[str, str, str]:
-    """Return the reason why a want waits, long and short, and the words that name the peer that gave it.
+    """Return three texts: why a want waits, the same in fewer words, and the peer that gave the reason.
 
-    The reason comes first, because a narrow line cuts off its end.
+    The reason comes first in a line, because a narrow line loses its end.
     """
     of = f": {view.peer(why.peer)}" if why.peer is not None else ""
     match why.reason:
@@ -231,9 +238,9 @@ SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be wr
 
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
-    """Return the rows of Retries: a countdown to the next try of each want, the soonest first.
+    """Return the rows of the panel Retries: for each want, the time until its next try.
 
-    Where no node runs, there are none.
+    The soonest comes first. At most `limit` rows are returned; none if no node runs.
     """
     if view.dead:
         return []
@@ -263,9 +270,9 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
 
 
 def _cause(view: View, pending: Pending, tries: Tries, one: Try, room: int, *, sent: bool) -> Span:
-    """Say which push comes next and why, in as many words as there is room for, the reason first.
+    """Return a text of at most `room` columns: which push of a want comes next, and why.
 
-    `sent`: a part of it is on its way, so it is pushed only if that part does not come.
+    `sent`: chunks of it are on their way, so the want is pushed only if they do not come.
     """
     ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} "]
     if view.width < 60:
@@ -291,5 +298,8 @@ def _reason(view: View, reason: Reason) -> str:
 
 
 def _longest(texts: list[str], room: int) -> str:
-    """Return the first text that fits; they are sorted, the longest first. Else return the shortest."""
+    """Return the first text that fits in `room` columns, or else the last.
+
+    `texts` are sorted, the longest first.
+    """
     return next((text for text in texts if width(text) <= room), texts[-1])

@@ -1,4 +1,4 @@
-"""The rows of Throughput, and the line of the header. Pure."""
+"""The rows of the panel Throughput, and the line of the header. Pure."""
 
 from typing import NamedTuple
 
@@ -24,9 +24,9 @@ class _Gauge(NamedTuple):
 
 
 def throughput_rows(view: View) -> list[Row]:
-    """Return the rows of Throughput: in, out, entries and duplicates by second, the newest at the right.
+    """Return the charts of the panel Throughput: bytes in, bytes out, entries and duplicates of each second.
 
-    The taller the panel, the taller the charts.
+    The newest second is at the right. A taller panel has taller charts.
     """
     state = view.state
     room = max(8, view.width - 23)
@@ -89,7 +89,7 @@ def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
 
 
 def rates_of(view: View) -> tuple[float, float]:
-    """Return the recent bytes per second, in and out. Every place of the screen uses this."""
+    """Return the bytes per second received and sent lately. All places of the screen use this function."""
     if not view.connected:
         return (0.0, 0.0)
     recent = view.state.recent
@@ -103,9 +103,9 @@ def rates_of(view: View) -> tuple[float, float]:
 
 
 def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
-    """Return the header: node, live or frozen, peers, rates, pending intents, duplicate factor.
+    """Return the header: node, status (live, frozen and so on), peers, rates, pending intents, duplicate factor.
 
-    Parts that do not fit are left out by importance. No part is ever cut in two.
+    Less important parts that do not fit are left out. No part is ever cut in two.
     """
     state, glyphs = view.state, view.glyphs
     who = (
@@ -140,7 +140,7 @@ def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
 def fitting(parts: list[tuple[int, Line]], width: int) -> Line:
     """Return the parts that fit in `width` columns, in their order.
 
-    The least important (highest number) go first.
+    A part is (importance, line). The parts with the highest numbers are left out first.
     """
     room = width
     kept = set()

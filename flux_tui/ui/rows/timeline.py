@@ -1,8 +1,8 @@
-"""The strip of time: how many entries each moment had, how many were NO, and where the cursor is. Pure.
+"""The timeline: how many entries each moment had, how many of them were NO, and where the cursor is. Pure.
 
-A column is a stretch of time. Its number of entries is the difference of two entry numbers, found by
-bisection. Its share of NO is estimated from a sample. So a strip over ten million entries costs as much as
-one over a hundred. A column that lies in the past is computed once.
+A column is a short period of time. Its number of entries is the difference of two entry numbers, found by
+bisection. Its share of NO is estimated from a sample. So a timeline over ten million entries costs as much as
+one over a hundred. A column of the past is computed once.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ MANY_NOES, SOME_NOES = 0.3, 0.05
 
 
 class Column(NamedTuple):
-    """A column of the strip: a stretch of time."""
+    """A column of the timeline: how many entries its period of time has, and which share of them is NO."""
 
     entries: int
     noes: float
@@ -33,7 +33,7 @@ class Column(NamedTuple):
 
 
 class Timeline:
-    """The strip of one series."""
+    """The timeline of one series, and the period of time that it shows."""
 
     def __init__(self, source: Source, *, whole: bool) -> None:
         self._source = source
@@ -55,26 +55,26 @@ class Timeline:
         self._width = 1
 
     def wider(self, by: int) -> str:
-        """Show a longer (1) or shorter (-1) stretch. Return it in words."""
+        """Show a longer (1) or shorter (-1) period of time. Return its length as text, such as `10 min`."""
         self.span = min(max(self.span + by, 0), len(SPANS))
         self._start = 0.0
         return self.words
 
     @property
     def words(self) -> str:
-        """The stretch in words."""
+        """The length of the shown period as text, such as `10 min`; `all` for the whole series."""
         if self.span >= len(SPANS):
             return "all"
         seconds = SPANS[self.span]
         return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.0f} h"
 
     def at(self, x: int) -> float:
-        """Return the time of a column in the strip as it was drawn last."""
+        """Return the time (seconds since 1970) at the end of column `x` of the timeline as it was drawn last."""
         start, end = self._range
         return start + (end - start) * min(max(x, 0) + 1, self._width) / self._width
 
     def line(self, now: float, width: int, glyphs: Glyphs) -> Line:
-        """Return the strip, `width` columns wide. `now` is the time at the cursor."""
+        """Return the timeline as a line of `width` columns. `now` is the time at the cursor."""
         start, end = self._stretch(now)
         step = (end - start) / width
         if self.span < len(SPANS):
@@ -154,5 +154,5 @@ class Timeline:
 
 
 def _before(at: float) -> float:
-    """Return the moment right before a time. A column then has the entries at its begin, not those at its end."""
+    """Return the moment right before a time, so that an entry at the border of two columns counts in the later one."""
     return at - INSTANT

@@ -1,8 +1,8 @@
-"""The content of the panels as plain data: the state at the cursor, and lines of spans made of it. Pure.
+"""The types from which panels are made: the view (state and display settings), and rows of spans. Pure.
 
-A row has a key and a line of spans. The panel keeps its place by the key. Each span has a role, which the
-theme colours. Nothing here knows Textual, so it is tested without a screen. The other modules of this folder
-make the rows of each panel.
+A row has a key and a line of spans. The panel keeps its selected row by the key. Each span has a role, by
+which the theme colours it. Nothing here knows Textual, so it is tested without a screen. The other modules of
+this folder make the rows of each panel.
 """
 
 import re
@@ -41,7 +41,7 @@ Line: TypeAlias = list[Span]
 
 
 def span(text: str, role: Role) -> Span:
-    """Make a piece of a line, without characters that cannot be shown."""
+    """Make a span (a piece of a line in one colour). Characters that a terminal cannot show are replaced."""
     return plain(text), role
 
 
@@ -55,7 +55,7 @@ NO_FORMS: Mapping[PeerId, Plain] = MappingProxyType({})
 
 
 class Row(NamedTuple):
-    """One line of a panel."""
+    """One line of a panel, with the key by which the panel knows it."""
 
     key: str
     line: Line
@@ -70,7 +70,7 @@ Times: TypeAlias = Literal["clock", "start", "gap"]
 
 
 class Sort(NamedTuple):
-    """How a table is sorted."""
+    """The column by which a table is sorted, and whether the largest values come first."""
 
     column: str = ""
     """The name of the column. Empty: in the order in which rows came."""
@@ -78,7 +78,10 @@ class Sort(NamedTuple):
 
 
 class View(NamedTuple):
-    """Everything that a row builder needs. It names things (`core.text.describe.Names`), or hides their names."""
+    """The state at the cursor and all display settings from which the rows of one panel are made.
+
+    It gives peers and objects their names (`core.text.describe.Names`), or hides the names.
+    """
 
     state: State
     now: float
@@ -101,7 +104,10 @@ class View(NamedTuple):
     """Whether no node writes this series any more and the cursor is at its end. Then nobody is connected."""
 
     def peer(self, peer: PeerId) -> Plain:
-        """Return the name of a peer, or its short id. While masked, return its place in the list."""
+        """Return the name of a peer, or its short id.
+
+        While ids are hidden, return its number among the peers.
+        """
         if not self.masked:
             if (form := self.forms.get(peer)) is not None:
                 return form
@@ -111,14 +117,17 @@ class View(NamedTuple):
         return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
 
     def name(self, cid: Cid) -> Plain:
-        """Return the name of an object, or its short CID."""
+        """Return the name of an object, or its short CID. While ids are hidden, there is no CID."""
         found = self.state.objects.get(cid)
         if found is not None and found.name:
             return plain(found.name)
         return plain("a chunk" if self.masked else short(cid))
 
     def text(self, text: str) -> Plain:
-        """Return a sentence, without ids, addresses and paths while masked."""
+        """Return a sentence with peers' names instead of ids.
+
+        While ids are hidden, also addresses and paths are removed.
+        """
         if self.masked:
             return plain(hidden(text))
         for peer, called in self.called.items():
@@ -127,14 +136,15 @@ class View(NamedTuple):
 
     @property
     def connected(self) -> int:
-        """How many peers are connected."""
+        """The number of connected peers."""
         return 0 if self.dead else self.state.connected
 
 
 def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[Row]:
-    """Return the rows that pass a filter, by their drawn text and, unless masked, their whole ids.
+    """Return the rows that pass a filter, by their text and, unless ids are hidden (`masked`), their key.
 
-    A row belongs to the row before it if its key is that row's key plus a slash.
+    A row is part of the row before it if its key is that row's key plus a slash and more. Both are returned
+    or neither.
     """
     found: list[Row] = []
     block: list[Row] = []
@@ -152,12 +162,12 @@ def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[R
 
 
 def tells(text: str) -> bool:
-    """Return whether a text has an id, an address or a path in it."""
+    """Return whether a text contains an id, an address or a path."""
     return bool(_IDENTIFYING.search(text))
 
 
 def hidden(text: str) -> str:
-    """Return a text without ids, addresses and paths."""
+    """Return a text in which each id, address and path is replaced by HIDDEN."""
     return _IDENTIFYING.sub(HIDDEN, text)
 
 
@@ -167,14 +177,14 @@ def text_of(line: Line) -> str:
 
 
 def wide(line: Line) -> int:
-    """Return the width of a line in cells."""
+    """Return the width of a line in terminal columns."""
     return sum(cell_width.width(text) for text, _ in line)
 
 
 def merged(line: Line) -> Line:
-    """Return a line that looks the same in fewer spans.
+    """Return a line that looks the same and has fewer spans.
 
-    Each span costs the terminal about forty bytes. A span of spaces takes the role of its neighbour.
+    Each span costs the terminal about forty bytes. A span of spaces takes the role (colour) of its neighbour.
     """
     out: Line = []
     for text, role in line:
@@ -190,11 +200,10 @@ def merged(line: Line) -> Line:
 
 
 def entry_line(entry: Entry, view: View, group: Group | None = None, before: float | None = None) -> Line:
-    """Return the line of an entry or a run, cut to the width with an ellipsis.
+    """Return the line of one entry, or of a run of similar entries: time, sign, kind, peer and words.
 
-    Time, glyph, kind, peer, words.
-
-    `entry` is the last of the run. `before` is the time of the entry before it.
+    It is cut to the width of the view. `entry` is the last one of the run `group`. `before` is the time of
+    the entry before it.
     """
     kind = kind_of(entry.event)
     sign = view.glyphs.kind(kind)
@@ -226,7 +235,7 @@ def entry_line(entry: Entry, view: View, group: Group | None = None, before: flo
 
 
 def _run_words(entry: Entry, group: Group, view: View) -> str:
-    """Say what a run of like entries adds up to."""
+    """Return a text that sums up a run of similar entries. `entry` is the last of them."""
     event = entry.event
     size = human_size(group.size)
     match event:
@@ -247,7 +256,7 @@ def _run_words(entry: Entry, group: Group, view: View) -> str:
 
 
 def _moment(at: float, view: View, before: float | None) -> str:
-    """Return a time. Its width is the same in each way to show it."""
+    """Return a time as text, in the form that the person chose. All forms have the same width."""
     wide = 12 if view.width >= 60 else 8
     match view.times:
         case "clock":
@@ -282,5 +291,5 @@ def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
 
 
 def clock(at: float) -> str:
-    """Return a time as `12:01:03.221`."""
+    """Return a time (seconds since 1970) as local time, such as `12:01:03.221`."""
     return time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000) % 1000:03}"

@@ -1,1 +1,1 @@
-"""Windows over the panels: typing a want, adding a file, inspecting, a question, help."""
+"""The windows over the panels: type a want, share a file, Inspect, a question, the help."""

@@ -1,4 +1,4 @@
-"""The window in which a person types or picks a path to share. Errors are shown in place, and the typed text stays."""
+"""The window in which a person types or picks a path to share. It shows errors and keeps the typed text."""
 
 import shlex
 from collections.abc import Callable, Iterable
@@ -26,7 +26,7 @@ from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 
 class PathSuggester(Suggester):
-    """Suggests a path from the file system."""
+    """Suggests how a typed path may go on, from the names in the file system."""
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -38,7 +38,10 @@ class PathSuggester(Suggester):
 
 
 def complete_path(value: str, folder: Path | None) -> str | None:
-    """Return the first path that begins with the typed text. Folders end in a slash."""
+    """Return the first path that begins with the typed text. A folder ends in a slash.
+
+    None: there is no such path.
+    """
     found = paths(value, Context(State(), folder, str)) if value else []
     return next((path for path in found if path != value), None)
 
@@ -56,7 +59,7 @@ class PathField(PlainInput):
 
 
 class VisibleTree(DirectoryTree):
-    """A tree without hidden files. Files that are still being fetched are hidden files, too."""
+    """A tree of folders and files without hidden ones. Unfinished downloads are hidden files, too."""
 
     @override
     def process_label(self, label: TextType) -> Text:
@@ -68,7 +71,7 @@ class VisibleTree(DirectoryTree):
 
 
 class AddScreen(TypedWindow[list[Path]]):
-    """A window for a path, typed with completion or picked from a tree, or for several dropped files."""
+    """A window in which a person types a path to share, picks it from a tree, or drops several files."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "to_tree", "Tree", show=False)]
 
@@ -81,7 +84,7 @@ class AddScreen(TypedWindow[list[Path]]):
         send: Callable[[list[Path]], None] = lambda paths: None,
         trouble: str | None = None,
     ) -> None:
-        """Open the window; see `TypedWindow`. `send` shares paths."""
+        """Open the window; see `TypedWindow`. `send` shares the paths that the person chose."""
         super().__init__(send, text, trouble)
         self._folder = folder
         self._masked = masked
@@ -102,11 +105,11 @@ class AddScreen(TypedWindow[list[Path]]):
 
     @on(PlainInput.Changed)
     def hide(self, event: PlainInput.Changed) -> None:
-        """Hide what is typed while ids are masked and it tells one."""
+        """Hide the typed text, if ids are hidden and the text has an id, an address or a path."""
         event.input.password = self._masked and tells(event.value)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Handle a paste while the tree has the focus, or nothing has it yet."""
+        """Put a pasted text into the input, while the tree or nothing has the focus."""
         event.stop()
         self.call_after_refresh(lambda: self._take(event.text))
 
@@ -117,7 +120,7 @@ class AddScreen(TypedWindow[list[Path]]):
 
     @on(PlainInput.Submitted)
     def typed(self, event: PlainInput.Submitted) -> None:
-        """Share the typed paths, or say why that cannot be."""
+        """Share the typed paths and close the window, or show why they cannot be shared."""
         text = event.value.strip()
         if not text:
             self.say("Nothing was typed yet.")
@@ -132,7 +135,7 @@ class AddScreen(TypedWindow[list[Path]]):
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
-        """Share the file that was chosen in the tree."""
+        """Share the file that the person chose in the tree, and close the window."""
         try:
             self.send_and_close([to_share(event.path.absolute())])
         except PathError as error:
@@ -140,19 +143,19 @@ class AddScreen(TypedWindow[list[Path]]):
 
     @on(DirectoryTree.NodeHighlighted)
     def looked_at(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
-        """Type the path of the line that is highlighted in the tree."""
+        """Put the path that is highlighted in the tree into the input."""
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
             inside = self._masked and self._folder is not None and data.is_relative_to(self._folder)
             self.field.value = str(data.relative_to(self._folder) if inside else data)
 
     def action_complete(self) -> None:
-        """Complete the typed path; in the tree, go back to typing."""
+        """Complete the typed path. If the tree has the focus, go back to the input."""
         if self.query_one(DirectoryTree).has_focus:
             self.field.focus()
         else:
             self.fill(complete_path(self.field.value, self._folder))
 
     def action_to_tree(self) -> None:
-        """Focus the tree."""
+        """Move the focus to the tree of files."""
         self.query_one(DirectoryTree).focus()

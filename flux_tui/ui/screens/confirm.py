@@ -1,4 +1,4 @@
-"""A question before an action that cannot be undone."""
+"""The window with a question before an action that cannot be undone."""
 
 from typing import ClassVar
 
@@ -13,7 +13,7 @@ from flux_tui.ui.widgets.plain_text import PlainText, content
 
 
 class ConfirmScreen(ModalScreen[bool]):
-    """A question. It closes with True only if `y` was pressed; keys pressed by habit mean no."""
+    """A window with a question. It closes with True after `y`, and with False after n, esc, enter or q."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", show=False),

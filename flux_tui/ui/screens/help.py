@@ -1,4 +1,7 @@
-"""Help: what has the focus, every key as this person has bound it, and every word, which can be searched."""
+"""The help: the current panel and its selected line, all keys as this person has bound them, and the glossary.
+
+A person can search it.
+"""
 
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
@@ -42,7 +45,7 @@ class Entry(NamedTuple):
 
 
 class HelpScreen(ModalScreen[None]):
-    """What has the focus, all keys, and all words, in groups that can be searched."""
+    """The window with the help, in groups: selected line, current panel, keys, and glossary."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave", show=False),
@@ -58,7 +61,10 @@ class HelpScreen(ModalScreen[None]):
         focus: Sequence[Explained] = (),
         columns: Sequence[Explained] = (),
     ) -> None:
-        """Explain a panel. `focus`: what its selected line says. `columns`: its columns and words."""
+        """Make the help for a panel. `focus`: terms in its selected line.
+
+        `columns`: terms in its columns and texts.
+        """
         super().__init__()
         self._groups = help_groups(keys, panel, focus, columns)
 
@@ -71,12 +77,12 @@ class HelpScreen(ModalScreen[None]):
             yield PlainText(plain(NOTE), classes="note")
 
     def on_mount(self) -> None:
-        """Focus the list, so that the keys scroll it."""
+        """Give the focus to the list, so that the arrow keys scroll it."""
         self.query_one(PlainInput).display = False
         self.query_one(LinesPanel).focus()
 
     def on_resize(self) -> None:
-        """Lay the list out again for the new width."""
+        """Wrap the lines again for the new width."""
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
@@ -87,14 +93,14 @@ class HelpScreen(ModalScreen[None]):
     # ── searching ───────────────────────────────────────────────────────────────────────────────
 
     def action_search(self) -> None:
-        """Open the line in which a search is typed."""
+        """Open the input in which the person types words to search for."""
         field = self.query_one(PlainInput)
         field.display = True
         field.focus()
 
     @on(PlainInput.Changed)
     def search(self) -> None:
-        """Show only the lines that have what was typed."""
+        """Show only the lines that contain the typed words."""
         panel = self.query_one(LinesPanel)
         panel.select(None)
         self._fill()
@@ -102,11 +108,11 @@ class HelpScreen(ModalScreen[None]):
 
     @on(PlainInput.Submitted)
     def action_to_list(self) -> None:
-        """Go to the list, which stays searched."""
+        """Move the focus from the search to the list. The search still applies."""
         self.query_one(LinesPanel).focus()
 
     def action_leave(self) -> None:
-        """Leave the search, or else the window."""
+        """End the search, or close the window if there is no search."""
         field = self.query_one(PlainInput)
         if field.display:
             field.value = ""
@@ -119,7 +125,7 @@ class HelpScreen(ModalScreen[None]):
 def help_groups(
     keys: Keys, panel: str, focus: Sequence[Explained] = (), columns: Sequence[Explained] = ()
 ) -> list[tuple[str, list[Entry]]]:
-    """Return the whole help in groups: what has the focus, the panel, all keys, and the glossary."""
+    """Return the whole help as groups with titles: selected line, current panel, keys, and glossary."""
     found: list[tuple[str, list[Entry]]] = []
     if focus:
         found.append(("The selected line", [Entry(one.term, one.text) for one in focus]))
@@ -142,9 +148,9 @@ def help_groups(
 
 
 def help_rows(groups: list[tuple[str, list[Entry]]], width: int, wanted: str = "") -> list[Row]:
-    """Return the help in lines of at most `width` columns. Longer texts are wrapped, not cut.
+    """Return the help as rows of at most `width` columns. Longer texts are wrapped, not cut.
 
-    `wanted`: the words that a line must have; those of its group count too.
+    `wanted`: words that a line, or the title of its group, must contain.
     """
     words = wanted.lower().split()
     rows: list[Row] = []
@@ -158,7 +164,10 @@ def help_rows(groups: list[tuple[str, list[Entry]]], width: int, wanted: str = "
 
 
 def _lines(entry: Entry, width: int) -> list[Line]:
-    """Return the lines for an entry: what it means, and its note beside the last words or below them."""
+    """Return the lines of one entry of the help.
+
+    Its note is put beside the last words, or below them if it is too long.
+    """
     key, text, note = entry
     head = f"  {key:<{KEY_WIDTH}} " if key else "  "
     room = max(10, width - len(head))

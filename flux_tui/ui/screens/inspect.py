@@ -1,7 +1,7 @@
-"""Inspect: an entry or a run, a chunk or object, or a peer, decoded, with all entries about it in order.
+"""Inspect: a window about an entry, a chunk or object, or a peer, with all facts and all entries about it.
 
-Everything named is a link, and every part can be copied. While the dashboard is live, or plays, the window
-follows: the facts are made again each second, and new entries are appended. Selection and scroll stay.
+Each name in it opens Inspect for that thing, and every part can be copied. While the dashboard is live or
+plays, the facts are updated each second, and new entries are appended. Selection and scroll position stay.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ NOTE = "enter follows · t goes there · tab other half · y Y copy · n names"
 
 
 class InspectScreen(ModalScreen[int | None]):
-    """The window of Inspect. It closes with the entry to go to, or None."""
+    """The window Inspect. It closes with the number of the entry to go to, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,backspace,left,h", "back", "Back", show=False),
@@ -64,9 +64,10 @@ class InspectScreen(ModalScreen[int | None]):
         copy: Callable[[str], None],
         name: Callable[[PeerId], None] = lambda peer: None,
     ) -> None:
-        """Show a subject of a series. `view` returns how things are named now. `copy` copies to the clipboard.
+        """Show a subject of a series. `view` returns how things are named now.
 
-        `name` asks the person for the name of a peer. The window is closed then.
+        `copy` copies a text to the clipboard. `name` asks the person for a name for a peer, after this window
+        is closed.
         """
         super().__init__()
         self._ask_name = name
@@ -92,16 +93,16 @@ class InspectScreen(ModalScreen[int | None]):
             yield PlainText(plain(NOTE), classes="note")
 
     def on_resize(self) -> None:
-        """Show the subject in the new size. This also runs once at the start."""
+        """Show the subject in the new size. Textual also calls this once at the start."""
         self.call_after_refresh(self._show)
 
     @property
     def subject(self) -> Subject:
-        """The subject that is shown now."""
+        """The entry, object or peer that the window shows now."""
         return self._trail[-1]
 
     def on_mount(self) -> None:
-        """Look for new entries from now on."""
+        """Start to look for new entries, at intervals."""
         self.set_interval(FOLLOW_SECONDS, self._follow)
 
     def _show(self) -> None:
@@ -114,7 +115,10 @@ class InspectScreen(ModalScreen[int | None]):
         self._search()
 
     def _show_facts(self, selected: int) -> None:
-        """Show the facts as they are at the cursor."""
+        """Show the facts about the subject as they are at the cursor.
+
+        `selected`: the number of the line to select.
+        """
         title, self._facts = facts_of(self.subject, self._source, self._view)
         window = self.query_one(".window", Vertical)
         window.border_title = content(title)
@@ -132,7 +136,7 @@ class InspectScreen(ModalScreen[int | None]):
         facts.refresh()
 
     def _follow(self) -> None:
-        """Show what is new, without another selection or place."""
+        """Update the facts and append new entries. The selection and the scroll position stay."""
         cursor = self._source.cursor
         before, self._view = self._view, self._make_view()
         if cursor > self._seen > 0:
@@ -143,7 +147,7 @@ class InspectScreen(ModalScreen[int | None]):
         self._show_facts(int(selected or 0))
 
     def _append(self, cursor: int) -> None:
-        """Append the new entries that touch the subject."""
+        """Append the new entries about the subject, up to entry `cursor`."""
         end = min(cursor, self._seen + NEW_ENTRIES)
         found: list[Entry] = []
         while self._seen < end:
@@ -157,7 +161,7 @@ class InspectScreen(ModalScreen[int | None]):
             self._show_rows()
 
     def _add_rows(self, entries: Iterable[Entry]) -> None:
-        """Add lines for entries, in order. The newest MAX_SHOWN stay."""
+        """Add a line for each of these entries, in order. Only the newest MAX_SHOWN lines are kept."""
         columns = self.query_one("#touching", LinesPanel).columns
         view = self._view._replace(width=max(LEAST_WIDTH, columns))
         self._rows += [Row(str(entry.seq), entry_line(entry, view)) for entry in entries]
@@ -171,7 +175,7 @@ class InspectScreen(ModalScreen[int | None]):
 
     @work(exclusive=True)
     async def _search(self) -> None:
-        """Find the entries about the subject, from the cursor back to the beginning, a slice at a time."""
+        """Find the entries about the subject, from the cursor back to the beginning, some entries at a time."""
         subject, source = self.subject, self._source
         panel = self.query_one("#touching", LinesPanel)
         take = self._take_page = entries_about(subject, source)
@@ -201,7 +205,7 @@ class InspectScreen(ModalScreen[int | None]):
         return self.query_one("#facts", LinesPanel).has_focus
 
     def action_back(self) -> None:
-        """Show the subject before this one, or close the window."""
+        """Show the subject that was shown before, or close the window if there is none."""
         if len(self._trail) > 1:
             self._trail.pop()
             self._show()
@@ -209,11 +213,11 @@ class InspectScreen(ModalScreen[int | None]):
             self.dismiss(None)
 
     def action_other(self) -> None:
-        """Focus the other one of the two lists."""
+        """Move the focus between the two lists: facts and entries."""
         self.query_one("#touching" if self._on_facts else "#facts", LinesPanel).focus()
 
     def action_follow(self) -> None:
-        """Inspect what the selected line names."""
+        """Show the entry, object or peer that the selected line names."""
         link = self._link()
         if link is not None and link != self.subject:
             self._trail.append(link)
@@ -231,7 +235,7 @@ class InspectScreen(ModalScreen[int | None]):
         return self._facts[int(key)] if key is not None and int(key) < len(self._facts) else None
 
     def action_name(self) -> None:
-        """Close the window, and ask for the name of the peer that is shown or selected."""
+        """Close the window, and ask the person for a name for the peer that is shown or selected."""
         link = self._link() if self._on_facts else None
         subject = link if link is not None and link.kind == "peer" else self.subject
         if subject.kind == "peer":
@@ -239,17 +243,17 @@ class InspectScreen(ModalScreen[int | None]):
             self._ask_name(PeerId(subject.key))
 
     def action_go(self) -> None:
-        """Close the window, and move the cursor to the selected entry."""
+        """Close the window, and move the cursor of the dashboard to the selected entry."""
         key = self.query_one("#touching", LinesPanel).selected
         if key is not None:
             self.dismiss(int(key))
 
     def on_lines_panel_chosen(self) -> None:
-        """Inspect what the chosen line names."""
+        """Show the entry, object or peer that the chosen line names."""
         self.action_follow()
 
     def action_copy(self) -> None:
-        """Copy the selected fact whole, or the selected entry as JSON."""
+        """Copy the whole text of the selected fact, or the selected entry as JSON."""
         if self._on_facts:
             fact = self._fact()
             self._take(fact.whole if fact is not None else "")
@@ -259,7 +263,7 @@ class InspectScreen(ModalScreen[int | None]):
             self._take(json.dumps(entry_report(entry)) if entry is not None else "")
 
     def action_copy_all(self) -> None:
-        """Copy all facts, one a line."""
+        """Copy all facts, one on each line."""
         self._take("\n".join(f"{fact.name}: {fact.whole}" for fact in self._facts))
 
     def _take(self, text: str) -> None:

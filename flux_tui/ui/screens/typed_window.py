@@ -1,6 +1,6 @@
-"""The windows in which a person types something to send: a want, or paths to share.
+"""The common base of the windows in which a person types something to send: a want, or paths to share.
 
-Such a window says in place why it could not send, and keeps the typed text.
+If the window cannot send, it says why and keeps the typed text.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Sent = TypeVar("Sent")
 
 
 class TypedWindow(ModalScreen[None], Generic[Sent]):
-    """A window with one input, which has a line for errors below it (`#error`)."""
+    """A window with one input, and a line for errors below the input (`#error`)."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_nothing", "Close", show=False),
@@ -26,9 +26,10 @@ class TypedWindow(ModalScreen[None], Generic[Sent]):
     ]
 
     def __init__(self, send: Callable[[Sent], None], text: str, trouble: str | None) -> None:
-        """Open the window with a text in it. `send` raises ValueError with the reason if it cannot send.
+        """Open the window with `text` in the input.
 
-        `trouble`: why no node takes commands now, which is shown from the beginning.
+        `send` sends the typed values, or raises ValueError with the reason. `trouble`: why no node takes
+        commands now, which is shown from the beginning. None: a node does.
         """
         super().__init__()
         self._send = send
@@ -38,18 +39,18 @@ class TypedWindow(ModalScreen[None], Generic[Sent]):
 
     @property
     def field(self) -> PlainInput:
-        """The input."""
+        """The input of the window."""
         return self.query_one(PlainInput)
 
     def on_mount(self) -> None:
-        """Type the text that the window opens with."""
+        """Put the text that the window was opened with into the input."""
         if self._text:
             self.field.take(self._text)
         if self._trouble is not None:
             self.say(self._trouble)
 
     def send_and_close(self, sent: Sent) -> None:
-        """Send and close, or say why that cannot be and keep what was typed."""
+        """Send `sent` and close the window. If that fails, show why and keep the typed text."""
         try:
             self._send(sent)
         except ValueError as error:
@@ -58,15 +59,15 @@ class TypedWindow(ModalScreen[None], Generic[Sent]):
             self.dismiss()
 
     def fill(self, completed: str | None) -> None:
-        """Put a completed text into the input. None: there is none."""
+        """Put a completed text into the input. None: there is no completion, and the input stays."""
         if completed is not None:
             self.field.value = completed
             self.field.cursor_position = len(completed)
 
     def action_dismiss_nothing(self) -> None:
-        """Close the window. Nothing is sent."""
+        """Close the window without sending anything."""
         self.dismiss()
 
     def say(self, *lines: str) -> None:
-        """Show lines about what was typed, or remove them if there are none."""
+        """Show lines below the input. Without lines, remove the lines that are shown."""
         self.query_one("#error", PlainText).tell(plain_lines(*lines))

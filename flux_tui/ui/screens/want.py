@@ -1,4 +1,4 @@
-"""The window in which a person types a want. Errors are shown in place, and the typed text stays."""
+"""The window in which a person types wants: tickets or CIDs. It shows errors and keeps the typed text."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 
 class WantScreen(TypedWindow[list[Command]]):
-    """A window for tickets and CIDs, with a preview of each."""
+    """A window in which a person types tickets and CIDs. It shows a preview of each."""
 
     def __init__(
         self,
@@ -32,7 +32,11 @@ class WantScreen(TypedWindow[list[Command]]):
         send: Callable[[list[Command]], None] = lambda commands: None,
         trouble: str | None = None,
     ) -> None:
-        """Open the window; see `TypedWindow`. `send` pushes the commands."""
+        """Open the window; see `TypedWindow`. `send` pushes the commands to the node.
+
+        `mark` returns an id for a command. `folder`: where files are put; None: it no longer exists.
+        `masked`: show no ids and paths.
+        """
         super().__init__(send, text, trouble)
         self._state = state
         self._folder = folder
@@ -56,13 +60,13 @@ class WantScreen(TypedWindow[list[Command]]):
             yield PlainText(plain(where), id="where", classes="note")
 
     def on_paste(self, event: events.Paste) -> None:
-        """Handle a paste while nothing has the focus yet."""
+        """Put a pasted text into the input, while nothing has the focus yet."""
         event.stop()
         self.call_after_refresh(lambda: self.field.take(event.text))
 
     @on(PlainInput.Changed)
     def preview(self) -> None:
-        """Say what was understood so far, and what was not."""
+        """Show which wants the typed text means so far, and which words have errors."""
         lines, errors, _ = self._read()
         self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
         # While the person types, an unfinished CID is not an error yet. A space says that the word is whole.
@@ -74,7 +78,7 @@ class WantScreen(TypedWindow[list[Command]]):
 
     @on(PlainInput.Submitted)
     def push(self) -> None:
-        """Push the typed wants, or say what is wrong with them."""
+        """Push the typed wants and close the window, or show what is wrong with them."""
         _, errors, commands = self._read()
         if errors:
             several = ["Nothing was pushed: mend or remove that."] if commands else []
@@ -85,7 +89,7 @@ class WantScreen(TypedWindow[list[Command]]):
             self.say("Nothing was typed yet.")
 
     def action_complete(self) -> None:
-        """Complete the typed name."""
+        """Complete the name of an object that the person began to type."""
         self.fill(complete_name(self.field.value, self._state))
 
     def _read(self) -> Reading:
@@ -99,7 +103,7 @@ class WantScreen(TypedWindow[list[Command]]):
 
 
 class NameSuggester(Suggester):
-    """Suggests a name known in the series."""
+    """Suggests how a typed name may go on, from the names of objects in the series."""
 
     def __init__(self, state: State) -> None:
         super().__init__(use_cache=False, case_sensitive=True)
@@ -111,7 +115,10 @@ class NameSuggester(Suggester):
 
 
 def complete_name(value: str, state: State) -> str | None:
-    """Return the typed text with its last word completed to the first name that begins with it."""
+    """Return the typed text with its last word completed to the name of an object.
+
+    None: no name begins with the word.
+    """
     head, space, last = value.rpartition(" ")
     found = next((name for name in names(state) if last and name.startswith(last) and name != last), None)
     return None if found is None else head + space + found

@@ -1,1 +1,1 @@
-"""The actions of keys in one panel only: Flow, Objects."""
+"""The actions of keys that work in one panel only: Flow, Objects."""

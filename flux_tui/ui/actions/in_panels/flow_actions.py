@@ -1,4 +1,7 @@
-"""The actions of keys in the Flow panel: choose an object, a face and an order, and go from mark to mark."""
+"""The actions of keys in the Flow panel: choose an object, lanes or picture, and an order; go from mark to mark.
+
+A lane is the line of one peer over time. A mark in it is a message.
+"""
 
 from collections.abc import Callable
 
@@ -11,7 +14,7 @@ FLOW = "flow"
 
 
 class FlowActions:
-    """Acts on the Flow panel. `changed` is called afterwards."""
+    """Runs the actions of keys in the Flow panel. `changed` is called after each action."""
 
     def __init__(
         self,
@@ -30,27 +33,27 @@ class FlowActions:
 
     @property
     def current(self) -> bool:
-        """Whether the keys act on the Flow panel."""
+        """Whether Flow is the current panel, on which the keys act."""
         return self._panels.current == FLOW
 
     def open(self) -> None:
-        """Go to the Flow panel: to the lanes of the selected object, if there is one."""
+        """Make Flow the current panel. If an object is selected, show only messages about it."""
         if not self.current and (root := self._panels.selected_root()) is not None:
             self._flow.show_object(root)
         self._panels.go_to(FLOW)
 
     def zoom(self, by: int) -> None:
-        """Show a shorter (-1) or longer (1) stretch."""
+        """Show a shorter (-1) or longer (1) period of time in the Flow panel."""
         self._flow.zoom(by)
         self._changed()
 
     def next_order(self) -> None:
-        """Sort the lanes in the next way."""
+        """Sort the peers' lanes in the Flow panel by the next criterion."""
         self._notify(f"lanes by {self._flow.next_order()}", timeout=2)
         self._changed()
 
-    def toggle_face(self) -> None:
-        """Show lanes over time, or this node among its peers."""
+    def toggle_picture(self) -> None:
+        """Switch the Flow panel between lanes over time and the picture of this node among its peers."""
         self._flow.picture = not self._flow.picture
         if self.current:
             self._changed()
@@ -58,7 +61,7 @@ class FlowActions:
             self._panels.go_to(FLOW)
 
     def go_to_mark(self, by: int) -> None:
-        """Freeze the cursor at the mark before (-1) or after (1) it, in the selected lane."""
+        """Freeze the cursor at the previous (-1) or next (1) message (mark) in the selected peer's lane."""
         key = self._panels.selected_key()
         if not self.current or key is None:
             self._notify("select a lane of Flow (7) first", timeout=3)

@@ -9,7 +9,7 @@ from flux_tui.ui.watching.objects_feed import ObjectsFeed
 
 
 class ObjectActions:
-    """Acts on the Objects panel. `changed` is called afterwards."""
+    """Runs the actions of keys in the Objects panel. `changed` is called after each action."""
 
     def __init__(
         self, objects: ObjectsFeed, panels: Panels, *, notify: Notify, changed: Callable[[], None]
@@ -21,11 +21,11 @@ class ObjectActions:
 
     @property
     def current(self) -> bool:
-        """Whether the keys act on the Objects panel."""
+        """Whether Objects is the current panel, on which the keys act."""
         return self._panels.current == OBJECTS
 
     def open(self) -> None:
-        """Go to the Objects panel: to the selected object, if there is one, in the tab that has it."""
+        """Make Objects the current panel. If an object is selected, select it there too, in its tab."""
         if not self.current and (root := self._panels.selected_root()) is not None:
             self._objects.follow()
             self._panels.panel(OBJECTS).select(root)
@@ -33,7 +33,10 @@ class ObjectActions:
         self._panels.go_to(OBJECTS)
 
     def next_tab(self, by: int) -> None:
-        """Show the next tab (1) or the one before (-1). From another panel, go to Objects."""
+        """Show the next (1) or previous (-1) tab of the Objects panel.
+
+        From another panel, only make Objects the current one.
+        """
         if not self.current:
             self.open()
             return
@@ -42,7 +45,7 @@ class ObjectActions:
         self._changed()
 
     def click(self, x: int) -> None:
-        """Show the tab at column `x` of the heading, counted from 0."""
+        """Show the tab of the Objects panel that was clicked. `x`: the column in the heading, counted from 0."""
         tab = tab_at(objects_by_tab(self._panels.view(OBJECTS).state), x)
         if tab is not None:
             self._objects.show_tab(tab)
@@ -50,7 +53,7 @@ class ObjectActions:
             self._changed()
 
     def unfold(self) -> None:
-        """List all files of the selected folder, or only the first few."""
+        """List all files of the selected folder in the Objects panel, or only the first few again."""
         self._objects.unfolded = not self._objects.unfolded
         self._notify(
             "all files of a folder" if self._objects.unfolded else "the first files of a folder", timeout=2

@@ -1,4 +1,4 @@
-"""Which entries are about the subject of the window of Inspect. Pure."""
+"""Finds the entries about the subject of the window Inspect (an entry, an object or a peer). Pure."""
 
 from collections.abc import Callable
 
@@ -12,13 +12,16 @@ from flux_tui.ui.series.filter import cids_of, peers_of
 
 
 def subject_of_entries(group: Group, source: Source) -> Subject:
-    """Return the subject for a line of the Series panel."""
+    """Return the subject for the window Inspect, from the entries that one line of the Series panel shows."""
     last = min(group.last, source.cursor)
     return Subject("entry", str(last), group._replace(last=last))
 
 
 def entries_about(subject: Subject, source: Source) -> Callable[[list[Entry]], list[Entry]]:
-    """Return a function that picks the entries about the subject from pages that are read backwards."""
+    """Return a function that takes a page of entries and returns those about the subject.
+
+    The pages must be given in the order from the newest to the oldest.
+    """
     if subject.kind == "cid" and Cid(subject.key) in source.state.objects:
         return EntriesAbout(Cid(subject.key)).take  # entries about an object include those about its blocks
     touches = _touches(subject, source)
@@ -46,7 +49,7 @@ def _touches(subject: Subject, source: Source) -> Callable[[Entry], bool]:
 
 
 def _subjects(event: Event) -> set[Cid]:
-    """Return the chunks that an event is about. Return its object only if it names no chunk."""
+    """Return the chunks that an event names. If it names none, return the object that it names."""
     own: set[Cid] = set(getattr(event, "cids", ()))
     if (cid := getattr(event, "cid", None)) is not None:
         own.add(cid)

@@ -1,4 +1,4 @@
-"""The facts of the window of Inspect as lines: long facts are wrapped, and tables lose columns. Pure."""
+"""Draws the facts in the window Inspect as lines: long texts are wrapped, and wide tables lose columns. Pure."""
 
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.ui.rows import cell_width
@@ -17,10 +17,10 @@ FIRST = 36
 
 
 def fact_rows(facts: list[Fact], width: int) -> list[Row]:
-    """Return the lines of facts, at most `width` columns wide. The key of a fact's first line is its number.
+    """Return the lines of the facts, at most `width` columns wide.
 
-    A fact with cells is a row of a table with all other such facts. Where the table is too wide, its last columns
-    are left out; what is still too wide is wrapped.
+    The key of a fact's first line is its number. All facts with `cells` form one table. If the table is too
+    wide, its last columns are left out. Text that is still too wide is wrapped.
     """
     names = max((cell_width.width(fact.name) for fact in facts), default=0)
     room = max(LEAST, width - names - GAP)
@@ -39,9 +39,9 @@ def fact_rows(facts: list[Fact], width: int) -> list[Row]:
 
 
 def column_widths(rows: list[tuple[Plain, ...]], room: int) -> list[int]:
-    """Return the widths of the columns of a table that fit into `room`, at least of the first one.
+    """Return the widths of the first columns of a table, as many columns as fit into `room`, but at least one.
 
-    The first column may be narrowed to FIRST, where it is wrapped. The others are not.
+    The first column may be narrowed to FIRST, and its text is then wrapped. Other columns are not narrowed.
     """
     if not rows:
         return []
@@ -54,7 +54,7 @@ def column_widths(rows: list[tuple[Plain, ...]], room: int) -> list[int]:
 
 
 def table_lines(cells: tuple[Plain, ...], widths: list[int]) -> list[Plain]:
-    """Return the lines of one row of a table. Its first cell is wrapped."""
+    """Return the lines of one row of a table. The text of its first cell is wrapped."""
     first = wrapped(cells[0], widths[0]) or [plain("")]
     gap = " " * GAP
     rest = [cell_width.left(cell, wide) for cell, wide in zip(cells[1:], widths[1:], strict=False)]

@@ -1,4 +1,7 @@
-"""The facts about an entry or a run, a chunk or object, or a peer, for the window of Inspect. Pure."""
+"""Collects the facts about an entry or a run of similar entries, a chunk or object, or a peer, for Inspect.
+
+Pure.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -26,7 +29,7 @@ TIMES = ("deadline", "next_push_at")
 
 
 class Subject(NamedTuple):
-    """The subject that is inspected."""
+    """What the window Inspect explains: an entry or a run of similar entries, a chunk or object, or a peer."""
 
     kind: Literal["entry", "cid", "peer"]
     key: str
@@ -36,7 +39,7 @@ class Subject(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A line with one fact about the subject."""
+    """One fact about the subject of the window Inspect: its name, and its text as shown and as copied."""
 
     name: str
     text: Plain
@@ -49,7 +52,7 @@ class Fact(NamedTuple):
 
 
 def facts_of(subject: Subject, source: Source, view: View) -> tuple[Plain, list[Fact]]:
-    """Return the title and the facts of a subject."""
+    """Return the title and the facts that the window Inspect shows about a subject."""
     match subject.kind:
         case "entry":
             return _entry_facts(subject, source, view)
@@ -67,7 +70,10 @@ def _plain(name: str, value: object, view: View) -> Fact:
 
 
 def _time_fact(name: str, at: float) -> Fact:
-    """Return a time as a clock shows it. It is copied as in `--json`: seconds since 1970."""
+    """Return a fact about a time.
+
+    It is shown as date and time, and copied as seconds since 1970, as in `--json`.
+    """
     return Fact(name, plain(datetime.fromtimestamp(at).isoformat(" ", "milliseconds")), f"{at:.6f}")
 
 
@@ -82,7 +88,10 @@ def _peer_fact(name: str, peer: str, view: View) -> Fact:
 
 
 def _peer_text(peer: PeerId, view: View) -> Plain:
-    """Return the whole id of a peer, and its name if it has one."""
+    """Return the whole id of a peer after its name, if it has one.
+
+    While ids are hidden, return only its name.
+    """
     called = view.peer(peer)
     return plain(called if view.masked else f"{called}  {peer}" if peer in view.called else peer)
 
@@ -105,7 +114,7 @@ def _entry_facts(subject: Subject, source: Source, view: View) -> tuple[Plain, l
 
 
 def _run_facts(last: Entry, group: Group, view: View) -> list[Fact]:
-    """Return the facts about a run of like entries."""
+    """Return the facts about a run of similar entries: chunks and bytes together, peers, and objects."""
     return [
         _plain("together", f"{counted(group.chunks, 'chunk')}, {human_size(group.size)}", view),
         *[_peer_fact("peer", peer, view) for peer in group.peers],
@@ -114,7 +123,7 @@ def _run_facts(last: Entry, group: Group, view: View) -> list[Fact]:
 
 
 def _field_facts(name: str, value: object, addr: str | None, view: View) -> list[Fact]:
-    """Return the facts of one field of an entry: one, one for each item of a list, or none if it is empty.
+    """Return the facts for one field of an entry: one for each item of a list, none for an empty field, otherwise one.
 
     `addr` is the address that the entry is about, if any.
     """
@@ -138,7 +147,7 @@ def _field_facts(name: str, value: object, addr: str | None, view: View) -> list
 
 
 def _id_facts(name: str, ids: tuple[object, ...], view: View) -> list[Fact]:
-    """Return a fact for each id of a list, and how many there are beyond MAX_LISTED."""
+    """Return a fact for each id in a list, up to MAX_LISTED, and one with the number of the other ids."""
     make = _peer_fact if name == "peers" else _cid_fact
     facts = [make("" if number else name, str(item), view) for number, item in enumerate(ids[:MAX_LISTED])]
     if len(ids) > MAX_LISTED:
@@ -171,7 +180,7 @@ def _cid_facts(cid: Cid, view: View) -> list[Fact]:
 
 
 def _why_facts(cid: Cid, view: View) -> list[Fact]:
-    """Return why a want is not here yet: what comes next, and a line for each peer that has it or was asked."""
+    """Return facts about why a want is not whole yet: what comes next, and the answer of each peer."""
     told = why(view.state, cid, view.now)
     words = why_words(told, view, view.now, running=not view.dead)
     sentences = enumerate((words.title, *words.next))

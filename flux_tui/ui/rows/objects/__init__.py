@@ -1,1 +1,1 @@
-"""The rows of the Objects panel: its tabs, a line an object, and what is under the selected one."""
+"""The rows of the Objects panel: its tabs, a line for each object, and the details of the selected object."""

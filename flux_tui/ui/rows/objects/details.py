@@ -1,4 +1,7 @@
-"""The lines under the selected object of the Objects panel: its blocks, files, fetchers and ticket. Pure."""
+"""The lines below the selected object of the Objects panel: its blocks, files, ticket, and who fetches it.
+
+Pure.
+"""
 
 from typing import NamedTuple
 
@@ -22,7 +25,7 @@ INDENT = "  "
 
 
 class Selected(NamedTuple):
-    """The selected object, and what is known of it besides the state."""
+    """The selected object, and facts about it that are not in the state: its blocks and files."""
 
     root: Cid
     blocks: BlockMap | None = None
@@ -40,9 +43,9 @@ class Selected(NamedTuple):
 
 
 def detail_rows(view: View, selected: Selected) -> list[Row]:
-    """Return the rows under the selected object. Their keys begin with its CID and a slash.
+    """Return the rows below the selected object. Their keys begin with its CID and a slash.
 
-    Only files can be selected, where they are unfolded.
+    A person can select only the rows of files, and only when all files are listed.
     """
     found = view.state.objects.get(selected.root)
     if found is None:
@@ -68,7 +71,7 @@ def _row(view: View, key: str, line: Line, *, title: bool = True) -> Row:
 
 
 def _place_lines(view: View, found: ObjectState) -> list[Line]:
-    """Return where it is or will be, and the ticket by which others get it."""
+    """Return lines with the path where an object is or will be, and with its ticket."""
     if found.completed_at is None:
         lines: list[Line] = [[span(f"{INDENT}to {place_of(view, found)}", "dim")]]
         whole = [view.peer(peer) for peer in whole_at(view.state, found.root)]
@@ -83,7 +86,7 @@ def _place_lines(view: View, found: ObjectState) -> list[Line]:
 
 
 def _taker_lines(view: View, found: ObjectState) -> list[Line]:
-    """Return a line for each peer that asked for it: how much it took from here, and when."""
+    """Return a line for each peer that asked this node for an object: how much this node sent it, and when."""
     fetchers = sorted(view.state.fetchers.get(found.root, {}).values(), key=lambda one: -one.chunks)
     lines = [_taker_line(view, found, one) for one in fetchers[:TAKERS_SHOWN]]
     if len(fetchers) > TAKERS_SHOWN:
@@ -120,7 +123,7 @@ def _taker_line(view: View, found: ObjectState, one: Fetcher) -> Line:
 
 
 def _file_lines(view: View, selected: Selected) -> list[Line]:
-    """Return a line for each file of a folder, with its own progress."""
+    """Return a line for each file of a folder object, with the progress of the file."""
     files = selected.files
     if files is None:
         return [[span(f"{INDENT}{selected.no_files}", "dim")]] if selected.no_files else []

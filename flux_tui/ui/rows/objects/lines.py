@@ -1,4 +1,4 @@
-"""The line of one object in the Objects panel, by the tab that it is in. Pure."""
+"""Makes the one line that stands for an object in the Objects panel; each tab shows other columns. Pure."""
 
 from collections.abc import Collection
 from typing import NamedTuple, assert_never
@@ -21,21 +21,25 @@ SIZE_WIDTH, STATUS_WIDTH, RATIO_WIDTH = 10, 13, 11
 
 
 class Widths(NamedTuple):
-    """The columns that depend on the width of the panel."""
+    """The widths of the columns that depend on the width of the panel: name and progress bar."""
 
     name: int
     bar: int
 
 
 def widths(width: int) -> Widths:
-    """Return the columns for a width."""
+    """Return the widths of the columns of an object's line, for a panel of this width."""
     if width < 72:
         return Widths(14, 6)
     return Widths(24, 10) if width < 130 else Widths(36, 16)
 
 
 def object_line(view: View, tab: Tab, root: Cid, senders: Collection[PeerId], tries: Tries) -> Line:
-    """Return the line of an object. `senders`: peers that owe chunks of it now."""
+    """Return the line of an object in one tab.
+
+    `senders`: the peers that were granted chunks and have not sent them yet. `tries`: when each want of this
+    state is tried next.
+    """
     state = view.state
     found, kept = state.objects.get(root), state.kept.get(root)
     size = (found.size if found is not None else None) or (kept.size if kept is not None else None)
@@ -68,7 +72,10 @@ def object_line(view: View, tab: Tab, root: Cid, senders: Collection[PeerId], tr
 
 
 def name_of(view: View, root: Cid) -> Plain:
-    """Return the name of an object, also of one that is only kept for others."""
+    """Return the name of an object, or its short CID.
+
+    The object may be a replica that this node keeps for others.
+    """
     kept = view.state.kept.get(root)
     if root not in view.state.objects and kept is not None and kept.name:
         return plain(kept.name)
@@ -76,24 +83,24 @@ def name_of(view: View, root: Cid) -> Plain:
 
 
 def place_of(view: View, found: ObjectState) -> str:
-    """Say where an object is, or will be."""
+    """Return the path where an object is or will be, or words that say that it is in the store."""
     return view.text(found.path) if found.path else "in the store"
 
 
 def ratio_of(found: ObjectState) -> str:
-    """Say how often its bytes left: sent bytes divided by its size."""
+    """Return as text how many times this node sent an object: sent bytes divided by the object's size."""
     return f"ratio {found.sent_bytes / found.size:.2f}" if found.size else "ratio ?"
 
 
 def share_of(found: ObjectState, fetcher: Fetcher) -> float:
-    """Return the share of an object that a peer took from here, 0 … 1."""
+    """Return the share of an object that this node sent to one peer, from 0 to 1."""
     if found.chunks_total:
         return min(1.0, fetcher.chunks / found.chunks_total)
     return min(1.0, fetcher.bytes_out / found.size) if found.size else 0.0
 
 
 def takers(view: View, found: ObjectState) -> str:
-    """Say who took what of an object from here, in a few words: those that took most first."""
+    """Return a short text that says which peers fetched how much of an object from here, the largest share first."""
     fetchers = list(view.state.fetchers.get(found.root, {}).values())
     if not fetchers:
         return "nobody asked for it yet"
@@ -112,7 +119,7 @@ def _took(found: ObjectState, fetcher: Fetcher) -> str:
 
 
 def whole_at(state: State, root: Cid) -> list[PeerId]:
-    """Return the connected peers that said they have all of a wanted object, and did not take it back."""
+    """Return the connected peers that said that they have all of a wanted object, and did not take this back."""
     pending = state.pending.get(root)
     answers = pending.answers.values() if pending is not None else ()
     return [
@@ -147,7 +154,7 @@ def _wanted(view: View, found: ObjectState, senders: Collection[PeerId], tries: 
 
 
 def _also_taken(view: View, found: ObjectState) -> str:
-    """Say what others took of an object, if they did."""
+    """Return a text that says how much of an object other peers fetched from here. Empty: nothing."""
     if not found.sent_bytes:
         return ""
     count = len(view.state.fetchers.get(found.root, {}))

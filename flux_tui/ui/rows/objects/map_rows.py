@@ -1,7 +1,8 @@
-"""The block map of an object as lines: a cell for some blocks each, and a legend. Pure.
+"""Draws the block map of an object as lines of signs, each for some blocks, and a legend. Pure.
 
-A cell has a sign for what it is, and a colour and a letter for the peer. A run of cells of one peer begins with the
-letter: large for blocks that are here, small for blocks on their way.
+A sign says whether its blocks are here, on their way or missing. Its colour and a letter say which peer sent
+or sends them. Signs of one peer that follow each other begin with its letter: large for blocks that are here,
+small for blocks on their way.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ MAX_WIDE = 4
 
 
 def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> list[Line]:
-    """Return at most `rows` lines of cells, then a line that says how the cells are ordered, then the legend."""
+    """Return at most `rows` lines of the block map, then a line that says how blocks are ordered, then the legend."""
     width = max(10, view.width - INDENT)
     total = found.chunks_total or 0
     cells = blocks.cells(width * rows, found.chunks_have, total)
@@ -59,7 +60,10 @@ def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> li
 
 
 def _cells(view: View, blocks: BlockMap, cells: list[Cell]) -> Line:
-    """Return one line of the map. A run of one peer begins with its letter."""
+    """Return one line of the block map.
+
+    Cells of one peer that follow each other begin with the peer's letter.
+    """
     line: Line = []
     before: Cell | None = None
     for cell in cells:
@@ -74,7 +78,10 @@ def _cells(view: View, blocks: BlockMap, cells: list[Cell]) -> Line:
 
 
 def legend_lines(view: View, blocks: BlockMap, found: ObjectState) -> list[Line]:
-    """Return what the signs and letters mean, with how many blocks each has, wrapped to the width."""
+    """Return the legend of the block map: each sign and letter, its meaning, and how many blocks it has.
+
+    The lines are wrapped to the panel's width.
+    """
     counts = blocks.counts()
     owed, refused = sum(one.owed for one in counts.values()), blocks.count("refused")
     here = max(found.chunks_have, sum(one.here for one in counts.values()))
@@ -104,13 +111,13 @@ def legend_lines(view: View, blocks: BlockMap, found: ObjectState) -> list[Line]
 
 
 def letter_of(blocks: BlockMap, peer: PeerId | None) -> str:
-    """Return the letter of a peer, or an empty string."""
+    """Return the letter that stands for a peer in the block map. Empty: the peer has none."""
     number = _number(blocks, peer)
     return LETTERS[number] if number is not None and number < len(LETTERS) else ""
 
 
 def role_of(blocks: BlockMap, peer: PeerId | None) -> Role:
-    """Return the colour of a peer."""
+    """Return the role by which the theme colours a peer's blocks in the block map."""
     number = _number(blocks, peer)
     return "text" if number is None else ROLES[number % len(ROLES)]
 
@@ -120,7 +127,7 @@ def _number(blocks: BlockMap, peer: PeerId | None) -> int | None:
 
 
 def _wrapped(items: list[Line], width: int) -> list[Line]:
-    """Put items into lines, two spaces apart. An item is not split."""
+    """Put items into lines of at most `width` columns, with two spaces between items. An item is not split."""
     lines: list[Line] = []
     line: Line = []
     for item in items:

@@ -1,4 +1,7 @@
-"""The rows of the Objects panel: its tabs, a line for each object, and more under the selected one. Pure."""
+"""The rows of the Objects panel: its tabs, a line for each object, and the details of the selected object.
+
+Pure.
+"""
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.next_try import Tries
@@ -21,9 +24,9 @@ EMPTY = {
 
 
 def object_rows(view: View, tab: Tab, selected: Selected | None, wanted: Filter) -> list[Row]:
-    """Return the tabs, and a line for each object of one tab. The selected one is unfolded.
+    """Return the heading with the tabs, a line for each object of one tab, and details below the selected object.
 
-    An empty list: the series knows no object at all.
+    Empty: the series has no object at all.
     """
     objects = objects_by_tab(view.state)
     if not any(objects.values()):
@@ -50,5 +53,5 @@ NOBODY: frozenset[PeerId] = frozenset()
 
 
 def _named(view: View, root: Cid, wanted: Filter) -> bool:
-    """Whether a filter takes an object by its name or CID."""
+    """Return whether an object passes a filter, by its name or CID."""
     return wanted.takes_text(f"{name_of(view, root)} {'' if view.masked else root}".lower())

@@ -1,6 +1,6 @@
-"""The tabs of the Objects panel, and which objects each has. Pure.
+"""The tabs of the Objects panel, and the objects in each tab. Pure.
 
-An object can be in several: what is whole here is shared as soon as another peer asks for it.
+An object can be in several tabs: an object that is whole is also shared as soon as another peer asks for it.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ this node keeps for others."""
 
 
 def objects_by_tab(state: State) -> dict[Tab, list[Cid]]:
-    """Return the objects of each tab, the newest first."""
+    """Return the objects of each tab of the Objects panel, the newest first."""
     found: dict[Tab, list[Cid]] = {tab: [] for tab in TABS}
     for root in reversed(state.objects):
         one = state.objects[root]
@@ -36,12 +36,12 @@ def objects_by_tab(state: State) -> dict[Tab, list[Cid]]:
 
 
 def is_shared(state: State, found: ObjectState) -> bool:
-    """Whether others can learn of an object from this node, or took something of it."""
+    """Return whether an object was added on this node, sent to others, or asked for by another peer."""
     return found.origin == "added" or found.sent_bytes > 0 or found.root in state.fetchers
 
 
 def tab_at(objects: Mapping[Tab, list[Cid]], x: int) -> Tab | None:
-    """Return the tab at a column of the heading, counted from 0. None: there is none."""
+    """Return the tab at column `x` of the heading, counted from 0. None: there is no tab."""
     end = 0
     for tab in TABS:
         end += len(f" {TITLES[tab]} {len(objects[tab]):,}  ")
@@ -51,7 +51,10 @@ def tab_at(objects: Mapping[Tab, list[Cid]], x: int) -> Tab | None:
 
 
 def tab_line(objects: Mapping[Tab, list[Cid]], current: Tab) -> Line:
-    """Return the heading: the tabs with their counts. The current one is in brackets."""
+    """Return the heading of the Objects panel: its tabs, each with its number of objects.
+
+    The current tab is in brackets.
+    """
     line: Line = []
     for tab in TABS:
         words = f"{TITLES[tab]} {len(objects[tab]):,}"
