@@ -1,14 +1,15 @@
-"""Recordings of machines: all that a machine was given, from which its series is made again, entry for entry.
+"""Recordings of machines. A recording gives the same series again, entry for entry.
 
     recorder = Recorder()
     machine = recorder.machine(me, state, holdings, random)     # in place of Machine(...)
     ...
     assert replay(recorder.recordings[0]) == the series of that run
 
-A recording holds the inputs with their times. It also holds what the machine asked for during each of them: what
-the store has, and random numbers. So it replays without the store, and for a node whose chance has no seed.
+A recording holds the inputs and their times. It also holds the answers that the machine got while it handled
+each input: from the store, and random numbers. So a replay needs no store, and the random numbers need no seed.
 
-It is kept in memory: it is made to find out why a machine did something, not for a node that runs for weeks.
+A recording is kept in memory. It is meant for finding out why a machine did something, not for a node that runs
+for weeks.
 """
 
 from collections.abc import Callable
@@ -26,11 +27,11 @@ from flux_tui.core.turn import Holdings
 
 
 class ReplayError(ValueError):
-    """The machine that replays a recording asks for something else than the recorded one did."""
+    """A replay differs from the recording: the machine asked for another chunk or another random number."""
 
 
 class Turn(NamedTuple):
-    """One input, and what the machine asked for while it handled it."""
+    """One input, and the answers that the machine got from the store and the random numbers during it."""
 
     given: Input
     now: float
@@ -42,7 +43,7 @@ class Turn(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """One run of a machine, from its start to its end."""
+    """The recording of one run of a machine, from its start to its end."""
 
     me: PeerId
     state: bytes
@@ -53,7 +54,7 @@ class Recording(NamedTuple):
 
 
 class Recorder:
-    """Records every machine that it makes."""
+    """Makes machines and records all of them."""
 
     def __init__(self) -> None:
         self.recordings: list[Recording] = []
@@ -68,14 +69,14 @@ class Recorder:
         max_pending: int = 1000,
         policy: Policy | None = None,
     ) -> Machine:
-        """Return a machine that is recorded from now on. The arguments are those of `Machine`."""
+        """Make a machine that is recorded. The arguments are those of `Machine`."""
         recording = Recording(me, snapshot(state), max_pending, policy, [])
         self.recordings.append(recording)
         return _RecordedMachine(recording, state, holdings, random)
 
 
 class _RecordedMachine(Machine):
-    """A machine that writes down all that it is given."""
+    """A machine that records its inputs and the answers that it gets."""
 
     def __init__(
         self, recording: Recording, state: State, holdings: Holdings, random: Callable[[], float]
@@ -96,7 +97,7 @@ class _RecordedMachine(Machine):
         return super().handle(given, now)
 
     def size_of(self, cid: Cid) -> int | None:
-        """Ask the store, and write down its answer."""
+        """Ask the store for the size of a chunk in bytes (None: it does not have it), and record the answer."""
         size = self._holdings.size_of(cid)
         self._turns[-1].sizes.append((cid, size))
         return size
@@ -108,7 +109,7 @@ class _RecordedMachine(Machine):
 
 
 class _Answers:
-    """The inputs of the recorded machine, in the same order."""
+    """Gives a replaying machine the recorded answers, in the recorded order."""
 
     def __init__(self) -> None:
         self._turn = Turn(Tick(), 0.0, [], [])
@@ -116,28 +117,28 @@ class _Answers:
         self._chances = iter(self._turn.chances)
 
     def begin(self, turn: Turn) -> None:
-        """The machine is given this turn's input."""
+        """Begin to give the answers of this turn."""
         self._turn = turn
         self._sizes, self._chances = iter(turn.sizes), iter(turn.chances)
 
     def size_of(self, cid: Cid) -> int | None:
-        """Return the size that the store told."""
+        """Return the recorded size of a chunk. Raises ReplayError if another chunk was asked for in the recording."""
         asked, size = next(self._sizes, (None, None))
         if asked != cid:
             raise ReplayError(f"it looks up {cid} during {self._turn.given}; {asked} was looked up then")
         return size
 
     def random(self) -> float:
-        """Return the random number that was drawn."""
+        """Return the next recorded random number. Raises ReplayError if there is none."""
         if (chance := next(self._chances, None)) is None:
             raise ReplayError(f"it draws another random number during {self._turn.given}")
         return chance
 
 
 def replay(recording: Recording) -> list[Entry]:
-    """Give the inputs of a recording to a new machine. Returns all entries that it makes.
+    """Give the inputs of a recording to a new machine. Returns all entries that the machine makes.
 
-    Raises ReplayError if the machine asks for something else than the recorded one did.
+    Raises ReplayError if the new machine asks for other data than the recorded machine did.
     """
     state = restore(recording.state)
     if state is None:

@@ -1,1 +1,1 @@
-"""Replicas: asking others to keep an object (origin), and keeping one for others (keeper)."""
+"""Replicas: asking other nodes to keep an object (origin), and keeping one for other nodes (keeper)."""

@@ -1,14 +1,14 @@
-"""The keeper's half of replication: this node keeps replicas for other nodes.
+"""The keeper's half of replication: this node keeps replicas for other nodes (their origins).
 
 - The policy's `quota` limits the room (quota.py). A replica that turns out to be larger than its origin said is
   checked again, and dropped if there is no room.
-- A `keep` counts only if this node sent that peer a `can_hold` before (offers.py).
+- A `keep` message counts only if this node sent that peer a `can_hold` before (offers.py).
 - A replica is fetched in the same way as a want, a few replicas at a time. Its leaves are stored in one file,
   so names, folders and repeats that a stranger made up cost nothing.
-- An object that the user gets or adds while it is kept becomes the user's. It does not count against the quota
-  any more, and is never dropped to make room.
-- Only the origin that asked for a replica can release it. The keeper tells the origin when it has begun, when
-  it has all of it, and when it drops it. It repeats this whenever a stream to that origin opens, and from
+- If the user gets or adds an object that is kept as a replica, the object becomes the user's own. It does not count
+  against the quota any more, and is never dropped to make room.
+- Only the origin that asked for a replica can release it. The keeper tells the origin when it has begun to fetch the
+  replica, when it has all of it, and when it drops it. It repeats this whenever the origin connects, and from
   time to time. So nothing depends on one message, and an origin that does not need the replica any more
   releases it again.
 """
@@ -66,7 +66,7 @@ _REASONS: dict[DropCause, Reason | None] = {
 
 
 class Keeper:
-    """The replicas that this node keeps for others. All that must survive a restart is in the state."""
+    """Keeps replicas for other nodes. Everything that must survive a restart is in the state."""
 
     def __init__(
         self,
@@ -91,11 +91,11 @@ class Keeper:
 
     @property
     def replicas(self) -> dict[Cid, KeptReplica]:
-        """The replicas that this node keeps."""
+        """The replicas that this node keeps, by root CID."""
         return self.ledger.state.kept
 
     def start(self) -> None:
-        """The node has started: go on fetching replicas, and go on removing dropped ones."""
+        """After a start of the node, continue to fetch replicas, and to remove dropped ones."""
         state = self.ledger.state
         for root in list(state.dropping):
             self._evict(root)
@@ -110,7 +110,7 @@ class Keeper:
     # ── what origins say ────────────────────────────────────────────────────────────────────────
 
     def hold_requested(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
-        """An origin asks for keepers: answer with an offer or a NO."""
+        """Handle an origin's intent that asks for keepers: answer with an offer or a NO."""
         peer, root = intent.origin, hold.root
         if (no := self._refusal(peer, root, hold.size)) is not None:
             # A hold that came through the swarm is refused only with a time to come back.
@@ -122,7 +122,7 @@ class Keeper:
         self.answers.push(peer, msg.CanHold(root=root, whole=self._is_whole(root)), intent.addrs)
 
     def keep_requested(self, peer: PeerId, keep: msg.Keep) -> None:
-        """An origin tells this node to keep a replica."""
+        """Handle an origin's message that this node should keep a replica: keep it, or answer NO."""
         root, kept = keep.root, self.replicas.get(keep.root)
         if kept is not None and peer in kept.origins:
             self._tell((peer,), root, "whole" if kept.whole else "begun")
@@ -146,7 +146,7 @@ class Keeper:
             self._fetching[root] = kept.charge
 
     def released(self, peer: PeerId, cids: Iterable[Cid]) -> None:
-        """An origin releases replicas. No other peer can do so."""
+        """Handle an origin's message that it does not need replicas any more. Replicas of other origins stay."""
         gone: list[Cid] = []
         for root in cids:
             kept = self.replicas.get(root)
@@ -167,15 +167,15 @@ class Keeper:
         self._remind(peer)
 
     def message_dropped(self) -> None:
-        """A message about replicas could not be queued: remind the origins soon."""
+        """Plan to tell the origins about their replicas soon, because a message could not be queued."""
         self._remind_at = min(self._remind_at, self.ledger.now + REMIND_SOON)
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if nothing is kept."""
+        """Return the time at which `on_time` has work next; infinity if nothing is kept."""
         return self._remind_at if self.replicas else float("inf")
 
     def on_time(self) -> None:
-        """Remind the origins of what is kept for them, if it is time."""
+        """If it is time, tell the connected origins again about the replicas that are kept for them."""
         if not self.replicas:
             self._remind_at = float("inf")
         elif self._remind_at == float("inf"):
@@ -193,7 +193,7 @@ class Keeper:
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=part, how=how)))
 
     def note_wanted(self, peer: PeerId) -> None:
-        """A peer grants chunks. If they belong to a replica, write that down from time to time."""
+        """Record that a peer takes chunks of a replica: at most one entry in WANTED_EVERY seconds for each replica."""
         for root in self.responder.offered_to(peer) if self.replicas else ():
             kept = self.replicas.get(root)
             if kept is not None and self.ledger.wall - kept.last_wanted >= WANTED_EVERY:
@@ -202,14 +202,14 @@ class Keeper:
     # ── what happens here ───────────────────────────────────────────────────────────────────────
 
     def release_by_user(self, root: Cid, by: str | None) -> bool:
-        """The user of this node releases a replica. Returns False if it is not kept here."""
+        """Drop a replica, because the user of this node asked for it. Returns False if it is not kept here."""
         if root not in self.replicas:
             return False
         self._drop(root, "cancelled", by)
         return True
 
     def check_downloads(self) -> None:
-        """Find replicas that are whole now, that cannot be fetched, or that are larger than was said.
+        """Check the replicas that are being fetched: some may be whole, have failed, or be larger than expected.
 
         Called after each turn.
         """
@@ -230,7 +230,7 @@ class Keeper:
                 self._drop(root, "failed")
 
     def adopt(self, root: Cid) -> None:
-        """The user added or got an object. If it is kept for others, it is the user's own from now on."""
+        """If the user has added or got an object that is kept as a replica, make it the user's own."""
         kept = self.replicas.get(root)
         if kept is None or kept.own or not self._is_own(root):
             return
@@ -242,9 +242,10 @@ class Keeper:
         self._evict(root)
 
     def disowned(self, root: Cid) -> None:
-        """The user does not share this object any more, but it is kept for others, too.
+        """Handle an object that the user no longer shares but that is still kept for others.
 
-        Copy it from the blocks that are still here, if the quota has room for it.
+        It is copied from the blocks that are still here, if the quota has room for it. Otherwise the replica is
+        dropped.
         """
         kept = self.replicas.get(root)
         if kept is None or kept.whole:
@@ -256,29 +257,29 @@ class Keeper:
         self._fetching[root] = kept.charge
 
     def file_lost(self, path: str, replica: Cid | None) -> None:
-        """A file of this node was changed or removed: replicas in it are lost.
+        """Drop the replicas whose file was changed or removed.
 
-        `replica`: the replica that the file belongs to. An object that is the user's as well is in the user's
-        own files, under its path.
+        `path`: the file. `replica`: the replica that the file belongs to; None for a file of the user. An
+        object that is also the user's own is stored in the user's files, at the object's path.
         """
         for root, kept in list(self.replicas.items()):
             if root == replica if not kept.own else self._is_in(path, root):
                 self._drop(root, "lost")
 
     def _is_in(self, path: str, root: Cid) -> bool:
-        """Whether this path is the path of an object, or is inside its folder."""
+        """Whether `path` is the path of this object, or is inside its folder."""
         known = self.ledger.state.objects.get(root)
         place = known.path if known is not None else None
         return place is not None and (path == place or path.startswith(f"{place}/"))
 
     def evicted(self, root: Cid, chunks: int, size: int) -> None:
-        """The store has removed its copy of a replica."""
+        """Record that the store has removed a dropped replica: `chunks` blocks with `size` bytes."""
         if root in self.ledger.state.dropping:
             name = self.ledger.state.dropping[root]
             self.ledger.emit(ev.ReplicaEvicted(root=root, chunks=chunks, size=size, name=name))
 
     def apply_policy(self) -> None:
-        """The policy may have changed: drop replicas that it refuses, and those that have no room any more."""
+        """Drop the replicas that the policy refuses now, and those for which the quota has no room any more."""
         policy = self.ledger.state.policy
         for root, kept in list(self.replicas.items()):
             refused = [peer for peer in kept.origins if policy.refuses(peer)]
@@ -290,7 +291,7 @@ class Keeper:
     # ── room ────────────────────────────────────────────────────────────────────────────────────
 
     def _refusal(self, peer: PeerId, root: Cid, size: int) -> HoldRefusal | None:
-        """Why a replica is not kept for this peer; None if it can be."""
+        """Return the NO to a peer that asks to keep an object of `size` bytes; None if this node can keep it."""
         state = self.ledger.state
         policy = state.policy
         if policy.refuses(peer):
@@ -315,7 +316,7 @@ class Keeper:
         return self.quota.room_refusal(size)
 
     def _check_size(self, root: Cid, kept: KeptReplica) -> None:
-        """A replica is larger than its origin said: drop it if there is no room for it."""
+        """Drop a replica that is larger than its origin said, if there is no room for it."""
         policy, charge = self.ledger.state.policy, kept.charge
         if policy.max_object and charge > policy.max_object:
             self._drop(root, "too_large")
@@ -329,13 +330,13 @@ class Keeper:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self, root: Cid, kept: KeptReplica) -> None:
-        """Fetch a replica from whichever peers have it."""
+        """Begin to fetch a replica, from any peers that have it."""
         size = kept.size or None
         self.ledger.emit(ev.Requested(cid=root, name=kept.name, size=size, held=True))
         self.requester.begin(Download(root, path=None, tree=True, by=None, size=size, held=True))
 
     def _drop(self, root: Cid, cause: DropCause, by: str | None = None) -> None:
-        """Drop a replica, and tell the origins that it was kept for."""
+        """Drop a replica, and tell its origins. `by`: the mark of the user's command, if there was one."""
         kept, origins = self.replicas[root], origins_of(self.ledger.state, root)
         self._stop_fetching(root)
         self.ledger.emit(ev.ReplicaDropped(root=root, cause=cause, size=kept.charge, name=kept.name, by=by))
@@ -364,7 +365,7 @@ class Keeper:
                 self.ledger.do(Push(peer=peer, message=msg.Held(cids=(root,), how=how, reason=reason)))
 
     def _refuse(self, peer: PeerId, root: Cid, no: HoldRefusal, addrs: tuple[str, ...]) -> None:
-        """Answer NO to a hold or a `keep`."""
+        """Answer NO to a hold intent or a `keep` message."""
         reason, retry_after, text = no
         has_it = self._is_whole(root)
         self.ledger.emit(
@@ -385,6 +386,6 @@ class Keeper:
         return known is not None and known.completed_at is not None
 
     def _is_own(self, root: Cid) -> bool:
-        """Whether the user has all of this object."""
+        """Whether this object is whole here, and the user added or got it."""
         known = self.ledger.state.objects.get(root)
         return known is not None and known.completed_at is not None and known.origin != "held"

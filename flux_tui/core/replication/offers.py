@@ -1,7 +1,7 @@
-"""Offers of a keeper: a `keep` counts only if this node sent that peer a `can_hold` before.
+"""Offers of a keeper: a `keep` message counts only if this node sent that peer a `can_hold` before.
 
-Without this rule any peer could fill a quota with pushes that answer nothing. The table is bounded and in
-memory only. An origin whose offer was forgotten is answered NO, and asks again.
+Without this rule any peer could fill the quota with unasked `keep` messages. The table is bounded and in memory
+only. An origin whose offer was forgotten is answered NO, and asks again.
 """
 
 from flux_tui.core.ids import Cid, PeerId
@@ -14,7 +14,10 @@ MAX_OFFERS = 1024
 
 
 class Offers:
-    """A bounded table. When it is full, the peer with the most offers loses its oldest one."""
+    """The offers to keep an object that this node has made. If there are too many, one is forgotten.
+
+    The peer with the most offers loses its oldest one.
+    """
 
     def __init__(self) -> None:
         self._until: dict[PeerId, dict[Cid, float]] = {}
@@ -24,7 +27,7 @@ class Offers:
         return self._count
 
     def add(self, peer: PeerId, root: Cid, until: float) -> None:
-        """This peer was told that there is room for this object."""
+        """Record that this node offered a peer to keep this object. The offer ends at the time `until`."""
         self.drop(peer, root)
         self._until.setdefault(peer, {})[root] = until
         self._count += 1
@@ -33,7 +36,7 @@ class Offers:
             self.drop(most, next(iter(self._until[most])))
 
     def drop(self, peer: PeerId, root: Cid) -> None:
-        """Remove an offer: it was accepted, or does not count any more."""
+        """Remove an offer that was accepted or does not count any more."""
         offers = self._until.get(peer)
         if offers is None or offers.pop(root, None) is None:
             return

@@ -1,18 +1,17 @@
-"""The origin's half of replication: this node asks others to keep replicas of an object.
+"""The origin's half of replication: this node asks others to keep replicas of an object (a hold).
 
-1. A hold is pushed to neighbours, and to the swarm if the neighbours are too few or do not accept: a thousand
-   nodes with room need not all offer it. A peer with room pushes a small offer (`can_hold`), other peers a NO
-   with its reason.
+1. The hold is pushed to neighbours. If they are too few or do not accept, it is pushed to the swarm too. A peer
+   with room pushes a small offer (`can_hold`), other peers a NO with its reason.
 2. Only the origin assigns replicas. It pushes `keep` to exactly as many peers as are lacking. Other offers
    are remembered for a while, to replace a keeper that leaves.
-3. A keeper says when it has begun, and when it has all of it. A keeper is replaced if it never says so, if it
-   leaves and does not come back, or if it drops the replica: first by a peer that offered, otherwise after
-   another push.
+3. A keeper says when it has begun, and when it has all of the replica. A keeper is replaced if it never says so,
+   if it leaves and does not come back, or if it drops the replica. A peer that has offered replaces it. If there is
+   none, the hold is pushed again.
 4. While replicas are lacking, the hold is pushed again: at the time that a NO named, otherwise after a
-   silence that doubles up to a cap. All of this follows from the state, so a restart goes on where the node
+   silence that doubles up to a maximum. All of this follows from the state, so a restarted node continues where it
    stopped.
 
-A keeper that missed a `release` says `held` when it is back, and is released then.
+A keeper that missed a `release` says `held` when it connects again, and is released then.
 """
 
 from collections.abc import Iterable
@@ -55,7 +54,7 @@ MAX_UP = 64
 
 
 class Origin:
-    """The replicas that others keep for this node. All that must survive a restart is in the state."""
+    """Asks other nodes to keep replicas for this node. Everything that must survive a restart is in the state."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
@@ -71,13 +70,13 @@ class Origin:
 
     @property
     def holds(self) -> dict[Cid, Hold]:
-        """The holds of this node."""
+        """The holds of this node, by root CID."""
         return self.ledger.state.holds
 
     # ── what people ask for ─────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
-        """The node has started: dial the keepers, and give them time to come back."""
+        """After a start of the node, dial the keepers, and give them time to connect."""
         for peer in {peer: None for hold in self.holds.values() for peer in hold.keepers}:
             self._absent[peer] = self.ledger.now + GRACE_SECONDS
             known = self.ledger.state.peers.get(peer)
@@ -86,7 +85,7 @@ class Origin:
         self._due_at = None
 
     def hold(self, command: cmd.Hold) -> None:
-        """A person here wants replicas of an object, or another number of them."""
+        """Begin a hold, or change its number of replicas, because a person here asked for it."""
         root, known = command.root, self.ledger.state.objects.get(command.root)
         if root not in self.holds and len(self.holds) >= MAX_HOLDS:
             text = (
@@ -109,7 +108,7 @@ class Origin:
         self._due_at = None
 
     def release(self, root: Cid, by: str | None) -> bool:
-        """Release all replicas of an object. Returns False if nobody was asked to keep it."""
+        """End the hold of an object and release its keepers. Returns False if there is no such hold."""
         hold = self.holds.get(root)
         if hold is None:
             return False
@@ -122,13 +121,13 @@ class Origin:
         return True
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Ask now for lacking replicas of these, whatever their timers say."""
+        """Push the holds of these objects that lack replicas now, before their timers."""
         for root in roots:
             if (hold := self.holds.get(root)) is not None and hold.lacking:
                 self._search(hold)
 
     def _release_surplus(self, hold: Hold) -> None:
-        """Fewer replicas are wanted: release keepers, first those that are not whole, the newest first."""
+        """If a hold has too many keepers, release some: first those without the whole replica, the newest first."""
         spare = len(hold.keepers) - hold.replicas
         if spare <= 0:
             return
@@ -140,7 +139,7 @@ class Origin:
     # ── what flows in ───────────────────────────────────────────────────────────────────────────
 
     def offered(self, peer: PeerId, root: Cid, *, whole: bool) -> None:
-        """A peer offers to keep a replica."""
+        """Handle a peer's offer to keep a replica. `whole`: the peer has the whole object already."""
         hold = self.holds.get(root)
         if hold is None or peer in hold.keepers:
             return
@@ -154,7 +153,7 @@ class Origin:
         self._fill(hold)
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """A peer answers NO to a hold or a `keep`."""
+        """Handle a peer's NO to a hold or a `keep`."""
         wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
         for root in no.cids:
             hold = self.holds.get(root)
@@ -185,7 +184,7 @@ class Origin:
                 self._retry_within(hold, max(wait, self._least_wait(hold)), "retry_after", peer)
 
     def held_received(self, peer: PeerId, held: msg.Held) -> None:
-        """A keeper says how much it has of its replicas."""
+        """Handle a keeper's message about how much it has of its replicas."""
         unknown: list[Cid] = []
         for root in held.cids:
             hold = self.holds.get(root)
@@ -209,13 +208,13 @@ class Origin:
             self._push(peer, msg.Release(cids=tuple(unknown)))
 
     def keep_dropped(self, peer: PeerId, root: Cid) -> None:
-        """A `keep` could not be queued."""
+        """Give up a keeper, because the `keep` message for it could not be queued."""
         hold = self.holds.get(root)
         if hold is not None and peer in hold.keepers:
             self._give_up(hold, peer, "slow")
 
     def peer_up(self, peer: PeerId) -> None:
-        """A peer connected: a keeper that is back, or a possible new keeper."""
+        """Handle a new connection: the peer may be a keeper that came back, or a possible new keeper."""
         self._absent.pop(peer, None)
         self._due_at = None
         asked = 0
@@ -229,7 +228,7 @@ class Origin:
                 self._ask(hold, (peer,), gossip=False, next_push_at=at)
 
     def peer_down(self, peer: PeerId) -> None:
-        """A peer disconnected. If it keeps a replica, it gets time to come back."""
+        """Handle a lost connection. If the peer is a keeper, it gets time to come back."""
         if any(peer in hold.keepers for hold in self.holds.values()):
             self._absent[peer] = self.ledger.now + GRACE_SECONDS
             self._due_at = None
@@ -237,13 +236,13 @@ class Origin:
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do; infinity if nothing is due."""
+        """Return the time at which `on_time` has work next; infinity if nothing is due."""
         if self._due_at is None:
             self._due_at = min((self._due(hold) for hold in self.holds.values()), default=float("inf"))
         return self._due_at
 
     def on_time(self) -> None:
-        """Give up keepers that are overdue, and ask for lacking replicas."""
+        """Give up keepers that are overdue, and ask for lacking replicas that are due."""
         now = self.ledger.now
         if self.next_deadline() > now:
             return
@@ -271,11 +270,11 @@ class Origin:
     # ── helpers ─────────────────────────────────────────────────────────────────────────────────
 
     def _steady(self, wall: float | None) -> float:
-        """A point in time of the state, as steady time; None becomes infinity."""
+        """Convert a wall time of the state to steady time. None becomes infinity."""
         return float("inf") if wall is None else self.ledger.steady(wall)
 
     def _search(self, hold: Hold) -> None:
-        """Ask neighbours and, if need be, the swarm for keepers."""
+        """Push a hold to neighbours and, if they are probably not enough, to the swarm."""
         candidates = [peer for peer in self.connected if peer not in hold.keepers]
         candidates.sort(key=lambda peer: peer in hold.refused)
         fresh = [peer for peer in candidates if peer not in hold.refused]
@@ -299,7 +298,7 @@ class Origin:
         self._due_at = None
 
     def _fill(self, hold: Hold) -> None:
-        """Push `keep` to peers that offered, until no replica is lacking."""
+        """Push `keep` to peers that have offered, until no replica is lacking."""
         spares = self._spares.get(hold.root, {})
         for peer, until in list(spares.items()):
             if not hold.lacking:
@@ -320,7 +319,7 @@ class Origin:
         self._replace(hold)
 
     def _replace(self, hold: Hold) -> None:
-        """A keeper left. If no offer replaces it, ask for another one soon."""
+        """After the loss of a keeper, plan to push the hold again soon, if a replica is lacking."""
         if hold.lacking:
             soonest = self._steady(hold.last_push_at or 0.0) + self._least_wait(hold)
             self._retry_within(hold, max(soonest - self.ledger.now, RETRY_MIN), "lapsed", None)
@@ -330,7 +329,7 @@ class Origin:
         return AGAIN.wait(hold.quiet)
 
     def _retry_within(self, hold: Hold, wait: float, cause: ev.RetryCause, peer: PeerId | None) -> None:
-        """Push a hold again after this wait, unless it is due sooner anyway."""
+        """Plan to push a hold again after `wait` seconds, unless a push is due sooner anyway."""
         at = self.ledger.now + wait * (1 + JITTER * self.ledger.random())
         if self._steady(hold.next_push_at) > at and hold.next_push_at is not None:
             self.ledger.emit(
@@ -339,7 +338,7 @@ class Origin:
             self._due_at = None
 
     def _is_first_answer(self, root: Cid, peer: PeerId) -> bool:
-        """Whether this is the peer's first answer since it was asked. Later answers are not written."""
+        """Whether this is the peer's first answer since the hold was pushed to it. Later answers are not recorded."""
         answered = self._answered.setdefault(root, set())
         if peer in answered or len(answered) >= MAX_HOLDS:
             return False
@@ -347,7 +346,7 @@ class Origin:
         return True
 
     def _size(self, root: Cid) -> int:
-        """Bytes of content, as far as they are known now."""
+        """Return the object's bytes of content, as far as they are known now."""
         known, hold = self.ledger.state.objects.get(root), self.holds.get(root)
         return (known.size if known is not None else None) or (hold.size if hold is not None else 0)
 

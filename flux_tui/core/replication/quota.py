@@ -1,8 +1,8 @@
-"""The quota: whether there is room for one more replica, and which replicas make room. Pure.
+"""The quota: whether there is room for one more replica, and which replicas must go to make room. Pure.
 
 - One origin may use at most a share of the quota, unless it is the only peer that is allowed.
-- The replica that was wanted least recently makes room. Only replicas do: what the user added or got is never
-  touched. A replica that was wanted or accepted a short while ago does not make room for a new one.
+- The replica that a peer took chunks of least recently goes first. Objects that the user added or got are never
+  dropped. A replica that was used or accepted a short while ago does not go to make room for a new one.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,7 @@ PROTECTED_SECONDS = 600.0
 
 
 class HoldRefusal(NamedTuple):
-    """Why an object is not kept for a peer."""
+    """The NO to a peer that asks to keep an object: the reason, and when to ask again."""
 
     reason: Reason
     retry_after: float | None = None
@@ -29,19 +29,19 @@ class HoldRefusal(NamedTuple):
 
 
 class Quota:
-    """The room for replicas. The policy and the replicas are those of the state."""
+    """The room for replicas. It reads the policy and the replicas from the state."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
 
     @property
     def excess(self) -> int:
-        """Bytes of replicas above the quota; negative: bytes that are free."""
+        """Bytes of replicas above the quota. Negative: so many bytes are free."""
         state = self.ledger.state
         return state.kept_bytes - state.policy.quota
 
     def share_refusal(self, peer: PeerId, root: Cid, size: int) -> HoldRefusal | None:
-        """Why an origin may not have this object kept as well: its share is used up; None if it may."""
+        """Return the NO if this object would exceed the share of the quota that one origin may use; otherwise None."""
         policy = self.ledger.state.policy
         if not policy.quota:
             return HoldRefusal("low_space", text="nothing is kept for others here")
@@ -53,7 +53,7 @@ class Quota:
         return None
 
     def room_refusal(self, size: int) -> HoldRefusal | None:
-        """Why there is no room for so many bytes; None if there is, or if it can be made."""
+        """Return the NO if there is no room for `size` bytes, even if older replicas are dropped; otherwise None."""
         over = self.excess + size
         for kept in self.oldest_first():
             if over <= 0:
@@ -65,7 +65,7 @@ class Quota:
         return None if over <= 0 else HoldRefusal("low_space")
 
     def to_drop(self, size: int = 0) -> list[Cid]:
-        """Return the replicas that have to go so that there is room for `size` more bytes."""
+        """Return the replicas to drop so that there is room for `size` more bytes."""
         found = []
         over = self.excess + size
         for kept in self.oldest_first():
@@ -76,7 +76,7 @@ class Quota:
         return found
 
     def oldest_first(self) -> list[KeptReplica]:
-        """Return the replicas that may make room, those wanted least recently first."""
+        """Return the replicas that may be dropped to make room, the one that was used least recently first."""
         objects = self.ledger.state.objects
         found = [
             kept

@@ -1,1 +1,1 @@
-"""The series: events, the state that they fold to, and the rules that the fold applies."""
+"""The series: its events, the state that follows from them (the fold), and the rules that the fold applies."""

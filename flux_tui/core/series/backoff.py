@@ -1,13 +1,13 @@
-"""The backoff for each peer: when it may be asked again.
+"""The backoff for each peer: the time from which a peer may be asked again.
 
-The fold applies this rule to each entry, the requester grants by it, and the panels count down to the same
+The fold applies this rule to each entry. The requester grants by it, and the panels count down to the same
 moment.
 
 - A NO with a time: not before that time. The latest NO counts.
-- A NO without a time from a peer that has it: the peer is left alone for a while, doubled each time.
-- A lease that the peer let lapse: the peer is left alone for a moment, if others can be asked.
-- A chunk that comes meanwhile changes nothing: a rate-limited holder sends one chunk and still needs its
-pause.
+- A NO without a time from a peer that has the object: the peer is not asked for a while, doubled each time.
+- A lease that the peer let lapse: the peer is not asked for a moment, if others can be asked.
+- A chunk that comes during the wait changes nothing: a rate-limited holder may send one chunk and still need its
+  pause.
 - A yes for a whole object, or a new connection, ends the wait.
 """
 
@@ -29,21 +29,21 @@ GIVES_NOTHING: frozenset[Reason] = frozenset({"denied", "shutting_down"})
 
 
 def free_at(state: State, peer: PeerId) -> float | None:
-    """When this peer may be granted chunks or told of a want again, in wall time.
+    """Return the wall time from which this peer may be asked again (granted chunks, or pushed a want).
 
-    None, or a time in the past: now.
+    None, or a time in the past: it may be asked now.
     """
     found = state.peers.get(peer)
     return None if found is None else found.until
 
 
 def gives_later(no: StatusNo) -> bool:
-    """Whether the peer has it and would send it at another time."""
+    """Whether a NO means that the peer has the object and will send it at another time."""
     return no.has_it and no.reason not in GIVES_NOTHING
 
 
 def refused(peer: PeerState, no: StatusNo, at: float) -> None:
-    """A peer said NO to a want, or to chunks that it was granted."""
+    """Set a peer's wait after its NO to a want or to granted chunks. `at`: the time of the NO."""
     peer.denies = peer.denies or no.reason in GIVES_NOTHING
     if no.retry_after is not None:
         peer.reason, peer.retry_after = no.reason, no.retry_after
@@ -58,20 +58,20 @@ def refused(peer: PeerState, no: StatusNo, at: float) -> None:
 
 
 def lapsed(peer: PeerState, lapse: LeaseLapsed, at: float) -> None:
-    """A peer let a lease lapse."""
+    """Set a peer's wait after a lease that the peer let lapse at time `at`."""
     if lapse.cause in SNUBS and (peer.until is None or at + SNUB > peer.until):
         peer.reason, peer.retry_after, peer.until = None, None, at + SNUB
 
 
 def promised(peer: PeerState, yes: DelayedYes) -> None:
-    """A peer said yes. An offer of a part is news about that object, but does not end the wait."""
+    """End a peer's wait, because it offered a whole object. An offer of a part does not end the wait."""
     peer.denies = False
     if yes.have is None and peer.reason is not None:
         _end(peer)
 
 
 def delivered(peer: PeerState, at: float) -> None:
-    """A chunk came from a peer: a NO whose time is over has ended."""
+    """Clear a peer's last NO, because a chunk came from it, unless the wait is not over at time `at`."""
     if peer.vague:
         peer.vague = 0
     if peer.reason is None and peer.until is None:
@@ -81,7 +81,7 @@ def delivered(peer: PeerState, at: float) -> None:
 
 
 def connected(peer: PeerState) -> None:
-    """A stream to a peer opened: it may be asked at once."""
+    """End a peer's wait, because it has connected again."""
     peer.vague = 0
     if peer.until is not None:
         _end(peer)

@@ -15,7 +15,7 @@ from flux_tui.core.series.state import Hold, No, Pending, State
 
 
 def shift(state: State, seconds: float) -> None:
-    """Move every time in a state, because the clock is now so many seconds ahead of the one before."""
+    """Move every time in a state by `seconds`, because the wall clock was set forward by so much."""
     if state.started_at is not None:
         state.started_at += seconds
     for pending in state.pending.values():

@@ -1,7 +1,7 @@
-"""Faults of a peer, which fade.
+"""The weight of a peer's faults, which fades with time.
 
-Each fault weighs one, and half as much a minute later, by the times in the series. One fault is forgiven
-after a minute; repeated faults are not.
+Each fault adds a weight of one, which halves every minute (by the times in the series). So a peer with one
+fault is not at fault any more after a minute. Repeated faults count for longer.
 """
 
 from flux_tui.core.series.state import PeerState
@@ -15,14 +15,14 @@ BAD = 0.5
 
 
 def add(peer: PeerState, count: int, at: float) -> None:
-    """A peer broke the protocol `count` more times."""
+    """Add `count` faults to a peer, because it broke the protocol at time `at`."""
     peer.faults += count
     peer.blame = min(_faded(peer, at) + count, MAX_BLAME)
     peer.blamed_at = at
 
 
 def at_fault(peer: PeerState, now: float) -> bool:
-    """Whether a peer's faults still weigh enough."""
+    """Whether the weight of a peer's faults is still above the limit at time `now`."""
     return _faded(peer, now) > BAD
 
 

@@ -19,10 +19,11 @@ UNEVEN = 2.0
 
 
 def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECONDS) -> float:
-    """Bytes a second over the last whole seconds, from the first one in which bytes came.
+    """Return the rate in bytes a second, over up to `seconds` whole seconds before `now`.
 
-    The current second is not over. It counts only if there is no other: otherwise a chunk that comes once a
-    second would make the rate go up and down.
+    `by_second`: the bytes that came in each second. Seconds before the first bytes do not count. The current
+    second is not over, so it counts only if there is no other. Otherwise one chunk a second would make the rate
+    go up and down.
     """
     last = int(now)
     span = range(last - seconds, last)
@@ -33,9 +34,10 @@ def rate_of(by_second: Mapping[int, float], now: float, seconds: int = RATE_SECO
 
 
 def eta_of(by_second: Mapping[int, float], since: float, now: float, left: float) -> float | None:
-    """Seconds until `left` more bytes have come.
+    """Return the seconds until `left` more bytes have come.
 
-    None: it has not flowed for long enough since `since`, or not evenly.
+    `by_second`: the bytes that came in each second; `since`: when the flow began. None: the flow is too short
+    or too uneven for an estimate.
     """
     for window in WINDOWS:
         start, end = int(max(since, now - window)), int(now)

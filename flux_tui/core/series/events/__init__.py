@@ -1,15 +1,13 @@
 """The events of a series: a closed union of facts, in the past tense.
 
-Rules
-- An event is a fact that has happened. It carries everything that a fold needs; folding asks no clock.
-- A tag (the name that a person sees in `series` and filters by) is never reused. Fields are stored by
-  position: a new field goes last and has a default, and no field is removed.
-- An old reader shows an event that it does not know as `Unknown`, and goes on.
-- Lists of CIDs are batched: one entry tells of everything that one act did.
+Rules - An event is a fact that has happened. It carries everything that the fold needs. The fold asks no clock.
+- A tag (the name that a person sees in `series` and filters by) is never reused. Fields are stored by position:
+a new field goes last and has a default, and no field is removed. - An old reader shows an event that it does
+not know as `Unknown`, and goes on. - Lists of CIDs are batched: one entry records everything that one act did.
 
 Each family of events has a module of its own, with a base class and a union of its members. Here all of them
-are one union, and only this module reads and writes it. A new event is added to its family's module: a class,
-and its name in the union. mypy then names each place that has to say what it does with it.
+are one union, and only this module encodes and decodes it. To add an event, add a class to its family's module,
+and its name to the family's union. mypy then reports each place that must handle the event.
 
 Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
 """
@@ -216,7 +214,7 @@ _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
 class Entry(NamedTuple):
-    """One entry of a series: its number (from 1, without gaps), its time, and what happened."""
+    """One entry of a series: its number (from 1, without gaps), its time, and its event."""
 
     seq: int
     at: float
@@ -227,14 +225,14 @@ Series: TypeAlias = Sequence[Entry]
 
 
 def kind_of(event: Event) -> str:
-    """The tag of an event, e.g. `chunk_received`; for an `Unknown`, the tag that it came with."""
+    """Return the tag of an event, such as `chunk_received`; for an `Unknown`, the tag that was stored."""
     if isinstance(event, Unknown):
         return event.kind
     return kind_of_type(type(event))
 
 
 def kind_of_type(kind: type[Event]) -> str:
-    """The tag of an event type."""
+    """Return the tag of an event class."""
     return str(kind.__struct_config__.tag)
 
 
@@ -254,7 +252,7 @@ MOMENTS: dict[type[Event], str] = {
 
 
 def moved(event: Event, seconds: float) -> Event:
-    """The same event, with its point in time moved later by `seconds`."""
+    """Return a copy of an event whose times are `seconds` later."""
     field = MOMENTS.get(type(event))
     if field is None or not seconds:
         return event
@@ -263,14 +261,14 @@ def moved(event: Event, seconds: float) -> Event:
 
 
 def encode_event(event: Event) -> bytes:
-    """The stored body of an event. An `Unknown` is returned byte for byte."""
+    """Return the bytes of an event that are stored. The bytes of an `Unknown` are those that were read."""
     return event.body if isinstance(event, Unknown) else _encoder.encode(event)
 
 
 def decode_event(body: bytes) -> Event:
-    """Decode a stored body. An event that this version does not know becomes `Unknown`.
+    """Decode the stored bytes of an event. An event that this version does not know becomes `Unknown`.
 
-    Never raises: a body that cannot be read at all becomes an Unknown of kind `unreadable`.
+    Never raises: bytes that cannot be decoded at all become an Unknown of kind `unreadable`.
     """
     try:
         return _decoder.decode(body)

@@ -1,4 +1,4 @@
-"""Events about the objects of this node: added, mapped, whole, lost."""
+"""Events about the objects of this node: added, whole, removed, lost."""
 
 from typing import TypeAlias
 
@@ -7,11 +7,11 @@ from flux_tui.core.series.events.base import EventBase
 
 
 class ContentBase(EventBase, frozen=True, kw_only=True):
-    """Base of the events about objects."""
+    """Base class of the events about objects."""
 
 
 class AddProgressed(ContentBase, tag="add_progressed", frozen=True, kw_only=True):
-    """A file or folder is being read; at most one such entry a second."""
+    """This node is reading a file or folder to share it. At most one such entry a second."""
 
     path: str
     bytes_done: int
@@ -20,7 +20,7 @@ class AddProgressed(ContentBase, tag="add_progressed", frozen=True, kw_only=True
 
 
 class ObjectAdded(ContentBase, tag="object_added", frozen=True, kw_only=True):
-    """A file or folder of this machine can now be asked for. Its bytes stay where they are."""
+    """This node has read a file or folder. Other nodes can now ask for it. Its bytes are not copied."""
 
     root: Cid
     name: str
@@ -36,7 +36,7 @@ class ObjectAdded(ContentBase, tag="object_added", frozen=True, kw_only=True):
 
 
 class AddCancelled(ContentBase, tag="add_cancelled", frozen=True, kw_only=True):
-    """A person cancelled an `add` before it was done. Nothing of it is shared."""
+    """A person cancelled an `add` before it was done. Nothing of its file or folder is shared."""
 
     path: str
     by: str | None = None
@@ -44,7 +44,7 @@ class AddCancelled(ContentBase, tag="add_cancelled", frozen=True, kw_only=True):
 
 
 class ObjectRemoved(ContentBase, tag="object_removed", frozen=True, kw_only=True):
-    """An object, or a loose chunk, is no longer shared from here. The user's own files stay as they are."""
+    """This node no longer shares an object or a loose chunk. The user's own files stay as they are."""
 
     root: Cid
     name: str | None = None
@@ -57,7 +57,7 @@ class ObjectRemoved(ContentBase, tag="object_removed", frozen=True, kw_only=True
 
 
 class ObjectFreed(ContentBase, tag="object_freed", frozen=True, kw_only=True):
-    """The store has freed the blocks of a removed object that no other object contains."""
+    """The store has removed the blocks of a removed object that no other object contains."""
 
     root: Cid
     chunks: int
@@ -68,7 +68,7 @@ class ObjectFreed(ContentBase, tag="object_freed", frozen=True, kw_only=True):
 
 
 class ObjectMapped(ContentBase, tag="object_mapped", frozen=True, kw_only=True):
-    """An inner node arrived: what is now known of a wanted object. Totals, not differences."""
+    """More is known of a wanted object: its size, its blocks, and how many are here. Totals, not differences."""
 
     root: Cid
     size: int
@@ -82,7 +82,7 @@ class ObjectMapped(ContentBase, tag="object_mapped", frozen=True, kw_only=True):
 
 
 class ObjectCompleted(ContentBase, tag="object_completed", frozen=True, kw_only=True):
-    """Every chunk of a wanted object is verified, and its file is at its path."""
+    """Every chunk of a wanted object is here and verified, and its file or folder is at its path."""
 
     root: Cid
     size: int
@@ -92,7 +92,7 @@ class ObjectCompleted(ContentBase, tag="object_completed", frozen=True, kw_only=
 
 
 class ObjectRefused(ContentBase, tag="object_refused", frozen=True, kw_only=True):
-    """A wanted object was refused: its blocks will be removed.
+    """This node refused a wanted object, because its blocks are invalid or too large, and will remove its blocks.
 
     An error entry before this one gives the reason.
     """
@@ -103,7 +103,7 @@ class ObjectRefused(ContentBase, tag="object_refused", frozen=True, kw_only=True
 
 
 class ObjectDiscarded(ContentBase, tag="object_discarded", frozen=True, kw_only=True):
-    """The blocks of a refused object are removed."""
+    """The store has removed the blocks of a refused object."""
 
     root: Cid
     chunks: int
@@ -113,7 +113,7 @@ class ObjectDiscarded(ContentBase, tag="object_discarded", frozen=True, kw_only=
 
 
 class ChunksLost(ContentBase, tag="chunks_lost", frozen=True, kw_only=True):
-    """Chunks are not there any more: their file was changed or removed."""
+    """Chunks are no longer here, because their file was changed or removed."""
 
     cids: tuple[Cid, ...]
     size: int

@@ -1,4 +1,4 @@
-"""Events of the requester: what is wanted here, what was pushed for it, and what came."""
+"""Events of the requester: what this node wants, the messages about these wants, and the chunks that came."""
 
 from typing import TypeAlias
 
@@ -8,14 +8,14 @@ from flux_tui.core.vocabulary import About, LapseCause, Reason, RetryCause, Wast
 
 
 class FetchingBase(EventBase, frozen=True, kw_only=True):
-    """Base of the events of the requester."""
+    """Base class of the events of the requester."""
 
 
 # ── pushing ─────────────────────────────────────────────────────────────────────────────────────
 
 
 class Requested(FetchingBase, tag="requested", frozen=True, kw_only=True):
-    """A person or program at this node wants a root or a loose chunk. From now on it is pending."""
+    """A person or program at this node wants an object or a loose chunk. From now on it is pending."""
 
     cid: Cid
     name: str | None = None
@@ -28,7 +28,7 @@ class Requested(FetchingBase, tag="requested", frozen=True, kw_only=True):
 
 
 class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
-    """An intent left this node: it wants these roots or loose chunks."""
+    """This node pushed an intent: it wants these objects or loose chunks."""
 
     cids: tuple[Cid, ...]
     peers: tuple[PeerId, ...]
@@ -46,13 +46,13 @@ class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
 
 
 class WentDormant(FetchingBase, tag="went_dormant", frozen=True, kw_only=True):
-    """No peer is known that has these: they give up their places in the network until their next push is due."""
+    """No known peer has these objects or chunks. They lose their places in the network until their next push."""
 
     cids: tuple[Cid, ...]
 
 
 class RetrySet(FetchingBase, tag="retry_set", frozen=True, kw_only=True):
-    """The time of the next push changed; `cause` says why."""
+    """The time of the next push of these wants changed; `cause` says why."""
 
     cids: tuple[Cid, ...]
     next_push_at: float
@@ -62,7 +62,7 @@ class RetrySet(FetchingBase, tag="retry_set", frozen=True, kw_only=True):
 
 
 class Granted(FetchingBase, tag="granted", frozen=True, kw_only=True):
-    """One holder was told to send these chunks. Until the deadline no other holder is."""
+    """This node told one holder to send these chunks. Until the deadline, it tells no other holder."""
 
     peer: PeerId
     root: Cid | None
@@ -75,7 +75,7 @@ class Granted(FetchingBase, tag="granted", frozen=True, kw_only=True):
 
 
 class LeaseExtended(FetchingBase, tag="lease_extended", frozen=True, kw_only=True):
-    """Granted chunks are late, but no other peer has them: their holder is given more time."""
+    """Granted chunks are late, but no other peer has them. So this node gives their holder more time."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -85,7 +85,7 @@ class LeaseExtended(FetchingBase, tag="lease_extended", frozen=True, kw_only=Tru
 
 
 class LeaseLapsed(FetchingBase, tag="lease_lapsed", frozen=True, kw_only=True):
-    """Granted chunks did not come. They can be granted to another holder."""
+    """Granted chunks did not come. This node can grant them to another holder now."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -95,14 +95,14 @@ class LeaseLapsed(FetchingBase, tag="lease_lapsed", frozen=True, kw_only=True):
 
 
 class Cancelled(FetchingBase, tag="cancelled", frozen=True, kw_only=True):
-    """These are no longer wanted here."""
+    """This node no longer wants these objects or chunks."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
 
 
 class PushedHave(FetchingBase, tag="pushed_have", frozen=True, kw_only=True):
-    """An intent left this node: other nodes can now ask it for this root."""
+    """This node pushed an intent: other nodes can now ask it for this object."""
 
     root: Cid
     name: str | None
@@ -113,7 +113,7 @@ class PushedHave(FetchingBase, tag="pushed_have", frozen=True, kw_only=True):
 
 
 class DelayedYes(FetchingBase, tag="delayed_yes", frozen=True, kw_only=True):
-    """A holder answered: yes, as soon as I am told which chunks (`status_yes_but_later`)."""
+    """A holder answered: it will send these objects when it is told which chunks (`status_yes_but_later`)."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -126,9 +126,9 @@ class DelayedYes(FetchingBase, tag="delayed_yes", frozen=True, kw_only=True):
 
 
 class StatusNo(FetchingBase, tag="status_no", frozen=True, kw_only=True):
-    """A node answered NO.
+    """A peer answered NO.
 
-    A NO is data: whether it has the chunks, why it does not send them now, and when to ask again.
+    The NO says whether the peer has the chunks, why it does not send them now, and when to ask again.
     """
 
     peer: PeerId
@@ -144,7 +144,7 @@ class StatusNo(FetchingBase, tag="status_no", frozen=True, kw_only=True):
 
 
 class ChunkReceived(FetchingBase, tag="chunk_received", frozen=True, kw_only=True):
-    """A wanted chunk came, matches its CID, and is in the store (in this very commit)."""
+    """A wanted chunk came, matches its CID, and is in the store. Entry and chunk are committed together."""
 
     cid: Cid
     size: int
@@ -156,7 +156,7 @@ class ChunkReceived(FetchingBase, tag="chunk_received", frozen=True, kw_only=Tru
 
 
 class ChunkWasted(FetchingBase, tag="chunk_wasted", frozen=True, kw_only=True):
-    """Bytes came that were of no use."""
+    """A peer sent bytes of a chunk that were of no use; `cause` says why."""
 
     cid: Cid
     size: int
@@ -167,7 +167,7 @@ class ChunkWasted(FetchingBase, tag="chunk_wasted", frozen=True, kw_only=True):
 
 
 class HaveReceived(FetchingBase, tag="have_received", frozen=True, kw_only=True):
-    """A node announced that it can be asked for a root that is pending here."""
+    """A node announced that it can be asked for an object that is pending here."""
 
     peer: PeerId
     root: Cid

@@ -9,14 +9,14 @@ from flux_tui.core.vocabulary import Via
 
 
 class NodeBase(EventBase, frozen=True, kw_only=True):
-    """Base of the events about the node, its peers and custom messages."""
+    """Base class of the events about the node, its peers and custom messages."""
 
 
 # ── the node itself ─────────────────────────────────────────────────────────────────────────────
 
 
 class NodeStarted(NodeBase, tag="node_started", frozen=True, kw_only=True):
-    """A node opened this home and began to listen."""
+    """The node opened this home and began to listen."""
 
     peer_id: PeerId
     addrs: tuple[str, ...]
@@ -27,19 +27,16 @@ class NodeStarted(NodeBase, tag="node_started", frozen=True, kw_only=True):
 
 
 class NodeStopped(NodeBase, tag="node_stopped", frozen=True, kw_only=True):
-    """The node stopped in order.
-
-    (A killed node leaves no such entry.)
-    """
+    """The node stopped normally. A killed node leaves no such entry."""
 
     reason: str
 
 
 class ClockStepped(NodeBase, tag="clock_stepped", frozen=True, kw_only=True):
-    """The clock of this machine was set. From this entry on, times are those of the new clock.
+    """Somebody set the wall clock of this machine. From this entry on, times are those of the new clock.
 
-    Timers do not follow the clock. So the fold moves every time in a state by the same amount. A timer that was due
-    in a minute is still due in a minute.
+    Timers do not follow the wall clock. So the fold moves every time in a state by the same amount. A timer
+    that was due in a minute is still due in a minute.
     """
 
     seconds: float
@@ -47,21 +44,21 @@ class ClockStepped(NodeBase, tag="clock_stepped", frozen=True, kw_only=True):
 
 
 class AddrsChanged(NodeBase, tag="addrs_changed", frozen=True, kw_only=True):
-    """The addresses at which this node can be dialled have changed to these."""
+    """The addresses at which this node can be dialled have changed to the ones in this event."""
 
     addrs: tuple[str, ...]
     """Multiaddrs with `/p2p/…`. Those that most nodes can reach come first."""
 
 
 class PolicyChanged(NodeBase, tag="policy_changed", frozen=True, kw_only=True):
-    """The policy of this node has changed to this."""
+    """The policy of this node has changed to the one in this event."""
 
     policy: Policy
     by: str | None = None
 
 
 class ErrorOccurred(NodeBase, tag="error", frozen=True, kw_only=True):
-    """Something failed here. One sentence for a person: what, why, what to do."""
+    """Something failed on this machine. `text` is one sentence for a person: what failed, why, and what to do."""
 
     text: str
     cid: Cid | None = None
@@ -76,21 +73,21 @@ class ErrorOccurred(NodeBase, tag="error", frozen=True, kw_only=True):
 
 
 class PeerConnected(NodeBase, tag="peer_connected", frozen=True, kw_only=True):
-    """A push stream to this peer is open."""
+    """A peer connected: a push stream to it is open."""
 
     peer: PeerId
     addr: str
 
 
 class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
-    """The push stream to this peer is gone."""
+    """A peer disconnected: the push stream to it is closed."""
 
     peer: PeerId
     why: str
 
 
 class PeerFaulted(NodeBase, tag="peer_faulted", frozen=True, kw_only=True):
-    """A peer broke the protocol. The cost is the peer's, never this node's."""
+    """A peer broke the protocol. The fault is charged to that peer."""
 
     peer: PeerId
     fault: str
@@ -102,9 +99,9 @@ class PeerFaulted(NodeBase, tag="peer_faulted", frozen=True, kw_only=True):
 
 
 class MessagePassedOver(NodeBase, tag="message_passed_over", frozen=True, kw_only=True):
-    """A peer sent a message of a kind that this version does not know.
+    """A peer sent a message of a kind that this version does not know. The message was ignored.
 
-    It speaks a later version; this is not a fault.
+    The peer probably runs a later version, so this is not a fault.
     """
 
     peer: PeerId
@@ -115,7 +112,7 @@ class MessagePassedOver(NodeBase, tag="message_passed_over", frozen=True, kw_onl
 
 
 class ClockDiffers(NodeBase, tag="clock_differs", frozen=True, kw_only=True):
-    """An intent of this peer was forwarded to this node and refused: it is old, or the two clocks differ."""
+    """This node refused a forwarded intent of this peer: the intent is old, or the two clocks differ."""
 
     peer: PeerId
     """The peer that signed it."""
@@ -129,7 +126,7 @@ class ClockDiffers(NodeBase, tag="clock_differs", frozen=True, kw_only=True):
 
 
 class PushedCustom(NodeBase, tag="pushed_custom", frozen=True, kw_only=True):
-    """A program here pushed a message of its own kind: to all, or to one peer."""
+    """A program at this node pushed a custom message: to all nodes, or to one peer."""
 
     kind: str
     size: int

@@ -8,14 +8,14 @@ from flux_tui.core.vocabulary import DropCause, HeldHow, LossCause, Reason, Via
 
 
 class ReplicationBase(EventBase, frozen=True, kw_only=True):
-    """Base of the events about replicas."""
+    """Base class of the events about replicas."""
 
 
 # ── those that others keep for this node ────────────────────────────────────────────────────────
 
 
 class HoldRequested(ReplicationBase, tag="hold_requested", frozen=True, kw_only=True):
-    """A person here wants others to keep replicas of an object. This stays so until it is released."""
+    """A person here wants other nodes to keep replicas of an object, until it is released."""
 
     root: Cid
     replicas: int
@@ -26,7 +26,7 @@ class HoldRequested(ReplicationBase, tag="hold_requested", frozen=True, kw_only=
 
 
 class PushedHold(ReplicationBase, tag="pushed_hold", frozen=True, kw_only=True):
-    """An intent left this node: it asks for keepers."""
+    """This node pushed an intent: it asks for keepers of an object."""
 
     root: Cid
     lacking: int
@@ -37,7 +37,7 @@ class PushedHold(ReplicationBase, tag="pushed_hold", frozen=True, kw_only=True):
 
 
 class CanHold(ReplicationBase, tag="can_hold", frozen=True, kw_only=True):
-    """A peer answered: it has room for a replica."""
+    """A peer answered that it has room for a replica of an object."""
 
     peer: PeerId
     root: Cid
@@ -46,7 +46,7 @@ class CanHold(ReplicationBase, tag="can_hold", frozen=True, kw_only=True):
 
 
 class PushedKeep(ReplicationBase, tag="pushed_keep", frozen=True, kw_only=True):
-    """A peer was told to keep a replica."""
+    """This node told a peer to keep a replica of an object."""
 
     peer: PeerId
     root: Cid
@@ -55,7 +55,7 @@ class PushedKeep(ReplicationBase, tag="pushed_keep", frozen=True, kw_only=True):
 
 
 class ReplicaHeld(ReplicationBase, tag="held", frozen=True, kw_only=True):
-    """A keeper said how much it has of a replica."""
+    """A keeper said how much of a replica it has."""
 
     peer: PeerId
     root: Cid
@@ -64,7 +64,7 @@ class ReplicaHeld(ReplicationBase, tag="held", frozen=True, kw_only=True):
 
 
 class ReplicaLost(ReplicationBase, tag="replica_lost", frozen=True, kw_only=True):
-    """A peer does not count as a keeper any more."""
+    """A peer does not count as a keeper of an object any more; `cause` says why."""
 
     peer: PeerId
     root: Cid
@@ -72,7 +72,7 @@ class ReplicaLost(ReplicationBase, tag="replica_lost", frozen=True, kw_only=True
 
 
 class Released(ReplicationBase, tag="released", frozen=True, kw_only=True):
-    """Replicas of these need not be kept for this node any more."""
+    """This node no longer needs other nodes to keep replicas of these objects."""
 
     cids: tuple[Cid, ...]
     by: str | None = None
@@ -82,7 +82,7 @@ class Released(ReplicationBase, tag="released", frozen=True, kw_only=True):
 
 
 class OfferedHold(ReplicationBase, tag="offered_hold", frozen=True, kw_only=True):
-    """A peer asks for keepers, and this node answered that it has room."""
+    """A peer asked for keepers of an object, and this node answered that it has room."""
 
     peer: PeerId
     root: Cid
@@ -92,7 +92,7 @@ class OfferedHold(ReplicationBase, tag="offered_hold", frozen=True, kw_only=True
 
 
 class KeepReceived(ReplicationBase, tag="keep_received", frozen=True, kw_only=True):
-    """A peer told this node to keep a replica. It is kept from now on."""
+    """A peer told this node to keep a replica. This node keeps it from now on."""
 
     peer: PeerId
     root: Cid
@@ -102,14 +102,14 @@ class KeepReceived(ReplicationBase, tag="keep_received", frozen=True, kw_only=Tr
 
 
 class ReplicaWanted(ReplicationBase, tag="replica_wanted", frozen=True, kw_only=True):
-    """A peer takes chunks of a replica that is kept here (written at most once a minute)."""
+    """A peer takes chunks of a replica that this node keeps. At most one such entry a minute for each replica."""
 
     peer: PeerId
     root: Cid
 
 
 class ReleaseReceived(ReplicationBase, tag="release_received", frozen=True, kw_only=True):
-    """A peer no longer needs what is kept for it."""
+    """A peer no longer needs a replica that this node keeps for it."""
 
     peer: PeerId
     root: Cid
@@ -117,7 +117,7 @@ class ReleaseReceived(ReplicationBase, tag="release_received", frozen=True, kw_o
 
 
 class ReplicaDropped(ReplicationBase, tag="replica_dropped", frozen=True, kw_only=True):
-    """A replica is no longer kept here. Its bytes will be removed."""
+    """This node no longer keeps a replica, and will remove its bytes; `cause` says why."""
 
     root: Cid
     cause: DropCause
@@ -127,13 +127,13 @@ class ReplicaDropped(ReplicationBase, tag="replica_dropped", frozen=True, kw_onl
 
 
 class ReplicaAdopted(ReplicationBase, tag="replica_adopted", frozen=True, kw_only=True):
-    """An object that is kept for others is the user's own as well: it takes none of the quota."""
+    """A replica is now the user's own object as well, so it does not count against the quota any more."""
 
     root: Cid
 
 
 class ReplicaEvicted(ReplicationBase, tag="replica_evicted", frozen=True, kw_only=True):
-    """The store's copy of a replica is gone."""
+    """The store has removed its copy of a dropped or adopted replica."""
 
     root: Cid
     chunks: int

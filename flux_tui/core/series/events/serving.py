@@ -1,4 +1,4 @@
-"""Events of the responder: what other nodes want, what this node answered, and what it sent."""
+"""Events of the responder: what other nodes want, how this node answered, and what it sent."""
 
 from typing import TypeAlias
 
@@ -8,11 +8,11 @@ from flux_tui.core.vocabulary import About, Reason, Via
 
 
 class ServingBase(EventBase, frozen=True, kw_only=True):
-    """Base of the events of the responder."""
+    """Base class of the events of the responder."""
 
 
 class IntentReceived(ServingBase, tag="intent_received", frozen=True, kw_only=True):
-    """Another node wants something. Written only if this node answers it."""
+    """Another node wants objects or chunks. Recorded only if this node answers."""
 
     peer: PeerId
     """The peer that signed it. The answer goes to that peer."""
@@ -22,7 +22,7 @@ class IntentReceived(ServingBase, tag="intent_received", frozen=True, kw_only=Tr
 
 
 class AnsweredLater(ServingBase, tag="answered_later", frozen=True, kw_only=True):
-    """This node offered: yes, tell me which chunks."""
+    """This node answered a want with yes: it sends chunks when the peer says which ones."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -31,7 +31,7 @@ class AnsweredLater(ServingBase, tag="answered_later", frozen=True, kw_only=True
 
 
 class AnsweredNo(ServingBase, tag="answered_no", frozen=True, kw_only=True):
-    """This node said NO, and why."""
+    """This node answered NO to a peer; `reason` says why."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -42,7 +42,7 @@ class AnsweredNo(ServingBase, tag="answered_no", frozen=True, kw_only=True):
 
 
 class GrantReceived(ServingBase, tag="grant_received", frozen=True, kw_only=True):
-    """A peer granted chunks to this node: they are now in its queue here."""
+    """A peer told this node to send chunks. They are in this node's upload queue now."""
 
     peer: PeerId
     cids: tuple[Cid, ...]
@@ -57,7 +57,7 @@ class CancelReceived(ServingBase, tag="cancel_received", frozen=True, kw_only=Tr
 
 
 class ChunksSent(ServingBase, tag="chunks_sent", frozen=True, kw_only=True):
-    """Chunks were written to a peer's stream."""
+    """This node wrote chunks to a peer's stream."""
 
     peer: PeerId
     cids: tuple[Cid, ...]

@@ -1,16 +1,16 @@
-"""The fold: entries in, state out.
+"""The fold: applies entries to a state. The state follows from the entries alone.
 
     derive(entries)            from nothing
     extend(state, entries)     continue from a state, in place
     snapshot(state) / restore  a checkpoint: the state as bytes
 
-Each family of events (core/series/events/) is folded by the module of the same name. `pending_wants` and `peers` are
-the tables that several families change.
+Each family of events (core/series/events/) is folded by the module of the same name. `pending_wants` and
+`peers` have the tables that several families change.
 
 Laws (tests/core/series/test_fold.py): derive(a + b) == extend(derive(a), b) for every split;
-restore(snapshot(s)) == s; folding never raises, whatever the order of entries, because another version may
-have written the series. The fold asks no clock: an entry carries its time. Each entry costs O(what it names),
-never O(what there is).
+restore(snapshot(s)) == s; folding never raises, whatever the order of entries, because another version may have
+written the series. The fold asks no clock: an entry carries its time. The cost of an entry depends only on the
+number of things that it names, never on the size of the state.
 """
 
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ _decoder: msgspec.msgpack.Decoder[tuple[int, State]] = msgspec.msgpack.Decoder(t
 
 
 def derive(entries: Iterable[Entry]) -> State:
-    """Derive the state after these entries, from nothing."""
+    """Return the state that follows from these entries, from the beginning of a series."""
     return extend(State(), entries)
 
 
@@ -44,7 +44,7 @@ def extend(state: State, entries: Iterable[Entry]) -> State:
 
 
 def snapshot(state: State) -> bytes:
-    """Return the state as bytes, for a checkpoint."""
+    """Return the state as bytes, to be stored as a checkpoint."""
     return _encoder.encode((STATE_VERSION, state))
 
 
@@ -58,7 +58,7 @@ def restore(data: bytes) -> State | None:
 
 
 def copy(state: State) -> State:
-    """Return a separate copy of a state (about 1 µs for each thing that is open or named)."""
+    """Return a separate copy of a state (takes about 1 µs for each object, want or peer in it)."""
     duplicate = restore(snapshot(state))
     if duplicate is None:
         raise AssertionError("a snapshot of this version restores")
@@ -66,7 +66,7 @@ def copy(state: State) -> State:
 
 
 def apply(state: State, entry: Entry) -> None:
-    """Fold one entry."""
+    """Apply one entry to a state, in place."""
     state.seq, state.at, event = entry
     if type(event) is ev.ClockStepped:
         clock_steps.shift(state, event.seconds)
@@ -96,7 +96,7 @@ def apply(state: State, entry: Entry) -> None:
 
 
 def _begin_second(state: State) -> None:
-    """Add the second of this time to `recent`, as its last one, and forget those that are too old."""
+    """Add the second of this entry to `recent` (the counts of each second), and remove those that are too old."""
     t = int(state.at)
     recent = state.recent
     recent.append(Second(t=t))

@@ -1,4 +1,4 @@
-"""The fold of answers to wants: which peers have it, which said NO and until when, and what each want waits for.
+"""The fold of answers to wants: which peers have the object, which said NO, and what each want waits for.
 
 Only fold/fetching.py calls it.
 """
@@ -11,7 +11,7 @@ from flux_tui.core.series.state import NAMED, No, PeerState, Pending, State
 
 
 def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
-    """Fold a NO: the peer's reason and wait, and what each want waits for."""
+    """Apply a NO to the state: the peer's reason and wait, and what each want waits for."""
     peer.has_it = event.has_it
     if event.about == "want":
         backoff.refused(peer, event, state.at)
@@ -38,7 +38,7 @@ def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
 
 
 def promised(state: State, peer: PeerState, event: ev.DelayedYes) -> None:
-    """Fold a delayed yes."""
+    """Apply a delayed yes to the state: the peer has these objects."""
     peer.yes += 1
     peer.has_it = True
     peer.eta = event.eta
@@ -52,7 +52,7 @@ def promised(state: State, peer: PeerState, event: ev.DelayedYes) -> None:
 
 
 def announced(state: State, peer: PeerState, event: ev.HaveReceived) -> None:
-    """A peer announced an object that is pending here."""
+    """Apply a peer's announcement to the state: it has an object that is pending here."""
     peer.has_it = True
     peer.denies = False
     if peer.connected and (pending := state.pending.get(event.root)):
@@ -60,7 +60,7 @@ def announced(state: State, peer: PeerState, event: ev.HaveReceived) -> None:
 
 
 def retry_set(state: State, event: ev.RetrySet) -> None:
-    """A want or a hold is pushed at another time than before."""
+    """Set the new time of the next push of wants or holds."""
     for cid in event.cids:
         if event.about == "hold":
             if hold := state.holds.get(cid):
@@ -75,9 +75,9 @@ def retry_set(state: State, event: ev.RetrySet) -> None:
 
 
 def _reason_now(state: State, pending: Pending, peer: PeerState, cause: RetryCause) -> Reason | None:
-    """Return the reason of a peer for which a want is pushed again, or None if it gave none.
+    """Return the reason in a peer's NO for which a want is pushed again; None if it is not for a NO.
 
-    A peer that let a lease lapse may have said NO long before; that NO is not why nothing comes.
+    If a peer let a lease lapse, an old NO of this peer is not the reason why nothing comes.
     """
     if cause == "retry_after" or (peer.until is not None and peer.until > state.at):
         return peer.reason
@@ -86,7 +86,7 @@ def _reason_now(state: State, pending: Pending, peer: PeerState, cause: RetryCau
 
 
 def _refused(pending: Pending, no: ev.StatusNo) -> None:
-    """A NO to a whole want: whether this peer can be asked for it later."""
+    """Apply a NO to a want: remember the peer as one that can be asked later, or forget it."""
     peer = no.peer
     if not backoff.gives_later(no):
         for peers in (pending.yes, pending.noes):

@@ -9,7 +9,7 @@ from flux_tui.core.series.state import Adding, ObjectState, Removing, State
 
 
 def fold(state: State, event: ev.ContentEvent) -> None:
-    """Fold one event about an object."""
+    """Apply one event about an object to the state."""
     match event:
         case ev.AddProgressed():
             state.adding[event.path] = Adding(path=event.path, bytes_done=event.bytes_done, size=event.size)

@@ -1,7 +1,7 @@
-"""The fold of what each peer said and sent about each wanted object: `Pending.answers`.
+"""The fold of the answers and chunks of each peer for each wanted object: `Pending.answers`.
 
-Only fold/fetching.py calls it. A loose chunk has no answers of its own: `yes`, `noes` and `last_no` of its want
-tell all that there is. So ten thousand loose chunks cost nothing here.
+Only fold/fetching.py calls it. A loose chunk has no such table: `yes`, `noes` and `last_no` of its want are
+enough. So ten thousand loose chunks cost nothing here.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ MAX_ASKED = 16
 
 
 def asked(state: State, event: ev.PushedWant) -> None:
-    """A want was pushed to these peers directly."""
+    """Record that this node pushed wants to these peers directly."""
     if len(event.cids) > MAX_ASKED:
         return
     for cid in event.cids:
@@ -25,7 +25,7 @@ def asked(state: State, event: ev.PushedWant) -> None:
 
 
 def promised(state: State, event: ev.DelayedYes) -> None:
-    """A peer said yes: it has all of these, or a part that it counted."""
+    """Record that a peer said yes: it has all of these objects, or a number of their blocks."""
     for cid in event.cids:
         if (pending := _object(state, cid)) is not None:
             answer = _said(state, pending, event.peer)
@@ -35,7 +35,7 @@ def promised(state: State, event: ev.DelayedYes) -> None:
 
 
 def announced(state: State, event: ev.HaveReceived) -> None:
-    """A peer announced that it can be asked for an object."""
+    """Record that a peer announced an object, for which it can be asked now."""
     if (pending := _object(state, event.root)) is not None:
         answer = _said(state, pending, event.peer)
         answer.said, answer.reason, answer.retry_after = "have", None, None
@@ -43,7 +43,7 @@ def announced(state: State, event: ev.HaveReceived) -> None:
 
 
 def refused(state: State, event: ev.StatusNo) -> None:
-    """A peer said NO to a want, or to chunks that it was granted."""
+    """Record that a peer said NO to a want, or to chunks that were granted to it."""
     for root, chunks in _objects(state, event.peer, event.cids, event.roots).items():
         if (pending := _object(state, root)) is None:
             continue
@@ -58,7 +58,7 @@ def refused(state: State, event: ev.StatusNo) -> None:
 
 
 def failed(state: State, event: ev.ErrorReceived) -> None:
-    """A peer reported a failure on its side, about an object or chunks of it."""
+    """Record that a peer reported a failure on its side, about an object or chunks of it."""
     for root in _objects(state, event.peer, event.cids, event.roots):
         if (pending := _object(state, root)) is not None:
             answer = _said(state, pending, event.peer)
@@ -66,7 +66,7 @@ def failed(state: State, event: ev.ErrorReceived) -> None:
 
 
 def granted(state: State, event: ev.Granted) -> None:
-    """A peer was granted chunks of an object."""
+    """Record that this node granted a peer chunks of an object."""
     if event.root is not None and (pending := _object(state, event.root)) is not None:
         answer = _answer(pending, event.peer)
         answer.granted += len(event.cids)
@@ -74,7 +74,7 @@ def granted(state: State, event: ev.Granted) -> None:
 
 
 def came(pending: Pending, event: ev.ChunkReceived, at: float) -> None:
-    """A chunk of a wanted object came from a peer. This is folded most often."""
+    """Record that a chunk of a wanted object came from a peer. No other event is folded as often."""
     answer = pending.answers.get(event.peer) or _answer(pending, event.peer)
     answer.came += 1
     answer.bytes_in += event.size
@@ -82,15 +82,15 @@ def came(pending: Pending, event: ev.ChunkReceived, at: float) -> None:
 
 
 def _object(state: State, cid: Cid) -> Pending | None:
-    """Return the want of an object; None if it is not pending, or a loose chunk."""
+    """Return the want of an object; None if it is not pending, or if the CID is a loose chunk."""
     return state.pending.get(cid) if cid in state.objects else None
 
 
 def _objects(state: State, peer: PeerId, cids: Iterable[Cid], roots: Iterable[Cid]) -> dict[Cid, int]:
-    """Return the objects that a peer's words are about, and of how many chunks of each they are.
+    """Return the objects to which a peer's message refers, and how many chunks of each it names.
 
-    0: they are about the object as a whole. An entry of an early version does not name the objects: the lease of a
-    chunk does.
+    0: the message names the object's root, so it is about the whole object. Entries of early versions do not
+    name the objects (`roots`). Then the leases of the chunks do.
     """
     named = tuple(roots)
     found: dict[Cid, int] = {}
@@ -108,7 +108,7 @@ def _objects(state: State, peer: PeerId, cids: Iterable[Cid], roots: Iterable[Ci
 
 
 def _said(state: State, pending: Pending, peer: PeerId) -> Answer:
-    """Return the answer of a peer that says something now. It becomes the last of the table."""
+    """Return the answer of a peer about an object, to be changed now. It moves to the end of the table."""
     answer = pending.answers.pop(peer, None) or _new(pending, peer)
     pending.answers[peer] = answer
     answer.said_at = state.at
@@ -123,7 +123,7 @@ def _answer(pending: Pending, peer: PeerId) -> Answer:
 
 
 def _new(pending: Pending, peer: PeerId) -> Answer:
-    """Make an answer, and forget one if there are too many: first of peers that never said anything."""
+    """Make a peer's answer. If the table is full, remove one: first of peers that never said anything."""
     answers = pending.answers
     if len(answers) >= MAX_ANSWERS:
         silent = (one for one, answer in answers.items() if answer.said is None and not answer.granted)

@@ -17,7 +17,7 @@ this node restarted, or this node let another holder send the chunk."""
 
 
 def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat match: one line a case
-    """Fold one event of the requester."""
+    """Apply one event of the requester to the state."""
     match event:
         case ev.ChunkReceived():
             chunk_received(state, event)
@@ -141,7 +141,7 @@ def _lapsed(state: State, event: ev.LeaseLapsed) -> None:
 
 
 def chunk_received(state: State, event: ev.ChunkReceived) -> None:
-    """Fold a chunk that came: the most frequent event of a node that fetches."""
+    """Apply a chunk that came to the state. A node that fetches has no event as often as this."""
     size = event.size
     chunks.stored(state, 1, size)
     state.received_bytes += size

@@ -14,7 +14,7 @@ MAX_UNREACHED = 160
 
 
 def fold(state: State, event: ev.NodeEvent) -> None:
-    """Fold one event about the node, a peer, or a custom message."""
+    """Apply one event about the node, a peer, or a custom message to the state."""
     match event:
         case ev.NodeStarted():
             _started(state, event)
@@ -79,9 +79,9 @@ def _failed(state: State, event: ev.ErrorOccurred) -> None:
 
 
 def _not_reached(state: State, event: ev.ErrorOccurred) -> None:
-    """Remember why a known peer that is gone could not be dialled.
+    """Remember why a known peer that is disconnected could not be dialled.
 
-    An entry of an early version does not name the address. Its text begins with it.
+    Entries of early versions do not name the address in a field. Their text begins with the address.
     """
     first, _, rest = event.text.partition(" ")
     peer = state.peers.get(PeerId((event.addr or first).rpartition("/p2p/")[2]))

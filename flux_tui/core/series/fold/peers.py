@@ -1,11 +1,14 @@
-"""The table of peers in a state. It is bounded."""
+"""The table of peers in a state. If it is full, disconnected peers are removed."""
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import MAX_PEERS, PeerState, State
 
 
 def seen(state: State, peer_id: PeerId) -> PeerState:
-    """Return the state of a peer that an entry is about. A new peer may push out one that left long ago."""
+    """Return the record of a peer that an entry names. Makes one if there is none.
+
+    If the table is full, some disconnected peers are removed: first strangers, then those seen longest ago.
+    """
     peer = state.peers.get(peer_id)
     if peer is None:
         if len(state.peers) >= MAX_PEERS:

@@ -1,7 +1,7 @@
-"""The tables of wants in a state: what is pending, and the objects that were wanted.
+"""The tables of wants in a state: the pending wants, and the objects that were wanted.
 
-`pushed` and `dormant` of a state are the numbers of its pending wants with these marks. Only this module changes
-the marks, and the numbers with them.
+The fields `pushed` and `dormant` of a state count its pending wants that are in the network, or dormant. Only
+this module changes the two flags of a want, and these counts with them.
 """
 
 from flux_tui.core.ids import Cid
@@ -9,7 +9,7 @@ from flux_tui.core.series.state import ObjectState, Pending, State
 
 
 def wanted_object(state: State, root: Cid) -> ObjectState:
-    """Return the state of an object. One that is not known yet is known from now on, as wanted."""
+    """Return the record of an object. Makes one, marked as wanted, if there is none."""
     found = state.objects.get(root)
     if found is None:
         found = state.objects[root] = ObjectState(root=root, origin="wanted", since=state.at)
@@ -17,7 +17,7 @@ def wanted_object(state: State, root: Cid) -> ObjectState:
 
 
 def enter_network(state: State, pending: Pending) -> None:
-    """A want takes a place in the network."""
+    """Mark a want as in the network, because it was pushed."""
     if not pending.in_network:
         _leave(state, pending)
         pending.in_network = True
@@ -25,14 +25,14 @@ def enter_network(state: State, pending: Pending) -> None:
 
 
 def go_dormant(state: State, pending: Pending) -> None:
-    """A want gives up its place until its next push is due."""
+    """Mark a want as dormant: it has no place in the network until its next push is due."""
     _leave(state, pending)
     pending.dormant = True
     state.dormant += 1
 
 
 def start_again(state: State, pending: Pending) -> None:
-    """Start a want again: nobody has answered, and it waits for a place."""
+    """Reset a want that is wanted once more: no peer has answered, and it waits for a place in the network."""
     _leave(state, pending)
     pending.next_push_at = None
     pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
@@ -41,14 +41,14 @@ def start_again(state: State, pending: Pending) -> None:
 
 
 def drop(state: State, cid: Cid) -> None:
-    """End a want, if there is one: nothing is pending for this CID any more."""
+    """Remove the pending want for this CID, if there is one."""
     pending = state.pending.pop(cid, None)
     if pending is not None:
         _leave(state, pending)
 
 
 def _leave(state: State, pending: Pending) -> None:
-    """Count a want as neither in the network nor dormant."""
+    """Clear both flags of a want (in the network, dormant), and update the counts."""
     state.pushed -= pending.in_network
     state.dormant -= pending.dormant
     pending.in_network = pending.dormant = False

@@ -1,4 +1,4 @@
-"""The fold of replicas: those that others keep for this node (`holds`), and those that this node keeps (`kept`)."""
+"""The fold of the events about replicas: those that other nodes keep (`holds`), and those kept here (`kept`)."""
 
 from typing import assert_never
 
@@ -13,7 +13,7 @@ MAX_REFUSED = 64
 
 
 def fold(state: State, event: ev.ReplicationEvent) -> None:
-    """Fold one event about replicas."""
+    """Apply one event about replicas to the state."""
     match event:
         case ev.HoldRequested() | ev.Released() | ev.PushedHold():
             _own_hold(state, event)
@@ -39,7 +39,7 @@ def fold(state: State, event: ev.ReplicationEvent) -> None:
 
 
 def refused(state: State, event: ev.StatusNo) -> None:
-    """A peer will not keep a replica."""
+    """Record that a peer will not keep a replica."""
     for cid in event.cids:
         if (hold := state.holds.get(cid)) is None:
             continue
@@ -59,19 +59,19 @@ def refused(state: State, event: ev.StatusNo) -> None:
 
 
 def wanted(state: State, root: Cid) -> None:
-    """A peer wants an object that may be kept here for others."""
+    """Record that a peer wants an object, if it is a replica that is kept here."""
     if kept := state.kept.get(root):
         kept.last_wanted = state.at
 
 
 def completed(state: State, root: Cid) -> None:
-    """Note that an object is whole: a replica of it that is kept here is, too."""
+    """Record that a replica that is kept here is whole, if this object is one."""
     if kept := state.kept.get(root):
         kept.whole = True
 
 
 def _own_hold(state: State, event: ev.HoldRequested | ev.PushedHold | ev.Released) -> None:
-    """Fold what this node itself does to have replicas kept by others."""
+    """Apply an event of this node's own holds: one was requested, pushed or released."""
     match event:
         case ev.HoldRequested():
             hold = state.holds.get(event.root)
@@ -100,7 +100,7 @@ def _own_hold(state: State, event: ev.HoldRequested | ev.PushedHold | ev.Release
 
 
 def _keeper(state: State, event: ev.CanHold | ev.PushedKeep | ev.ReplicaHeld | ev.ReplicaLost) -> None:
-    """Fold what happens between this node and a peer that keeps a replica for it, or could."""
+    """Apply an event about a peer that keeps a replica for this node, or offers to."""
     if (hold := state.holds.get(event.root)) is None:
         return
     match event:
@@ -148,7 +148,7 @@ def _keep(state: State, event: ev.KeepReceived) -> None:
 
 
 def _let_go(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | ev.ReplicaEvicted) -> None:
-    """Fold how this node stops keeping a replica."""
+    """Apply an event by which this node stops keeping a replica: dropped, adopted or evicted."""
     match event:
         case ev.ReplicaDropped():
             _drop_want(state, event.root)
@@ -166,7 +166,7 @@ def _let_go(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | ev.Repl
 
 
 def _drop_want(state: State, root: Cid) -> None:
-    """End the want by which a replica was fetched. A want of the user stays."""
+    """Remove the want by which a replica was fetched. A want of the user stays."""
     if (pending := state.pending.get(root)) and pending.held:
         pending_wants.drop(state, root)
 
@@ -185,6 +185,6 @@ def _dropped(state: State, event: ev.ReplicaDropped) -> None:
 
 
 def origins_of(state: State, root: Cid) -> tuple[PeerId, ...]:
-    """The origins that a replica is kept for."""
+    """Return the origins for which this node keeps a replica."""
     kept = state.kept.get(root)
     return tuple(kept.origins) if kept is not None else ()

@@ -1,4 +1,4 @@
-"""The fold of the responder's events: what others want, and what was sent to them."""
+"""The fold of the responder's events: what other nodes want, and what this node sent to them."""
 
 from collections.abc import Collection
 from typing import assert_never
@@ -11,7 +11,7 @@ from flux_tui.core.series.state import MAX_FETCHED, MAX_FETCHERS, MAX_FETCHES, F
 
 
 def fold(state: State, event: ev.ServingEvent) -> None:
-    """Fold one event of the responder."""
+    """Apply one event of the responder to the state."""
     peer = seen(state, event.peer)
     match event:
         case ev.ChunksSent():
@@ -35,7 +35,7 @@ def fold(state: State, event: ev.ServingEvent) -> None:
 
 
 def chunks_sent(state: State, event: ev.ChunksSent) -> None:
-    """Fold chunks that were sent: the most frequent event of a node that serves."""
+    """Apply chunks that were sent to the state. A node that serves has no event as often as this."""
     size = event.size
     peer = seen(state, event.peer)
     peer.bytes_out += size
@@ -50,7 +50,7 @@ def chunks_sent(state: State, event: ev.ChunksSent) -> None:
 
 
 def _asked(state: State, peer: PeerState, event: ev.IntentReceived) -> None:
-    """A peer asked for these. The objects among them are what it fetches from now on."""
+    """Record that a peer asked for these CIDs. From now on it counts as fetching the objects among them."""
     for cid in event.cids:
         if cid not in state.objects:
             peer.wants_loose = True
@@ -65,13 +65,13 @@ def _asked(state: State, peer: PeerState, event: ev.IntentReceived) -> None:
 
 
 def _granted(state: State, peer: PeerState, event: ev.GrantReceived) -> None:
-    """A peer granted chunks to this node."""
+    """Count chunks that a peer told this node to send, for the object that the peer is fetching."""
     if (root := _object_of(state, peer, event.cids)) is not None:
         _fetcher(state, peer, root).granted += len(event.cids)
 
 
 def _sent(state: State, peer: PeerState, event: ev.ChunksSent) -> None:
-    """Chunks left for a peer that fetches objects from here."""
+    """Count chunks that were sent to a peer, for the object that the peer is fetching."""
     root = _object_of(state, peer, event.cids)
     if root is None:
         return
@@ -87,9 +87,10 @@ def _sent(state: State, peer: PeerState, event: ev.ChunksSent) -> None:
 
 
 def _object_of(state: State, peer: PeerState, cids: Collection[Cid]) -> Cid | None:
-    """Return the object that chunks for a peer are of: the one whose root is among them, else the last one.
+    """Return the object that these chunks for a peer probably belong to.
 
-    None: it asked for no object that is still here.
+    It is the object whose root is among the chunks, otherwise the one that the peer asked for last. None: the
+    peer asked for no object that is still here.
     """
     fetches = peer.fetches
     if len(fetches) > 1 and (named := next((root for root in fetches if root in cids), None)) is not None:
@@ -103,7 +104,7 @@ def _object_of(state: State, peer: PeerState, cids: Collection[Cid]) -> Cid | No
 
 
 def _fetcher(state: State, peer: PeerState, root: Cid) -> Fetcher:
-    """Return what a peer takes of an object. It may have been forgotten, and is known again from now on."""
+    """Return the record of what a peer takes of an object. Makes a new one if it was forgotten."""
     known = state.fetchers.get(root)
     fetcher = None if known is None else known.get(peer.peer)
     if fetcher is None:
@@ -117,7 +118,7 @@ def _new(state: State, peer: PeerState) -> Fetcher:
 
 
 def _remember(state: State, root: Cid, fetcher: Fetcher) -> None:
-    """Put a fetcher of an object at the end of both tables, and forget the oldest where there are too many."""
+    """Record a peer that fetches an object, as the newest one. If a table is full, remove its oldest item."""
     known = state.fetchers.pop(root, {})
     known[fetcher.peer] = fetcher
     if len(known) > MAX_FETCHERS:
