@@ -28,7 +28,7 @@ STEP_SECONDS = 0.5
 
 
 class Ledger:
-    """Collects the events and effects of one turn. A machine has one ledger."""
+    """Collects the entries and effects of one turn, the handling of one input. A machine has one ledger."""
 
     def __init__(self, me: PeerId, state: State, holdings: Holdings, random: Callable[[], float]) -> None:
         self.me = me

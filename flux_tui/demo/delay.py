@@ -1,7 +1,7 @@
 """A TCP relay on loopback that imitates a long distance: it passes each byte on after a fixed delay.
 
-Each direction has the same delay. The bytes in transit are bounded, but so high that this is a delay and not
-a bandwidth limit: 64 MiB in 10 ms are 6 GB/s. The end of a connection is delayed like its bytes.
+Both directions have the same delay. The bytes in transit are limited, to 64 MiB in each direction. That is enough
+for 6 GB/s at a delay of 10 ms, so the relay limits no bandwidth. The end of a connection is delayed like its bytes.
 """
 
 from collections import deque

@@ -8,9 +8,9 @@ Each node has its own process, which can be killed and frozen.
 
 Rules
 - Only this process signals its children, and only this process reaps them. So a pid is never reused by
-  another process while it may be signalled.
+  another process while this one may still signal it.
 - When stdin ends, because the demo ended or was killed, every child is killed and FOLDER with all homes in it
-  is removed. When this process is killed, each child notices that its own orders ended.
+  is removed. When this process is killed, each child notices that its pipe of orders ended.
 - This process has no thread and no event loop before it forks.
 """
 

@@ -70,7 +70,7 @@ class Lane(NamedTuple):
 
 
 class StoryState(NamedTuple):
-    """How far the demo is: the caption, what the screen shows with it, and whether it waits for a key."""
+    """The progress of the demo: the caption, the view that the screen shows with it, and whether it waits for a key."""
 
     text: str
     step: int
@@ -94,7 +94,7 @@ class StoryState(NamedTuple):
 
 
 class ShownState(NamedTuple):
-    """What the screen shows: the newest state of the demo, or that of an earlier caption."""
+    """The state of the demo that is on the screen: the newest one, or that of an earlier caption."""
 
     state: StoryState
     paused: bool

@@ -156,7 +156,7 @@ Panel: TypeAlias = Literal["series", "pending", "noes", "retries", "peers", "thr
 
 
 class Look(_Part, frozen=True, kw_only=True):
-    """What the screen shows together with a caption."""
+    """The view that the screen shows together with a caption: a node, a panel, a selected line."""
 
     look: str | None = None
     """The node whose home the screen shows from now on."""

@@ -1,9 +1,9 @@
 """Controls the nodes of a demo from another process: starts, orders, kills and freezes them.
 
-Their homes and files are in one temporary folder.
+The nodes' homes and files are in one temporary folder.
 
-Nothing here waits. Orders go to the process that runs the nodes (nodes.py). Their results appear in `members`
-and in the series of each node. This side imports neither libp2p nor trio.
+No function here waits. Orders are sent to the process that runs the nodes (nodes.py). The results appear in
+`Swarm.members` and in the series of each node. This process imports neither libp2p nor trio.
 """
 
 import json
@@ -170,7 +170,7 @@ class Swarm:
         self.close()
 
     def open(self) -> None:
-        """Start the process that runs the nodes, if it does not run yet. Return at once."""
+        """Start the process that runs the nodes, if it does not run yet. Returns at once."""
         self._nodes.open()
         self._nodes.listen(self._reported)
 
@@ -277,7 +277,7 @@ class Swarm:
             self.contents[content.name] = _make(self.folder / "files", content)
 
     def start(self, name: str) -> None:
-        """Start a node, for the first time or again."""
+        """Start a node's process, for the first time or again. Returns at once."""
         member = self.members[name]
         member.failed, member.starting = None, True
         self._order(do="start", name=name, home=str(member.home.path), settings=member.settings)

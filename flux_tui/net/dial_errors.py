@@ -1,11 +1,11 @@
 """Why a peer could not be reached: exceptions with fields, and the sentences that people read about them.
 
-The code that knows a reason raises an exception of a class of its own, with the facts as fields. Failures of
-the operating system are told apart by `errno`, and those of libp2p by their class. No text of an exception is
-read. Only `sentence_of` makes sentences.
+Each reason has its own class of exception, with the facts as fields. Failures of the operating system are told
+apart by `errno`, and failures of libp2p by their class. The text of an exception is never parsed. Only
+`sentence_of` makes sentences.
 
-An exception of libp2p is often the cause of another one, or one of a group. So `sentence_of` looks at the
-whole chain of causes, and takes the most telling exception of it (`_RANKING`).
+An exception of libp2p is often the cause of another one, or part of a group. So `sentence_of` looks at the whole
+chain of causes, and uses the exception that says most about the reason (`_RANKING`).
 """
 
 import errno

@@ -1,16 +1,16 @@
 """The network as the node sees it: two interfaces, `Network` and `Receiver`, without anything of libp2p.
 
-It has two implementations: `net.flux.host.Libp2pNetwork`, and `testing.memory_network.MemoryNetwork` for
-tests and simulation. One suite of tests runs on both.
+`Network` has two implementations: `net.flux.host.Libp2pNetwork`, and `testing.memory_network.MemoryNetwork` for
+tests and simulation. The same tests run on both. The node implements `Receiver`.
 
 Rules:
 
-- Nothing here waits for a peer. `push`, `serve`, `publish`, `route` and `dial` return at once. Their outcome
+- No call waits for a peer. `push`, `serve`, `publish`, `route` and `dial` return at once. Their outcome
   arrives later at the `Receiver`.
 - A peer's queue is bounded. `push` to a full queue returns False and drops the message. The core decides what
-  follows.
-- The network's tasks call the receiver's methods, in the node's own trio thread, so these must not block.
-  Only `on_payload` is awaited. While it runs, this one peer's stream is not read.
+  to do then.
+- The network's tasks call the receiver's methods in the node's trio thread, so these methods must not block.
+  While `on_payload` is awaited, only this one peer's stream is not read.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The node: the only program part that writes a series. `FluxNode` is the public API.
+"""The node: the only part of the program that writes a series. `FluxNode` is the public API.
 
 Modules, from the ground up:
 

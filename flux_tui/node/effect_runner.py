@@ -19,7 +19,7 @@ from flux_tui.node.intents import broadcast
 
 
 class EffectRunner:
-    """Starts the effects of one node's machine."""
+    """Passes the effects of one node's machine to the network or to the disk, without waiting for them."""
 
     def __init__(
         self,

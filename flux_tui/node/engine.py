@@ -4,12 +4,12 @@
 
 Rules:
 
-- `feed` is the only way in. It is synchronous, never blocks, and may be called from any task of the node's
-  trio thread. A push returns before any of it has left this process.
+- Every input goes through `feed`. It is synchronous, never blocks, and may be called from any task of the node's
+  trio thread. So a push returns before anything has left this process.
 - A worker thread commits the events of one or more turns together (group commit). Inputs that arrive
   meanwhile make up the next group. The effects of a group run after its commit: append, then act.
-- When the disk is full the engine stalls: it keeps what it has, runs no effects, takes no payloads, and tries
-  again. Nothing is lost, and nothing is claimed that is not on disk.
+- When the disk is full, the engine stalls: it keeps its entries in memory, runs no effects, accepts no chunks, and
+  tries again. So no entry is lost, and no peer is told anything that is not on disk.
 """
 
 import logging
@@ -203,7 +203,7 @@ class Engine:
             self.feed(Failed(text=f"the series could not be written for {seconds:.0f} s; it can now"))
 
     async def _wait(self) -> None:
-        """Wait for an input, or for the machine's deadline."""
+        """Wait until there is an input, or until the machine's deadline."""
         if not self._wake.is_set():
             deadline = self.machine.next_deadline()
             with trio.move_on_after(max(0.0, deadline - self.clock())):

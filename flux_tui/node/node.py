@@ -175,7 +175,7 @@ class FluxNode:
     # ── push ────────────────────────────────────────────────────────────────────────────────────
 
     def push_intent(self, intent: cmd.Command) -> None:
-        """Push a command, and return at once. Its outcome is appended to the series.
+        """Push a command into the node, and return at once. Its outcome is appended to the series.
 
         Raises BadCommandError for a command that can never be done, such as a want with an invalid CID.
         """
@@ -249,11 +249,11 @@ class FluxNode:
     # ── data that arrives ───────────────────────────────────────────────────────────────────────
 
     def on_data(self, kind: str, handler: Handler) -> None:
-        """Call `handler(entry)` for each entry of a kind, once it is durable.
+        """Call `handler(entry)` for each entry of a kind, once the entry is durable.
 
-        `kind` is `chunk`, `status`, `error`, any event's tag, or a kind of your own (its entries are
-        `custom_received`). The handler must not block. If it raises, an error entry is appended, and nothing
-        more happens. Raises BadCommandError for an invalid kind.
+        `kind` is `chunk`, `status`, `error`, any event's tag, or a kind of custom messages (their entries are
+        `custom_received`). The handler must not block. If it raises, an error entry is appended, and nothing more
+        happens. Raises BadCommandError for an invalid kind.
         """
         if kind not in cmd.DATA_KINDS and kind not in ev.EVENT_KINDS:
             cmd.check_kind(kind)
@@ -299,7 +299,7 @@ class _Chunks(Mapping[Cid, bytes]):
 
 
 def load_state(store: Store) -> State:
-    """Return the state of a store's series, from its newest checkpoint and the entries after it."""
+    """Compute the state of a store's series, from its newest checkpoint and the entries after that."""
     reader = store.reader()
     try:
         state = None

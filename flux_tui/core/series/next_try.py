@@ -124,7 +124,7 @@ def next_try(state: State, pending: Pending, now: float) -> Try | None:
 
 
 class WaitReason(NamedTuple):
-    """Why no chunk of a want arrives now, and which peer or how many peers cause that."""
+    """The reason why no chunk of a want arrives now, and which peer or how many peers cause that."""
 
     reason: Reason | Literal["late", "gone", "unwritten", "yes", "unanswered"]
     """The reason of a NO, or:

@@ -20,7 +20,10 @@ BURST_SECONDS = 0.25
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The limits of a node, each with its Spec. Zero or empty means no limit, unless the Spec says otherwise."""
+    """The limits that apply to everything this node gives to other nodes. Each field is described by its Spec.
+
+    Zero or empty means no limit, unless the Spec says otherwise.
+    """
 
     upload_limit: Annotated[int, Spec(
         Kind.RATE, "Bytes a second that leave this node, e.g. 2MB/s; 0: no limit. A request that would wait too"

@@ -4,8 +4,8 @@ A setting is an annotated field of `Policy` (what a node gives to others) or of 
 
     upload_limit: Annotated[int, Spec(Kind.RATE, "Bytes a second that leave this node.")] = 0
 
-The key of settings.toml with its parser, the option of the command line, the words of `:limit`, the sentence
-about a policy, and the sample settings are made from this entry.
+From this entry are made: the key of settings.toml with its parser, the option of the command line, the words of
+`:limit`, the sentence about a policy, and the sample settings.
 """
 
 from collections.abc import Mapping

@@ -50,7 +50,7 @@ NAMED = 16
 
 
 class Answer(msgspec.Struct):
-    """What one peer said about one wanted object, and how many chunks of the object it sent."""
+    """The answers of one peer about one wanted object, and counts of the object's chunks that it sent."""
 
     peer: PeerId
     asked_at: float | None = None
@@ -160,7 +160,7 @@ class ObjectState(msgspec.Struct):
 
 
 class Fetcher(msgspec.Struct):
-    """What one peer fetches of one object that is stored here.
+    """A peer that fetches an object from this node, and how much of the object it has taken.
 
     A peer names the object in its want, but its grants name only chunks. A grant that contains an object's root
     counts for that object. Any other grant counts for the same object as the grant before. This is exact while the

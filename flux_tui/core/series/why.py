@@ -37,7 +37,7 @@ ORDER: tuple[Standing, ...] = (
 
 
 class PeerLine(NamedTuple):
-    """What one peer has, said and sent for one want: one line of the explanation."""
+    """One line of the explanation: how much of the object one peer has, said and sent."""
 
     peer: PeerId
     standing: Standing

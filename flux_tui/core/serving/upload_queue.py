@@ -1,11 +1,13 @@
 """Upload queues: for each peer, the chunks that the peer granted and that are not written yet. Pure.
 
-These queues are the only record of what is granted here. The stream of a peer takes the next chunks from
-its queue when it can write them (`next_chunks`), so taking a chunk out of the queue cancels it. Only bytes
-that the stream is writing already cannot be cancelled.
+A peer grants chunks when it tells this node to send them. These queues are the only record of the granted
+chunks. The stream to a peer takes the next chunks from the peer's queue when it can write them (`next_chunks`).
+So a chunk is cancelled by removing it from the queue. Only bytes that the stream is already writing cannot be
+cancelled.
 
-- Without limits, every granted chunk is released at once: its stream may take it.
-- With limits, one chunk at a time is released, peer after peer, so that a limit is shared evenly.
+- Without limits, every granted chunk is released at once: the stream may take it.
+- With limits, one chunk at a time is released, from each peer's queue in turn, so that the peers share a limit
+  evenly.
 - A chunk that would wait longer than MAX_WAIT_SECONDS is refused (`rate_limited`) instead of queued: the peer
   can get it from another holder meanwhile.
 - A chunk stays in its queue until it is written. So a chunk that is granted again while it is written is not

@@ -10,11 +10,11 @@ msgpack):
     8       …     header: msgpack array [tag, fields…]
     …       …     payload; only after a `chunk` header
 
-Every limit is checked before the costly step: the lengths before anything is read, the numbers of elements
-before anything is built (otherwise 9 KB of nested msgpack can cost 66 MiB).
+Every limit is checked before the costly step: the lengths before anything is read, and the numbers of elements
+before any object is built (otherwise 9 KB of nested msgpack can cost 66 MiB).
 
-Whatever a peer sends, decoding raises only two errors. `BadFrameError`: the bytes are not in the protocol;
-the message is one sentence. `UnknownKindError`: the message is well formed, but of a kind that only a later
+Whatever a peer sends, decoding raises only two errors. `BadFrameError`: the bytes do not follow the protocol; the
+error's message is one sentence. `UnknownKindError`: the message is well formed, but of a kind that only a later
 version knows; the node ignores it.
 """
 

@@ -2,13 +2,12 @@
 
 - A *direct* message goes to one peer over its push stream. Noise authenticates the sender, so the message
   does not name it.
-- An *intent* goes to many. Its origin signs it. The origin's peer id is the return address. Any node may
-  forward an intent until it expires.
+- An *intent* goes to many nodes. Its origin, the node that made it, signs it. Answers are sent to the origin. Any
+  node may forward an intent until it expires.
 
-On the wire each message is a msgpack array [tag, fields…] (codec.py). CIDs are their canonical text. That is
-23 bytes more than the binary form. But a key that is looked up, logged and stored as text then needs no
-conversion (measured: 4 µs each way, six times a chunk). Durations are seconds, never absolute times: the
-clocks of two machines need not agree.
+On the wire each message is a msgpack array [tag, fields…] (codec.py). A CID is sent as its canonical text. That is
+23 bytes more than the binary form, but saves a conversion: 4 µs each way, six times a chunk. Durations are sent in
+seconds, never as absolute times: the clocks of two machines need not agree.
 """
 
 from typing import Annotated, Literal, TypeAlias, get_args

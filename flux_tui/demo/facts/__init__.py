@@ -10,11 +10,11 @@
     {+lapsed:bob}                         the same, in a caption
     {next:film.mkv}                       a fact in words: only for captions
 
-In a caption, `{noes:busy}` becomes the number as a person reads it. A scenario never writes a number into a
-caption that could be a fact. So a caption cannot report something that did not happen.
+In a caption, `{noes:busy}` is replaced by the number. A scenario writes no number into a caption if a fact can give
+it. So a caption cannot report something that did not happen.
 
 download_time.py   where the time of a download goes
-scene.py           what is known of each node, read from its series
+scene.py           the nodes and the content, as read from the series
 fact_kinds.py      every kind of fact
 terms.py           the notation above
 """

@@ -61,7 +61,7 @@ _COMPARISONS: dict[str, Callable[[float, float], bool]] = {
 
 
 class Condition(NamedTuple):
-    """A comparison of two terms, or of a term and a number."""
+    """A condition of a step, such as `pending = 0`: compares a fact with a number or with another fact."""
 
     text: str
     left: Term
@@ -202,7 +202,7 @@ def _facts_of(term: Term) -> list[Fact]:
 
 
 class _Number(float):
-    """A number that is true even if it is 0, for use with `or`."""
+    """A float that counts as true even if it is 0, so that `or` does not skip it."""
 
     def __bool__(self) -> bool:
         return True

@@ -1,11 +1,11 @@
 """Decides which addresses that a peer named may be dialled, by the rule in `core/peers/dial_permission.py`.
 
-libp2p writes every address that it hears into its peerstore, and dials the addresses there. So the peerstore asks
-this guard which addresses it may keep. The dialler asks it whether an address may be dialled now.
+libp2p stores every address that any peer names in its peerstore, and dials the addresses there. So the peerstore
+asks this guard which addresses it may store. The dialler asks the guard whether an address may be dialled now.
 
-The guard learns from the context which peer told of an address. A task that handles a peer's stream, or reads a
+The guard learns from the task's context which peer named an address. A task that handles a peer's stream, or reads a
 peer's answer, runs in `told_by(peer)`. A task that does what a person asked for runs in `told_by_person()`.
-Where neither is set (identify), a peer tells of its own addresses.
+Where neither is set (libp2p's identify), a peer names its own addresses.
 """
 
 import logging

@@ -65,7 +65,7 @@ def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
 
 
 class Unreached(NamedTuple):
-    """Why a peer could not be reached at one address, in a sentence."""
+    """The reason why a peer could not be reached at one address, in a sentence."""
 
     text: str
     reported: bool = False

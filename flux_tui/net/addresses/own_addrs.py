@@ -99,7 +99,7 @@ class OwnAddrs:
         self._looked_at = float("-inf")
 
     def advertised(self) -> list[Multiaddr]:
-        """Return all addresses as libp2p's multiaddrs."""
+        """Return all addresses of this node, as libp2p's multiaddrs, to be announced to peers."""
         return [Multiaddr(addr) for addr in self.all]
 
     async def watch(

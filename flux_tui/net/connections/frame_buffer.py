@@ -73,7 +73,7 @@ class FrameBuffer:
         self._start = self._size = 0
 
     def __getitem__(self, part: slice) -> bytes:
-        """Return the first `part.stop` bytes."""
+        """Return the first `part.stop` bytes, without removing them."""
         left = min(part.stop, self._size)
         start = self._start
         found: list[Piece] = []

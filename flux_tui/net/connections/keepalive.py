@@ -1,18 +1,18 @@
 """Keepalive: notices within about half a minute that a peer is gone without a sign.
 
-Nothing tells this node that a cable is pulled, a laptop closes or changes its address, or a NAT forgets a
-connection. Two mechanisms notice it:
+This node gets no message when a cable is pulled, a laptop is closed or changes its address, or a NAT forgets a
+connection. Two mechanisms notice that the peer is gone:
 
 - The operating system asks the other system (`set_options`). It sends keepalive probes while the connection
   is idle, and limits the time for sent bytes to be acknowledged.
 - A connection on which nothing arrives for PING_TICKS is pinged with yamux's ping. When nothing arrives for
-  DEAD_TICKS it is closed. This also finds a hanging process, and a lost peer behind a relay.
+  DEAD_TICKS, the connection is closed. This also finds a peer whose process hangs, or that a relay has lost.
 
-Every byte that arrives is a sign of life, and so is every byte that the other system acknowledges: on a slow
-line a ping may wait behind megabytes. Time is counted in ticks of this task. So a process that was stopped,
-or a machine that slept, does not count its own silence as its peers'.
+Every byte that arrives shows that the peer is alive, and so does every byte that its system acknowledges: on a
+slow connection a ping may wait behind megabytes. Time is counted in ticks of this task. So after this process was
+stopped, or the machine slept, the peers are not taken for silent.
 
-`probe` asks a single connection at once, for callers that want to use it and doubt it.
+`probe` checks one connection at once, for a caller that is about to use it.
 """
 
 import fcntl

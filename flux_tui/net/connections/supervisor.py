@@ -1,15 +1,15 @@
 """Runs background tasks so that a failed task is logged and ended or restarted, and all others continue.
 
 libp2p runs its handlers and loops in nurseries, where one exception cancels everything else. So a peer that
-finds one way to make one handler fail ends the whole node. Here a `Supervisor` runs each such task.
+makes one handler fail would end the whole node. Here a `Supervisor` runs each such task.
 
-- The log gets the traceback of a failure. A cancellation that came with it is not a failure: it is passed on.
-- A task that serves one peer or one connection is dropped. A loop that the node needs is restarted, after a
+- The traceback of a failure is logged. A cancellation is not a failure: it is passed on.
+- A failed task that serves one peer or one connection is ended. A loop that the node needs is restarted, after a
   wait that doubles.
 - The log and the series get one report of each kind of failure in REPORT_SECONDS, with the number of
   failures.
 
-Non-goal: to hide errors of this program from its tests. The tests see `failures`.
+Errors of this program are not hidden from its tests: the tests check `failures`.
 """
 
 import logging

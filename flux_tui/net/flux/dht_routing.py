@@ -2,22 +2,20 @@
 
 Kademlia is libp2p's own (KadDHT), on this node's host and in its swarm only. A root is provided to the
 CLOSEST nodes (`flux/providing.py`). An intent is routed to WIDTH of those, which forward it to the providers
-that they know. No node asks another for a list of providers, and the answers go straight to the intent's
+that they know. No node asks another for a list of providers. The answers go directly to the intent's
 origin.
 
 What libp2p 0.8.1 does, and what is done about it here:
 
-- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `KadHost` (`upstream/kad.py`) stands between
-  it and the host. So a flux node neither answers nor asks a node of the public DHT
-  (tests/net/flux/test_dht_routing.py).
-- It would store values from strangers, up to 50,000 of 1 MiB. Here no value is valid. Provider records have
-  no bound either; here it is MAX_RECORDS.
-- Its service looks up random keys in all buckets and writes its records to disk. It is not run. The parts of
-  it that are needed are in `run`: query new neighbours, look up this node's own neighbourhood, remove expired
-  records.
-- Lookups dial the nodes that they learn of. Such a connection gets no push link: only a peer that dials
-  another for its own sake opens one (`flux/peer_links.py`). It is closed after IDLE_SECONDS, or earlier where
-  there are more than MAX_SPARE.
+- It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `KadHost` (`upstream/kad.py`) stands between it and
+  the host. So a flux node neither answers nor asks a node of the public DHT (tests/net/flux/test_dht_routing.py).
+- It would store values from strangers, up to 50,000 of 1 MiB. Here it accepts no values. It would also store any
+  number of provider records; here at most MAX_RECORDS.
+- Its background service looks up random keys in all buckets and writes its records to disk. Here that service is
+  not run. `run` does only the necessary parts: query new neighbours, look up the nodes nearest to this node, remove
+  expired records.
+- Look-ups dial the nodes that they learn of. Such a connection gets no push link (`flux/peer_links.py`). It is
+  closed after IDLE_SECONDS, or earlier if there are more than MAX_SPARE.
 
 Everything is best effort, in background tasks with bounded queues. The node awaits nothing here.
 """

@@ -123,7 +123,7 @@ class Link:
         self.end(next((why for one in self.connections() if (why := one.why_closed)), CLOSED))
 
     def end(self, why: str) -> None:
-        """Close the link soon. `why`: a sentence."""
+        """End the link: its tasks are cancelled, and its streams closed soon. `why`: the reason, in a sentence."""
         self.why = why
         self.scope.cancel()
 

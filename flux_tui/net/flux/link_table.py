@@ -77,7 +77,7 @@ class LinkTable:
         return self._banned.get(peer, 0.0) > time.monotonic()
 
     def admits(self, peer: PeerId) -> bool:
-        """Whether this peer may have a link now."""
+        """Whether this peer may have a link now: it is not banned, does not reconnect too often, and there is room."""
         if self.is_banned(peer):
             return False
         return peer in self._links or (not self._returns_too_often(peer) and self._has_room(peer))

@@ -1,16 +1,15 @@
-"""Links: one logical push connection to each peer, however many connections libp2p has to it.
+"""Push links: one logical push connection to each peer, however many connections libp2p has to it.
 
 Each side opens one stream to push on, and accepts one to read from. A link is up when it has both. So two
 nodes that dial each other at the same moment have one link, and a peer that comes back after a crash replaces
 its old link. For each peer, `on_connected` and `on_disconnected` strictly alternate.
 
-A node that dials a peer for the peer's own sake opens its stream first. Then the other side opens its own. A
-connection that libp2p makes for a DHT lookup gets no link.
+A node that dials a peer in order to exchange messages opens its stream first. Then the other side opens its own.
+A connection that libp2p makes only for a DHT look-up gets no link.
 
-On a busy machine, a peer may give up a link before this node's stream has arrived, and open a new stream. If
-this node then closed its own stream too, the peer would answer the next one with yet another, and so on: both
-sides would always be one stream apart. So a stream on which nothing came yet is replaced by the peer's next
-one, and the link stays.
+On a busy machine, a peer may give up a link before this node's stream has arrived, and open a new stream. If this
+node then closed its own stream too, the peer would answer the next stream with another one, and so on without
+end. So the peer's new stream replaces its old one if no bytes came on the old one yet, and the link stays.
 """
 
 import logging

@@ -91,7 +91,7 @@ class Schedule:
         return None
 
     def provided(self, root: Cid, again_at: float) -> None:
-        """Note that a root was provided, and when it is due again."""
+        """Note that a root was provided, and that it is due again at `again_at`."""
         self._kept[root] = again_at
         heappush(self._due, (again_at, root))
 

@@ -1,13 +1,13 @@
 """The two push streams of a link: one writes this node's messages and chunks, the other reads the peer's.
 
-Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them goes
-one portion of chunks at a time. The stream takes a portion from the receiver when it can write it soon: while
-the portion before it is being written. So a message never waits for more than one portion (1 MiB), and no
-chunks are queued here. A chunk that is cancelled before its portion is written is left out.
+Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them,
+one portion of chunks is written at a time. The next portion is taken from the receiver while the portion before is
+being written. So a message never waits for more than one portion (1 MiB), and at most one portion is kept here. A
+chunk that is cancelled before its portion is written is left out.
 
 Incoming: a frame's prefix is checked before its header is read, and its header before its payload. An
-unwanted payload is skipped, never stored. Messages are read at a bounded pace, and a frame that has begun
-must continue: a peer that stops in the middle of a frame keeps its buffer for FRAME_SECONDS, not for ever.
+unwanted payload is skipped, never stored. Messages are read at a limited rate. If a peer stops in the middle of a
+frame for FRAME_SECONDS, the link is ended, and its buffer is freed.
 """
 
 from collections import deque

@@ -12,19 +12,19 @@ A connection inside a circuit is like any other, with Noise end to end: a relay 
 For libp2p 0.8.x. What libp2p 0.8.1 has, and why that is not enough:
 
 - Its relay (`CircuitV2Protocol`) has limits that can be set: by default 4 reservations, 8 circuits to one node, and
-  1 GiB and an hour for a circuit. Data of 0 bytes should mean no limit, and cuts each circuit at once. It keeps the two
-  streams of a circuit by the node's id. So the end of one circuit to a node closes all others to it, 0.6 s later.
-  Circuits of one peer to several nodes, and all circuits together, have no bound.
+  1 GiB and an hour for a circuit. A data limit of 0 should mean no limit, but ends each circuit at once. It stores the
+  two streams of a circuit under the node's id. So the end of one circuit to a node closes all other circuits to this
+  node, 0.6 s later. The circuits of one peer to several nodes have no bound, nor have all circuits together.
 - Its `CircuitV2Transport` dials and upgrades by itself, with a discovery that asks every connected peer whether it is a
-  relay. The swarm's `dial_peer` leaves relayed addresses out, so only a caller of that transport itself can use them.
+  relay. The swarm's `dial_peer` leaves relayed addresses out, so they are used only by code that calls that transport.
 
-The wire format here is the specification's (specs/relay/circuit-v2.md), with libp2p's own protobufs. So the
-relay of another libp2p works as well, within its own limits: that of 0.8.1 carries circuits of this node.
+The wire format here follows the specification (specs/relay/circuit-v2.md), with libp2p's own protobufs. So this
+node can also use the relay of another libp2p program, within the limits of that relay.
 
-Upstream: #691 and #996 are the work on it; no issue about these faults is known. Tests: tests/net/flux/test_relay.py;
+Upstream: #691 and #996 are work on relays; no issue about these faults is known. Tests: tests/net/flux/test_relay.py;
 those with `libp2p` in their names fail when upstream changes.
 
-Not here: hole punching (DCUtR), because 0.8.1 does not do it reliably. A connection that begins through a
+Not supported: hole punching (DCUtR), because libp2p 0.8.1 does not do it reliably. A connection that begins through a
 relay stays there, so a relay carries all the bytes of the nodes that it serves (three hosts in one process:
 43 MB/s through a relay, 71 MB/s without). A relay is meant for friends, not for strangers.
 """

@@ -2,17 +2,17 @@
 
 What libp2p 0.8.1 does, and what is done about it here:
 
-- `new_host` takes no `retry_config`, and its default repeats a failed dial three times. Here the host is made of
-  `new_swarm`, which takes it, and `BasicHost`. The node itself decides when an address is dialled again.
+- `new_host` has no argument `retry_config`, and the default repeats a failed dial three times. Here the host is made
+  by `new_swarm`, which has the argument, and `BasicHost`. The node itself decides when an address is dialled again.
 - It dials the peers of its peerstore while it has fewer connections than it wants. `ConnectionConfig` cannot turn
-  that off: with watermarks of 0, each connection would be pruned. Here `NoAutoConnector` dials nobody.
+  that off: with watermarks of 0, each connection would be closed. Here `NoAutoConnector` dials nobody.
 - Each incoming connection keeps a task, and one of 250 slots, until the host ends.
 - Its host ends without closing its listeners: the ports stay in use. (The swarm's clean-up awaits in a scope that is
   cancelled already.)
 - It forgets its own key, leaks slots, and ends with the first handler that fails: see `net/upstream/`.
 
-Upstream, as far as seen on 2026-11-30: the clean-up is that of issue #1485, whose mend does not help a host that is
-left by its context; no issue is known for the others. Tests: tests/net/flux/test_swarm.py shows each fault.
+Upstream, as seen on 2026-11-30: issue #1485 is about the clean-up, but its fix does not help if a host's context is
+left; no issue is known for the others. Tests: tests/net/flux/test_swarm.py shows each fault.
 """
 
 import logging
@@ -54,7 +54,7 @@ class NoAutoConnector(AutoConnector):
         """Do nothing, where libp2p would dial peers."""
 
     def record_disconnect(self, peer_id: ID) -> None:
-        """Do nothing: libp2p would remember every peer that was ever connected."""
+        """Do nothing, where libp2p would remember every peer that was ever connected."""
 
 
 @asynccontextmanager

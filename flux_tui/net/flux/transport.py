@@ -1,17 +1,17 @@
 """libp2p's transport, tuned: TCP, only Noise, yamux, and reads and writes of the right size. For libp2p 0.8.x.
 
 Measured on loopback (tests/bench/raw_stream.py): 65,507-byte writes, a Noise session that reads ahead and
-fewer window updates together make it two to three times as fast as the defaults.
+fewer window updates together make a transfer two to three times as fast as with libp2p's defaults.
 
 - A host with libp2p's defaults also accepts secio and plaintext. Over plaintext anybody can claim any peer
   id. Here only Noise is offered.
-- A full yamux frame (65,536 bytes) is too large for one Noise message, so each would become two. Writes are
-  sliced at WRITE_BYTES.
+- A full yamux frame (65,536 bytes) is too large for one Noise message, so each frame would become two
+  messages. Here writes are cut into slices of WRITE_BYTES.
 - libp2p reads a Noise message with two system calls and several copies. `ReadAheadSession` reads what the
   socket has, and decrypts from its own buffer.
 
-Upstream: #1270 grows windows; no issue is known for the others. tests/net/flux/test_transport.py fails when upstream
-changes.
+Upstream: #1270 is about larger windows; no issue is known for the others. tests/net/flux/test_transport.py fails
+when upstream changes.
 """
 
 import os

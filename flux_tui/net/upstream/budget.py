@@ -1,18 +1,18 @@
 """Bounds the memory, streams and pings of each connection. Replaces yamux (`Yamux`). For libp2p 0.8.x.
 
-What libp2p 0.8.1 does: it logs a warning where a peer sends more than its receive window, and keeps all of it. It
-accepts any number of streams of a peer, and reads as fast as a peer writes. Its resource manager counts streams of all
-peers together (10,000), and no bytes of them. It ignores the class that it is given for yamux, and uses its own.
+What libp2p 0.8.1 does: if a peer sends more than its receive window, libp2p logs a warning and keeps all bytes. It
+accepts any number of streams from a peer, and reads as fast as the peer writes. Its resource manager counts the streams
+of all peers together (10,000), but not their bytes. It ignores a configured class for yamux, and uses its own.
 
 Why that is not enough: one peer can fill the memory of a node (300 MiB in one unread stream). The bounds here:
 
 - A yamux frame may be as long as the granted window, because js-libp2p writes what it has as one frame. The
   frame is passed on piece by piece. From then on each piece counts as parked: received, and not read yet.
 - The parked bytes of one connection are bounded (MAX_PARKED: the window of its push stream, and room for the
-  other streams). A peer that parks more ignores its window, and is dropped.
+  other streams). A peer that parks more ignores its window, and is disconnected.
 - The parked bytes of all connections together are bounded (MAX_PARKED_ALL). Above this bound, a connection
-  that holds more than SHARE is not read until the rest is taken. If nobody takes it, the connection is
-  dropped.
+  that holds more than SHARE is not read until the users of its streams have taken the parked bytes. If they do not,
+  the connection is closed.
 - The number of a peer's streams is bounded, and so is the rate at which they are accepted.
 - Pings are answered at a bounded rate.
 
@@ -154,7 +154,7 @@ class GuardedYamux(Yamux):
 
     @property
     def why_closed(self) -> str | None:
-        """Why the connection ended, in a sentence; None if that is not known here."""
+        """The reason why the connection ended, in a sentence; None if it is not known here."""
         broken = self.secured_conn.broken if isinstance(self.secured_conn, ReadAheadSession) else None
         return self._why or (SILENT if broken is not None and broken.errno in GONE else None)
 

@@ -1,11 +1,11 @@
-"""A steady clock for libp2p: patches the module `time` in each of its modules. For libp2p 0.8.x.
+"""A clock for libp2p that never jumps: replaces the module `time` in all of libp2p's modules. For libp2p 0.8.x.
 
 What libp2p 0.8.1 does: its peerstore, Kademlia, gossipsub and resource manager measure spans with `time.time()`: how
 long an address, a provider or a connection is valid, and when a peer may be contacted again.
 
-Why that is not enough: if somebody sets the clock forward by an hour, all of these end. If somebody sets it back, a
-pause of a minute lasts an hour. None of these spans depends on the time of day. Where libp2p tells a time to peers
-(signed records), it is enough to give the time at which this process began plus the seconds since.
+Why that is not enough: if somebody sets the clock forward by an hour, all of these spans end at once. If somebody sets
+it back, a pause of a minute lasts an hour. None of these spans depends on the time of day. For the times that libp2p
+sends to peers (in signed records), this clock counts on from the time at which the process began.
 
 Upstream: no issue is known. Test: tests/net/upstream/test_clock.py sets the wall clock. One test does so with an
 unpatched copy of libp2p's module, and fails when upstream changes.

@@ -1,21 +1,21 @@
 """Dials a peer at all of its addresses until one answers. Replaces `dial_peer` of the swarm. For libp2p 0.8.x.
 
-What libp2p 0.8.1 does: it tries at most two addresses of a peer, and at most one of each kind of transport. Of a peer
-on TCP it tries only the first address that it ever heard. It leaves out relayed addresses, although a transport may
-be registered for them.
+What libp2p 0.8.1 does: it tries at most two addresses of a peer, and at most one for each kind of transport. So of
+a peer's TCP addresses, it tries only the first that it ever learned. It leaves out relayed addresses, although a
+transport may be registered for them.
 
 Why that is not enough: a peer that moved, or that has a wrong address besides a right one, is never reached.
 
-Here all addresses are tried in order, relayed ones first: a peer that uses a relay says that it cannot be
-dialled. The next address is started as soon as the one before has failed or has had START_SECONDS. The first
-connection wins, and the other dials are cancelled. Dials to addresses that other peers told of have a budget
+Here all addresses are tried in order, relayed ones first: a peer that uses a relay usually cannot be dialled
+directly. The next address is started as soon as the one before has failed or has had START_SECONDS. The first
+connection wins, and the other dials are cancelled. Dials to addresses that other peers named have a budget
 (`addresses/dial_guard.py`).
 
 The rest is as in libp2p: one dial to a peer at a time, and a limit for all dials together. A peer that could
-not be reached is not dialled for a minute. Loopback addresses are left out where the peer has others: a
-loopback address would lead to this machine.
+not be reached is not dialled for a minute. Loopback addresses are left out if the peer has others, because
+they would lead to this machine.
 
-Upstream: issue #384 reported the same of an older version, and #386 mended it then; no issue is known for 0.8.1.
+Upstream: issue #384 reported this for an older version, and #386 fixed it then; no issue is known for 0.8.1.
 Test: tests/net/upstream/test_dialling.py; one of its tests fails when upstream changes.
 """
 

@@ -3,13 +3,14 @@
 What libp2p 0.8.1 does, and what is done about it here:
 
 - It takes the protocol's name from a constant that several of its modules import, and ignores `protocol_prefix`. A
-  changed constant would change every DHT in the process. `KadHost` stands between the DHT and the host. It names every
-  stream `/flux/kad/1.0.0`, in and out, and hides the public DHT's name in the protocols that peers say they speak.
-- It answers twelve requests at a time, from any peers, and waits for each as long as the peer likes. `KadHost` bounds
-  them for each peer, and in time.
-- It keeps provider records of any number of keys, each with any number of addresses. `Records` bounds both, and keeps
-  only addresses that the peer that told of them may name.
-- It does not note which peer told of an address. `Lookups` does.
+  changed constant would change every DHT in the process. Here `KadHost` stands between the DHT and the host. It gives
+  every stream, incoming or outgoing, the protocol name `/flux/kad/1.0.0`. It also hides the public DHT's name in the
+  lists of protocols that peers support.
+- It answers twelve requests at a time, from all peers together, and sets no time limit. `KadHost` limits the requests
+  of each peer, and their time.
+- It stores provider records for any number of keys, each with any number of addresses. `Records` limits both numbers,
+  and stores only addresses that the sending peer may name.
+- It does not note which peer named an address. `Lookups` does.
 
 Upstream: no issue is known. Tests: tests/net/upstream/test_kad.py fails when upstream changes;
 tests/net/flux/test_dht_routing.py shows what is done here.

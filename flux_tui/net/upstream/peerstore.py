@@ -3,13 +3,13 @@
 What libp2p 0.8.1 does: its `PeerStore` keeps 1,000 entries and first evicts those without addresses. The host's own
 entry has no address: after 1,000 visitors its key is gone, identify raises, and the process ends. Besides:
 
-- An entry that never gets an address is not counted until another one gets one.
+- An entry without addresses is not counted until another entry gets an address.
 - Signed records are not counted at all.
 - The task that would remove expired entries is never started.
 - One peer may name any number of addresses and protocols.
 
-Here pinned entries stay: the host's own, and those of connected peers. Of the others, the least recently used
-entry makes room for a new one, and its signed record goes with it. What one peer may store is bounded.
+Here pinned entries stay: the host's own entry, and those of connected peers. Of the others, the least recently used
+entry is removed to make room for a new one, together with its signed record. What one peer may store is limited.
 
 Upstream: no issue is known (js-libp2p had the same fault: its issue #3051). Test: tests/net/upstream/test_peerstore.py;
 `test_libp2p_still_forgets_its_own_key` fails when upstream changes.

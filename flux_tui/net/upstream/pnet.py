@@ -1,20 +1,20 @@
 """Private swarms: only peers with the same key can connect (libp2p's pnet, Pre-shared-Key-V1).
 
 Each connection is encrypted with XSalsa20, below everything else, under a key that the whole swarm shares.
-Each side sends its 24-byte nonce first. A host without the key, or with another key, sees noise, and so does
-this node.
+Each side sends its 24-byte nonce first. A host without the key, or with another key, cannot read the bytes, and
+this node cannot read the other host's bytes.
 
-Replaces `psk`. For libp2p 0.8.x. That of 0.8.1 does not follow the specification: it is Salsa20 with an 8-byte nonce,
-which no other implementation understands. Pull request #1002 made it so; no issue about it is known.
+Replaces `psk`. For libp2p 0.8.x. The cipher of libp2p 0.8.1 does not follow the specification: it is Salsa20 with an
+8-byte nonce, which no other implementation understands. It came with pull request #1002; no issue is known.
 `test_libp2p_still_sends_a_nonce_that_nobody_else_understands` fails when upstream changes.
 
-This one is checked against libsodium's XSalsa20 and against bytes that js-libp2p 3 wrote
-(tests/net/upstream/test_pnet.py). A js-libp2p 3.3.11 with the same key, dialling
-and dialled, reaches identify and ping; with another key or none it does not.
+This module is checked against libsodium's XSalsa20 and against bytes that js-libp2p 3 wrote
+(tests/net/upstream/test_pnet.py). A js-libp2p 3.3.11 with the same key can connect in both directions, up to identify
+and ping; with another key or none it cannot.
 
 The cost: on loopback a raw stream runs at a quarter of its speed (tests/bench/raw_stream.py --swarm-key: 230
-instead of 930 MB/s; this cipher alone makes 310 MB/s, and Noise's comes on top). That is still more than a
-file transfer reaches, with its hashes and its disk.
+instead of 930 MB/s; this cipher alone reaches 310 MB/s, and Noise's cipher comes in addition). A file transfer, with
+hashing and disk work, is slower than that anyway.
 """
 
 import base64

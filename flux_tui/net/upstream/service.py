@@ -1,10 +1,11 @@
-"""Runs libp2p's services (swarm, pubsub, gossipsub) so that a failed task ends alone. Replaces `TrioManager`.
+"""Runs libp2p's services (swarm, pubsub, gossipsub) so that a failed task ends alone.
+
+Replaces `TrioManager`. For libp2p 0.8.x.
 
 What libp2p 0.8.1 does: in its `TrioManager`, an exception in any task cancels the whole service, and the end of
 the service cancels the program. Each connection is a task of the swarm, and the connection's handlers run in its
-nursery. So one handler
-that raises ends the process: for example identify, when the peerstore has lost the host's own key. Besides, identify
-runs in trio's system tasks, where an exception ends trio itself.
+nursery. So one handler that raises ends the process: for example identify, when the peerstore has lost the host's own
+key. Besides, identify runs in trio's system tasks, where an exception ends trio itself.
 
 Here a `Supervisor` runs each task. A connection that fails is closed, a stream whose handler fails is reset, and a
 daemon is restarted. No task is the child of another: libp2p treats a task's 1,001st child as an error.
@@ -82,7 +83,10 @@ class SupervisedManager(TrioManager):
 
 @asynccontextmanager
 async def supervised(service: Any, supervisor: Supervisor) -> AsyncIterator[None]:
-    """Run a libp2p service while the context lasts, in place of `background_trio_service`."""
+    """Run a libp2p service while the context lasts, with its tasks under the supervisor.
+
+    It replaces libp2p's `background_trio_service`.
+    """
     async with trio.open_nursery() as nursery:
         manager = SupervisedManager(service, supervisor)
         service._manager = manager

@@ -5,12 +5,12 @@ Replaces `_select_connection` of the swarm.
 What libp2p 0.8.1 does: `host.new_stream(peer)` takes the connection with the most streams. None of its
 strategies (`ConnectionConfig.load_balancing_strategy`) takes the newest one, or one that the caller names.
 
-Why that is not enough: after a peer has moved to another network, that is the old connection, which is dead, and
-nothing has noticed yet. As in libp2p, a direct connection is preferred to a relayed one.
+Why that is not enough: after a peer has moved to another network, the connection with the most streams is the old
+one. It is dead, and nothing has noticed that yet. As in libp2p, a direct connection is preferred to a relayed one.
 
-Upstream: #1121 added the strategies; no issue about a dead connection is known.
-Tests: tests/net/upstream/test_streams.py fails when upstream changes. In tests/net/connections/test_keepalive.py,
-a peer with a dead link is not reached again without this module.
+Upstream: #1121 added the strategies; no issue about a dead connection is known. Tests:
+tests/net/upstream/test_streams.py fails when upstream changes. In tests/net/connections/test_keepalive.py, a peer
+with a dead link is not reached again without this module.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ def prefer_newest(swarm: Any) -> None:
 
 
 def is_foreign(error: BaseException) -> bool:
-    """Whether a stream was not opened because the peer does not know the protocol."""
+    """Whether a stream could not be opened because the peer does not know the protocol."""
     seen: BaseException | None = error
     for _ in range(8):
         if seen is None:

@@ -17,8 +17,8 @@ out its resource manager (`libp2p.rcmgr`). What libp2p 0.8.1 does, and why that 
   and counts. And `close` waits for a peer that reads nothing. Here each `close` is shielded and bounded.
 
 A handshake has two stages: being secured, and secured but not registered. When a stage is full, a new handshake ends
-the oldest one there, of the network that has the most at that stage. So an attacker's silent connections end each
-other, at whichever stage they stop, and the handshakes of other peers go on.
+an older one: the oldest of the network that has the most handshakes at that stage. So an attacker's silent
+connections end each other, and the handshakes of other peers go on.
 
 Upstream: no issue is known. Test: tests/net/upstream/test_upgrade.py; those of its tests that begin with
 `test_in_libp2p` show what libp2p does, and fail when upstream changes.

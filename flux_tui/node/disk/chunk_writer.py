@@ -56,7 +56,7 @@ class ChunkWriter:
         self._work.put(work)
 
     async def run(self) -> None:
-        """Run the worker threads until cancelled."""
+        """Run the worker threads that verify and write chunks, until cancelled."""
         token = trio.lowlevel.current_trio_token()
         for number in range(THREADS):
             threading.Thread(

@@ -1,8 +1,8 @@
 """Reads a file or folder of the user once, and cuts it into chunks. The bytes stay where they are.
 
-It is synchronous, for a worker thread, and needs constant memory at any size. As in IPFS tools, special files
-(sockets, pipes, devices) are left out, and hidden files are included. Symbolic links inside a folder stay
-links; the path that the user named is followed.
+The code is synchronous, for a worker thread, and needs constant memory for files of any size. As in IPFS tools,
+special files (sockets, pipes, devices) are left out, and hidden files are included. Symbolic links inside a folder
+stay links. If the path that the user named is a link, the link's target is read.
 
 A link that leads out of the folder is part of the object, so that its root is the one that IPFS tools print.
 But a peer that fetches the object leaves the link out. So the user is told of such links when the folder is

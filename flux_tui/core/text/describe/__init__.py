@@ -1,8 +1,7 @@
 """Describes entries in words that a person understands without knowing the protocol. Pure.
 
-An entry is shown in columns: number, time, kind, peer (if it is about one), and a few words. The command line
-and the dashboard use the same words. Each family of events (core/series/events/) is described by the module of
-the same name.
+An entry is shown in columns: number, time, kind, peer (if there is one), and a few words. The command line and the
+dashboard use the same words. Each family of events (core/series/events/) has a module of the same name here.
 """
 
 from datetime import datetime
