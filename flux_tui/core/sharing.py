@@ -25,9 +25,10 @@ from flux_tui.core.turn import Ledger
 
 
 def notes_of(added: Added) -> tuple[ev.ErrorOccurred, ...]:
-    """Return an error entry for each part of an added path that other nodes will not get, such as a link out of it.
+    """Return an error entry for each kind of part of an added path that other nodes will not get.
 
-    These entries come before `object_added` in the series.
+    An example is a symbolic link that leads out of the folder. These entries come before `object_added` in the
+    series.
     """
     return tuple(ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes)
 

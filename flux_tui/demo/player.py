@@ -257,7 +257,7 @@ class Player:
         return Observed(plain(self._fill(said)), seconds, tuple(step.until))
 
     def _wait_for_press(self, number: int, step: Step) -> None:
-        """Wait until the presenter presses the key that the caption asks for, at any time."""
+        """Wait until the presenter presses the key that the caption asks for, even before the reading time is over."""
         while not self._pressed.is_set():
             self._say(number, step.caption, press=step.press, inspects=step.inspects)
             self._wait()

@@ -197,7 +197,7 @@ class Step(Look, frozen=True, kw_only=True):
 
 
 class Lane(_Part, frozen=True, kw_only=True):
-    """A progress bar under the captions: its label, the fact that is done so far, and the fact that is the total."""
+    """A progress bar under the captions: a label, and two facts: how much is done, and how much there is in all."""
 
     label: str
     fact: str

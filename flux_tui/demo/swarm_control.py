@@ -62,7 +62,7 @@ class Member:
 class NodesProcess:
     """The process that forks a process for each node (nodes.py), and its temporary folder.
 
-    It takes most of a second to import libp2p. So it may be opened before the scenario is chosen.
+    Importing libp2p takes most of a second. So this process may be opened before the scenario is chosen.
     """
 
     def __init__(self) -> None:

@@ -184,11 +184,11 @@ class FluxNode:
             self._engine.feed(inp.Commanded(intent))
 
     def get_chunk(self, cid: Cid) -> None:
-        """Push a want for one chunk or object. It comes later; see `check_if_arrived`."""
+        """Push a want for one chunk or object. The bytes arrive later; see `check_if_arrived`."""
         self.push_intent(cmd.Want(cid))
 
     def want_multiple_chunks(self, cids: Iterable[Cid]) -> None:
-        """Push wants for many chunks or objects. They come later; see `check_if_arrived`."""
+        """Push wants for many chunks or objects. The bytes arrive later; see `check_if_arrived`."""
         self.push_intent(cmd.WantMany(tuple(cids)))
 
     def answer(self, peer: PeerId, kind: str, payload: bytes = b"") -> None:

@@ -123,7 +123,7 @@ class Pending(msgspec.Struct):
 
     @property
     def holders(self) -> int:
-        """The number of peers that said that they have the object and did not take that back; at most NAMED."""
+        """The number of peers that said that they have the object, and did not take that back (at most NAMED)."""
         return len(self.yes)
 
 

@@ -37,7 +37,7 @@ ORDER: tuple[Standing, ...] = (
 
 
 class PeerLine(NamedTuple):
-    """One line of the explanation: how much of the object one peer has, said and sent."""
+    """One line of the explanation: how much of the object one peer has, its last answer, and its chunks that came."""
 
     peer: PeerId
     standing: Standing

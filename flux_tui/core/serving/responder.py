@@ -150,7 +150,7 @@ class Responder:
             self.waiting_line.expect(peer, wait, self.ledger.now)
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """Remove chunks that a peer no longer wants from its upload queue. A peer can cancel only its own grants."""
+        """Remove chunks that a peer cancels from the peer's upload queue. A peer can cancel only its own grants."""
         if mine := tuple(self.uploads.remove(peer, cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
 

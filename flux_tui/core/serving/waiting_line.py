@@ -43,7 +43,7 @@ class WaitingLine:
         self._turns: BoundedTable[PeerId, _Turn] = BoundedTable(MAX_IN_LINE, refresh=True)
 
     def expect(self, peer: PeerId, wait: float, now: float) -> None:
-        """Note that a peer that is not served yet was told to ask again in `wait` seconds."""
+        """Note that a waiting peer was told to ask again in `wait` seconds."""
         self._due[peer] = now + wait
 
     def served(self, peer: PeerId, now: float) -> None:

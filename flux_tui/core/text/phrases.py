@@ -38,7 +38,7 @@ def clock_words(seconds: float, via: Via) -> str:
 
 
 def policy_words(policy: Policy) -> str:
-    """Describe a policy in one line: the limits that are set, and what this node gives to nobody."""
+    """Describe a policy in one line: the limits that are set, and what this node does not give at all."""
     parts = (_limit_words(setting, getattr(policy, setting.name)) for setting in POLICY.values())
     return ", ".join(part for part in parts if part)
 

@@ -142,7 +142,10 @@ class Chunk(_Wire, tag="chunk", frozen=True, kw_only=True):
 
 
 class StatusNo(_Wire, tag="status_no", frozen=True, kw_only=True):
-    """NO: the sender does not send these chunks now. `retry_after`: seconds; None: waiting does not help."""
+    """A NO: the sender refuses for now to send these chunks, or to keep replicas of them.
+
+    `retry_after`: seconds after which the receiver may ask again; None: waiting does not help.
+    """
 
     cids: Cids
     reason: Reason
@@ -200,8 +203,8 @@ class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
 class Route(_Wire, tag="route", frozen=True, kw_only=True):
     """An intent that travels through the DHT: to the nodes closest to the wanted root, then to the root's providers.
 
-    A node that receives it may answer the intent's origin, as with any intent. While `hops` is above 0, the node
-    also forwards it.
+    A node that receives the intent may answer the intent's origin, as with any intent. While `hops` is above 0, the
+    node also forwards the intent.
     """
 
     intent: SealedIntent

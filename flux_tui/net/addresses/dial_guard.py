@@ -123,7 +123,10 @@ class DialGuard:
         return why
 
     def refuses(self, addr: str) -> bool:
-        """Whether the rule refuses this address. The first refusal in a while is reported for each teller."""
+        """Whether this address must not be dialled, given the peer that named it. A refusal is reported.
+
+        Refusals of addresses from the same peer are reported at most once in QUIET_SECONDS.
+        """
         if (why := self.rule(addr)) is None:
             return False
         teller = self._named.teller(addr)[1]

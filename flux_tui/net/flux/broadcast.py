@@ -124,7 +124,7 @@ class PacedPubsub(Pubsub):
     async def _handle_new_peer(self, peer_id: ID) -> None:
         """Open this node's gossip stream to a neighbour, at a limited rate.
 
-        If a neighbour keeps resetting the stream, libp2p would open it again at once, without end.
+        Without the limit, libp2p would reopen the stream at once each time a neighbour resets it, without end.
         """
         await _pace_of(self._openings, peer_id, OPENING_BURST, OPENING_RATE).spend(1)
         await super()._handle_new_peer(peer_id)

@@ -229,8 +229,8 @@ class Dht:
     async def _served(self, peer: ID) -> None:
         """Add a node that queried this node to the routing table.
 
-        libp2p tries to add the node before it has read the node's addresses from the query, and fails if it knows
-        none. So this adds the node again afterwards.
+        libp2p tries to add the node before it has read the node's addresses from the query. That fails if no
+        address is known. So this method adds the node again afterwards.
         """
         await self._kad.routing_table.add_peer(peer, skip_server_mode_check=True)
         self._tell_size()

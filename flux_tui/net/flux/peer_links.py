@@ -242,7 +242,7 @@ class Links:
                     raise
 
     async def _is_replaced(self, link: Link, stream: INetStream) -> bool:
-        """Wait whether the peer replaces its stream that ended. Returns whether it did."""
+        """Wait until it is clear whether the peer replaces its stream that ended. Returns whether it does."""
         while link.inbound is stream and link.may_replace():  # noqa: ASYNC110 - nothing wakes for a closed stream
             await trio.sleep(POLL_SECONDS)
         return link.inbound is not stream

@@ -117,7 +117,7 @@ def silence_libp2p() -> None:
 
 
 def forget_failures(host: IHost, peer: ID) -> None:
-    """Make libp2p forget that it could not reach a peer. It would refuse to dial the peer for a minute.
+    """Make libp2p forget that it could not reach a peer. Otherwise libp2p would not dial the peer for a minute.
 
     In this program, the node itself decides when to dial again.
     """

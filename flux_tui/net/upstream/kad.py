@@ -137,7 +137,7 @@ class KadPeerstore:
         return getattr(self._peerstore, name)
 
     def get_protocols(self, peer: ID) -> list[str]:
-        """Return a peer's protocols: libp2p's DHT if the peer has flux's DHT; all others under unknown names."""
+        """Return a peer's protocols, renamed: flux's DHT gets the name of libp2p's DHT, all others unknown names."""
         spoken = self._peerstore.get_protocols(peer)
         return [str(IPFS_KAD) if name == KAD_PROTOCOL else f"not ours: {name}" for name in spoken]
 
