@@ -1,4 +1,4 @@
-"""`python -m flux_tui` and the `flux-tui` command."""
+"""The entry point of `python -m flux_tui` and of the `flux-tui` command."""
 
 import gc
 import os
@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; never returns."""
+    """Run the command line, then exit with its status. Does not return."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(
             signal.SIGINT, signal.SIG_DFL

@@ -1,4 +1,4 @@
-"""Start the node of a home in the background, and check that it came up."""
+"""Start a home's node in the background, and check that it listens."""
 
 import subprocess
 import sys
@@ -53,7 +53,7 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
     """Wait until the node listens, and return True.
 
     `process`: the node that this command started; None if another process started the node. Returns False if
-    such a node of another process has stopped. Raises HomeError if this command's node failed or took too long.
+    the node of another process has stopped. Raises HomeError if this command's node failed or took too long.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

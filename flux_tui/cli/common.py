@@ -20,7 +20,7 @@ FOLD_PAGE = 10_000
 
 
 def the_home(path: Path | None) -> Home:
-    """Return the named home, or the default one."""
+    """Return the home at `path`, or the default home if it is None."""
     return Home(path or default_home())
 
 
@@ -73,7 +73,7 @@ def open_series(home: Home) -> SeriesReader:
 
 
 def fold(reader: SeriesSource, until: int | None = None) -> State:
-    """Return the state after entry `until`, or after the newest one if it is None.
+    """Return the state after entry number `until`, or after the newest entry if `until` is None.
 
     The fold starts from the nearest checkpoint.
     """

@@ -76,8 +76,8 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the typed command, and move the options that stand before its name behind it.
 
-        Returns the name, the command, and the remaining words. Raises UsageError if the command lacks such an
-        option.
+        Returns the name, the command, and the remaining words. Raises UsageError if the command does not have
+        one of these options.
         """
         name, command, rest = super().resolve_command(context, arguments)
         if command is None or context.resilient_parsing:
@@ -169,7 +169,7 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command. Return the exit status."""
+    """Run one command line (without the program's name). Return the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack characters of a name
     try:

@@ -64,7 +64,7 @@ FAILED = "flux-tui: "
 
 
 def say_failure(sentence: str) -> None:
-    """Write to stderr why a command failed."""
+    """Write one sentence to stderr that says why a command failed."""
     say(f"{FAILED}{sentence}")
 
 

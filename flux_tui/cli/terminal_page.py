@@ -106,7 +106,7 @@ def set_size(terminal: int, columns: int, rows: int) -> None:
 
 
 def write_packet(kind: bytes, content: bytes) -> None:
-    """Send a packet to the page."""
+    """Send a packet of this kind (`D`: data, `M`: JSON) to the page."""
     packet = memoryview(HEAD.pack(kind, len(content)) + content)
     while packet:
         packet = packet[os.write(1, packet) :]

@@ -57,7 +57,7 @@ def dag_cid(data: bytes) -> Cid:
 
 
 def matches(cid: Cid, data: bytes | bytearray | memoryview) -> bool:
-    """Whether `data` hashes to `cid`. Releases the GIL for data over 2 KiB."""
+    """Whether the hash of `data` is the one in `cid`. Releases the GIL for data over 2 KiB."""
     return cid_bytes(cid)[4:] == sha256(data).digest()
 
 

@@ -1,13 +1,13 @@
-"""The machine: the logic of a node. Inputs go in, events and effects come out.
+"""The machine: the logic of a node. Inputs go in, entries of the series and effects come out.
 
-    events, effects = machine.handle(input, now)
+    entries, effects = machine.handle(input, now)
 
-It is pure: the clock, the random numbers and what the store has are arguments. The caller makes the events
-durable, then runs the effects, and passes their results back as inputs. It also calls again when
+The machine is pure: the clock, the random numbers and the content of the store are arguments. The caller makes
+the entries durable, then runs the effects, and passes their results back as inputs. It also calls again when
 `next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
 
-Only `handle` changes the machine. So a recorded list of inputs replays to the same series (replay.py). Admission
-(peers/admission.py) sees each input of a peer before the parts do.
+Only `handle` changes the machine. So a recorded list of inputs replays to the same series (replay.py).
+Admission (peers/admission.py) sees each input of a peer before the parts do.
 
 A machine is made from the state that its series folds to. So a restart needs no special case.
 """
@@ -174,7 +174,7 @@ class Machine:
         return self.responder.uploads.has(peer, cid)
 
     def admits(self, peer: PeerId, now: float) -> bool:
-        """Whether a push of this peer would be admitted now."""
+        """Whether admission would accept a push of this peer now."""
         return self.admission.admits_peer(peer, now)
 
     def has_seen(self, intent: Intent) -> bool:

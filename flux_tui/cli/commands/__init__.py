@@ -1,1 +1,1 @@
-"""The commands. Related commands share a module."""
+"""The shell commands, one module for each command or group of related commands."""

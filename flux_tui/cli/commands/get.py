@@ -1,4 +1,4 @@
-"""`flux-tui get`: push the want, and watch the series until the object is whole."""
+"""`flux-tui get`: fetch a file or folder. It pushes the want, and follows the series until the object is whole."""
 
 import contextlib
 import os
@@ -103,9 +103,9 @@ def _fetch(
 
 
 def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
-    """Check that the disk has room for the object. If not, ask the person; without a terminal, fail.
+    """Check that the disk has room for the object. If not, ask the person whether to fetch it anyway.
 
-    The parts that are already on the disk need no more room.
+    Without a terminal to ask on, raise Failure. Parts that are already on the disk need no more room.
     """
     if ticket.size is None:
         return

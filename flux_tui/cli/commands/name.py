@@ -21,7 +21,7 @@ from flux_tui.store.series_reader import SeriesReader
 @home_option
 @json_option
 def name(peer: str | None, called: tuple[str, ...], home: Path | None, as_json: bool) -> None:
-    """Call a peer by a name, here and in the dashboard. Without NAME: by its id again.
+    """Give a peer a name, shown here and in the dashboard. Without NAME: remove its name.
 
     PEER is a peer id, its short form, or its name. Without PEER: print all names.
     """

@@ -1,4 +1,4 @@
-"""`state`, `series`, `export`: read the series, whether or not a node runs."""
+"""`flux-tui state`, `series` and `export`: read the series of a home, whether or not its node runs."""
 
 import time
 from collections.abc import Callable

@@ -126,7 +126,7 @@ def _all_pending(state: State) -> list[Cid]:
 
 
 def _print(words: WhyWords) -> None:
-    """Print one explanation, in columns."""
+    """Print one explanation of why something is not here, in columns."""
     tell(words.title)
     columns = [(peer.name, peer.has, peer.says, peer.did) for peer in words.peers]
     widths = [max(map(len, column)) for column in zip(*columns, strict=True)]

@@ -1,4 +1,4 @@
-"""Attribution of an input: which peer pushed it, what it says, and which peer is charged for it. Pure."""
+"""Attribution of an input: which peer pushed it, what it contains, and which peer is charged for it. Pure."""
 
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.inputs import Input
@@ -18,7 +18,7 @@ def pusher(given: Input) -> PeerId | None:
 
 
 def payer(given: Input) -> PeerId | None:
-    """Return the peer that is charged for the entries of this input: the one that pushed it, or that is at fault."""
+    """Return the peer that is charged for the entries of this input: the peer that pushed it or is at fault."""
     match given:
         case (
             inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.NotAdmitted() | inp.UnknownCame()

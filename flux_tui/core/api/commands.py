@@ -30,7 +30,7 @@ CIDS_AT_ONCE = 10_000
 
 
 def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
-    """Split CIDs into parts that fit in one command."""
+    """Split CIDs into tuples that each fit in one command."""
     return batches(cids, CIDS_AT_ONCE)
 
 
@@ -109,7 +109,7 @@ class CancelAdd(_Command, tag="cancel_add", frozen=True):
 
 
 class Remove(_Command, tag="remove", frozen=True):
-    """Stop sharing these objects or loose chunks, and free the blocks that nothing else here contains.
+    """Stop sharing these objects or loose chunks, and remove their blocks that no other object here contains.
 
     The user's own files stay as they are.
     """

@@ -154,7 +154,10 @@ class Evict(_Effect, frozen=True):
 
 
 class Discard(_Effect, frozen=True):
-    """Remove the blocks of a refused object from the store, except those of other objects. Discarded follows."""
+    """Remove the blocks of a refused object from the store, except blocks of other objects.
+
+    The input Discarded follows.
+    """
 
     root: Cid
     path: str | None

@@ -316,7 +316,7 @@ class NodeStopping(_Input, frozen=True):
 
 
 class ListenerAdded(_Input, frozen=True):
-    """A program here listens for custom messages of this kind from now on."""
+    """A program at this node listens for custom messages of this kind from now on."""
 
     kind: str
 

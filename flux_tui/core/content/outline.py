@@ -52,7 +52,7 @@ class TooLargeError(ValueError):
 
 
 class Edge(NamedTuple):
-    """A link from one inner node to another."""
+    """A link from one inner node to another: what the parent says of the child."""
 
     child: Cid
     kind: EdgeKind

@@ -72,7 +72,7 @@ def format_ticket(ticket: Ticket) -> str:
 
 
 def parse_ticket(text: str) -> Ticket:
-    """Parse a ticket or a bare CID, as a person typed or pasted it. Raises BadIdError with one sentence."""
+    """Parse a ticket or a bare CID that a person typed or pasted. Raises BadIdError, whose message is one sentence."""
     words = ticket_words(text)
     if len(words) > 1:
         shown = ", ".join(f"“{word[:20]}{'…' if len(word) > 20 else ''}”" for word in words[:3])

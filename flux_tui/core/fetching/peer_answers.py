@@ -152,7 +152,10 @@ class PeerAnswers:
         return bool(freed or lost)
 
     def _ask_later(self, peer: PeerId, asked: list[Download]) -> None:
-        """Plan to push the wants for these objects to a peer again when it may be asked. It said NO, but has them."""
+        """Plan to push the wants for these objects to a peer again, which has them but said NO.
+
+        They are pushed when the peer may be asked again.
+        """
         at = self.scheduler.free_at(peer)
         for download in asked:
             download.holder_is_free_at(at, self.ledger.now)

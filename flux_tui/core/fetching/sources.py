@@ -263,7 +263,7 @@ class Holders:
                 self._ready[peer] = None
 
     def neighbours(self) -> tuple[list[PeerId], list[PeerId]]:
-        """Return the connected peers in two lists: those that said yes in this session, and the others."""
+        """Return two lists of connected peers: peers that said yes in this session, and all others."""
         proven: list[PeerId] = []
         others: list[PeerId] = []
         for peer in self.connected:

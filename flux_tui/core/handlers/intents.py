@@ -53,7 +53,7 @@ class IntentHandler:
         self._came(given.intent, "routed", fresh=given.peer == given.intent.origin)
 
     def _came(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
-        """Handle an intent. `fresh`: its origin itself pushed it to this node."""
+        """Handle an intent. `fresh`: its origin pushed it to this node directly."""
         if self.responder.has_seen(intent):
             return
         if not fresh and not is_timely(intent, self.ledger.wall):

@@ -12,7 +12,7 @@ from flux_tui.core.turn import Ledger
 
 
 class NotAdmittedHandler:
-    """Answers `rate_limited` to peers that push more than this node admits."""
+    """Answers `rate_limited` to peers that push more than this node admits, and disconnects them in the end."""
 
     def __init__(
         self,

@@ -131,19 +131,19 @@ class DialBudget:
         """Take a token for one dial of an address that `teller` named. Returns None, or why not to dial it now."""
         ip, port = ip_and_port(addr)
         buckets = [
-            (self._all, "this node dials no more on the word of others just now"),
+            (self._all, "this node dials no more addresses that peers named for now"),
             (
                 _of(self._tellers, teller, TELLER_BURST, TELLER_RATE, now),
-                f"{teller or 'others'} named more addresses than are dialled on one peer's word",
+                f"{teller or 'unknown peers'} named more addresses than are dialled for one peer",
             ),
             (
                 _of(self._doors, f"{ip} {port}", DOOR_BURST, DOOR_RATE, now),
-                f"{ip} port {port} was dialled too often on the word of others",
+                f"{ip} port {port} was dialled too often because peers named it",
             ),
         ]
         if reach_of_ip(ip) != Reach.LOOPBACK:
             bucket = _of(self._doors, ip, HOST_BURST, HOST_RATE, now)
-            buckets.append((bucket, f"{ip} was dialled too often on the word of others"))
+            buckets.append((bucket, f"{ip} was dialled too often because peers named it"))
         for bucket, why in buckets:
             if bucket.wait(now, 1) > 0:
                 return DialRefusal(f"{addr} is not dialled: {why}", self.is_news(why, now))

@@ -41,7 +41,7 @@ class IntentLimits:
         return True
 
     def admits_origin(self, origin: PeerId, now: float) -> bool:
-        """Whether to check the signature of one more intent that names this node as its origin."""
+        """Whether to check the signature of one more intent that names the node `origin` as its origin."""
         bucket = self._origins.get(origin)
         return bucket is None or bucket.has(now)
 

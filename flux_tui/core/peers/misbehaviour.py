@@ -39,7 +39,7 @@ _FLOOD = "it pushes more than this node admits"
 
 
 class _Counts:
-    """The faults of one peer."""
+    """The faults of one peer that count towards a disconnect, and how often the peer was disconnected for them."""
 
     __slots__ = ("bans", "not_admitted", "unasked")
 
@@ -114,7 +114,7 @@ class Misbehaviour:
         return self._reports.next_deadline()
 
     def on_time(self) -> None:
-        """Write the entries that were delayed for long enough."""
+        """Write the entries about faults that were delayed for long enough."""
         self._write(self._reports.due(self.ledger.now))
 
     def _report(self, peer: PeerId, fault: str, text: str) -> None:

@@ -22,7 +22,7 @@ MAX_WITHDRAWN = 4096
 
 
 class ProviderRecords:
-    """The roots that are announced in the DHT, and those that were withdrawn."""
+    """The roots that this node announces in the DHT, and the roots that it has withdrawn."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger

@@ -1,11 +1,13 @@
 """The router: how a want is pushed, and which intents of other nodes are forwarded.
 
-A want is pushed by these means; a later one is used only where the earlier ones are probably not enough: 1. By
-direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that answered
-in an earlier session, then others. 2. By DHT, to the nodes closest to its roots, which forward it to the
-providers that they know. A first push uses the DHT only if the DHT knows a node that gets no direct push. 3. By
-gossip, to all nodes: where the swarm is small, where nothing can be routed yet, and as a last resort after
-LAST_RESORT pushes without an answer.
+A want is pushed by these means; a later one is used only where the earlier ones are probably not enough:
+
+1. By direct push, to at most MAX_DIRECT neighbours: first the holders of this session, then neighbours that
+   answered in an earlier session, then others.
+2. By DHT, to the nodes closest to its roots, which forward it to the providers that they know. A first push
+   uses the DHT only if the DHT knows a node that gets no direct push.
+3. By gossip, to all nodes: where the swarm is small, where nothing can be routed yet, and as a last resort
+   after LAST_RESORT pushes without an answer.
 
 A gossip flood costs about five messages per node. Routing costs grow with the logarithm of the number of nodes.
 
@@ -83,9 +85,9 @@ def choose(
 ) -> RoutingPlan:
     """Plan how to push a want for these roots.
 
-    `proven`: neighbours that said yes in this session; `answered`: those that did so before; `others`: the
-    rest. `known`: how many DHT nodes this node knows; `untold`: whether one of them gets no direct push;
-    `unanswered`: pushes of this want that nobody answered.
+    `proven`: neighbours that said yes in this session; `answered`: neighbours that said yes in earlier
+    sessions; `others`: the rest. `known`: how many DHT nodes this node knows; `untold`: whether one of them
+    gets no direct push; `unanswered`: pushes of this want that nobody answered.
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven
@@ -158,7 +160,7 @@ class Router:
 
     @property
     def leads_on(self) -> bool:
-        """Whether the DHT knows a node that is not a neighbour."""
+        """Whether the DHT knows a node that is not connected to this node."""
         return bool(self._unlinked)
 
     def table_changed(self, came: Iterable[PeerId], went: Iterable[PeerId]) -> None:

@@ -160,9 +160,9 @@ class Keeper:
             self.ledger.do(Push(peer=peer, message=msg.Held(cids=tuple(gone), how="gone")))
 
     def peer_up(self, peer: PeerId) -> None:
-        """A stream to a peer opened.
+        """Handle a new connection: tell the peer about the replicas that are kept for it.
 
-        If replicas are kept for it, tell it about them: it may have missed a change.
+        The peer may have missed a change while it was disconnected.
         """
         self._remind(peer)
 

@@ -45,5 +45,5 @@ class Offers:
             del self._until[peer]
 
     def live(self, peer: PeerId, root: Cid, now: float) -> bool:
-        """Whether an offer of this object to this peer still counts."""
+        """Whether an offer to keep this object, made to this peer, still counts."""
         return self._until.get(peer, {}).get(root, 0.0) > now

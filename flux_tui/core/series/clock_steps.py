@@ -1,14 +1,14 @@
 """Steady time and wall time: how timers stay right when a person sets the clock.
 
-- *Steady time* is what `now` means everywhere in the core: seconds that only go forward. It begins at the
+- *Steady time*: `now` is steady time everywhere in the core. It is in seconds that only go forward. It begins at the
   wall clock's time, or at the last entry's time if the clock was set back meanwhile. Setting the clock does
   not change it.
-- *Wall time* is what is written and shown: the time of an entry, and every point in time in an event or a
-  state.
+- *Wall time*: all times that are written or shown are wall time: the time of an entry, and every point in time in
+  an event or a state.
 
-The difference between the two is the ledger's `skew`. It changes only with a `clock_stepped` entry, which
-says by how much. The fold moves all times of the state by that amount (`shift`). So an entry carries its
-time, a countdown is the difference of two wall times of the same clock, and folding asks no clock.
+The difference between the two is the ledger's `skew`. It changes only with a `clock_stepped` entry, which says
+by how much. The fold moves all times of the state by that amount (`shift`). So an entry carries its time, a
+countdown is the difference of two wall times of the same clock, and the fold asks no clock.
 """
 
 from flux_tui.core.series.state import Hold, No, Pending, State

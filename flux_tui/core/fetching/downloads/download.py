@@ -340,7 +340,7 @@ class Download:
         self.next_push_at = at
 
     def holder_is_free_at(self, at: float, now: float) -> None:
-        """Record when a peer that has this object and said NO may be asked again. The earliest such time is kept."""
+        """Record when a peer that has this object but said NO may be asked again. The earliest time is kept."""
         if not now <= self.holder_free_at <= at:
             self.holder_free_at = at
 

@@ -65,7 +65,7 @@ class PeerBitmap:
         content."""
 
     def names(self, order: Sequence[Cid], cid: Cid) -> bool:
-        """Whether the peer says that it has this block of the object."""
+        """Whether the peer says that it has this block. `order`: all blocks of the object, sorted."""
         if len(self.told) != length(order):
             return False
         number = bisect_left(order, cid)
@@ -91,7 +91,7 @@ class PeerBitmap:
 
 
 class Watchers:
-    """The peers to which this node offered a part of an object, and how many of its blocks each was told of."""
+    """The peers to which this node offered a part of an object, and how many blocks each was last told of."""
 
     def __init__(self) -> None:
         self._told: BoundedTable[Cid, dict[PeerId, int]] = BoundedTable(MAX_WATCHED)

@@ -116,7 +116,7 @@ class Leases:
             heapq.heappush(self._dues, (batch.due, next(self._order), batch))
 
     def inherit(self, batch: Batch, cid: Cid, download: Download) -> None:
-        """Add a chunk to a batch that this node granted before it was restarted."""
+        """Add a still wanted chunk to a batch that this node granted before it was restarted."""
         if not batch.chunks:
             heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
         batch.add(cid, download)

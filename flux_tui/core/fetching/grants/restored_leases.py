@@ -21,7 +21,7 @@ class InheritedLeases:
         """By peer: the number of granted chunks that have not come."""
 
     def start(self, leases: Mapping[Cid, Lease], peers: Iterable[PeerState]) -> None:
-        """Take over the grants that the state tells of.
+        """Take over the grants that the state records.
 
         A lease that still runs stays, but no longer than the shortest lease lasts, because the holder's queue
         for this node was lost with the old connection. For each peer, the granted chunks that never came are

@@ -65,7 +65,7 @@ class WantQueue:
 
     @property
     def room(self) -> int:
-        """The number of free places."""
+        """The number of free places in the network."""
         return self.max_pending - len(self._in_network)
 
     def places_to_take(self, now: float) -> int:
@@ -91,7 +91,7 @@ class WantQueue:
     # ── the queue ───────────────────────────────────────────────────────────────────────────────
 
     def add(self, root: Cid, priority: WantPriority) -> None:
-        """Queue a want for a place, if it is not queued yet."""
+        """Queue a want for a place in the network, unless it is queued already."""
         if root not in self:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[priority][root] = None
 

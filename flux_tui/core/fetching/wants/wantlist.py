@@ -39,7 +39,7 @@ class Wantlist:
         wants are told first."""
 
     def add(self, root: Cid) -> None:
-        """Add a new want."""
+        """Add a new want to the end of the list."""
         self._number_of[root] = self._next
         self._numbers.append(self._next)
         self._roots.append(root)

@@ -1,9 +1,12 @@
 """The events of a series: a closed union of facts, in the past tense.
 
-Rules - An event is a fact that has happened. It carries everything that the fold needs. The fold asks no clock.
-- A tag (the name that a person sees in `series` and filters by) is never reused. Fields are stored by position:
-a new field goes last and has a default, and no field is removed. - An old reader shows an event that it does
-not know as `Unknown`, and goes on. - Lists of CIDs are batched: one entry records everything that one act did.
+Rules:
+
+- An event is a fact that has happened. It carries everything that the fold needs. The fold asks no clock.
+- A tag (the name that a person sees in `series` and filters by) is never reused. Fields are stored by
+  position: a new field goes last and has a default, and no field is removed.
+- An old reader shows an event that it does not know as `Unknown`, and goes on.
+- Lists of CIDs are batched: one entry records everything that one act did.
 
 Each family of events has a module of its own, with a base class and a union of its members. Here all of them
 are one union, and only this module encodes and decodes it. To add an event, add a class to its family's module,

@@ -176,7 +176,7 @@ class HaveReceived(FetchingBase, tag="have_received", frozen=True, kw_only=True)
 
 
 class ErrorReceived(FetchingBase, tag="error_received", frozen=True, kw_only=True):
-    """A peer reported a failure on its side."""
+    """A peer reported that something failed on its side."""
 
     peer: PeerId
     text: str

@@ -137,7 +137,7 @@ class PushedCustom(NodeBase, tag="pushed_custom", frozen=True, kw_only=True):
 
 
 class CustomReceived(NodeBase, tag="custom_received", frozen=True, kw_only=True):
-    """A custom message came from the peer that signed or sent it."""
+    """A custom message came. `peer`: the node that signed the intent, or sent the direct message."""
 
     peer: PeerId
     kind: str

@@ -37,7 +37,7 @@ def derive(entries: Iterable[Entry]) -> State:
 
 
 def extend(state: State, entries: Iterable[Entry]) -> State:
-    """Fold more entries into `state`, in place, and return it."""
+    """Apply more entries to `state`, in place, and return it."""
     for entry in entries:
         apply(state, entry)
     return state
@@ -49,7 +49,7 @@ def snapshot(state: State) -> bytes:
 
 
 def restore(data: bytes) -> State | None:
-    """Return the state of a checkpoint; None if another version of the fold made it."""
+    """Return the state of a checkpoint; None if another version of the fold made the checkpoint."""
     try:
         version, state = _decoder.decode(data)
     except msgspec.MsgspecError:

@@ -25,7 +25,7 @@ def asked(state: State, event: ev.PushedWant) -> None:
 
 
 def promised(state: State, event: ev.DelayedYes) -> None:
-    """Record that a peer said yes: it has all of these objects, or a number of their blocks."""
+    """Record that a peer said yes: it has these objects, or a number of blocks of one."""
     for cid in event.cids:
         if (pending := _object(state, cid)) is not None:
             answer = _said(state, pending, event.peer)

@@ -1,4 +1,4 @@
-"""The fold of the requester's events: wants, answers, leases, and the chunks that come."""
+"""The fold of the requester's events: wants, answers of peers, leases, and chunks that come."""
 
 from typing import assert_never
 
