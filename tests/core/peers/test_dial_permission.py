@@ -146,9 +146,7 @@ def test_a_refused_dial_is_reported_at_intervals_with_its_reason() -> None:
     refusals = [budget.spend("p", at(number), 0.0) for number in range(100)]
     told = [one for one in refusals if one is not None and one.news]
     assert len(told) == 1
-    assert (
-        told[0].text == f"{at(32)} is not dialled: p named more addresses than are dialled for one peer"
-    )
+    assert told[0].text == f"{at(32)} is not dialled: p named more addresses than are dialled for one peer"
     later = [budget.spend("p", at(number), 61.0) for number in range(100)]
     assert sum(one is not None and one.news for one in later) == 1
 
