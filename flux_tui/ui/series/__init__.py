@@ -1,1 +1,4 @@
-"""A series as the dashboard reads it: one cursor in time, filters, folded lines, checkpoints. No widgets."""
+"""Reads a series for the dashboard: a cursor in time, filters, runs of similar entries, checkpoints.
+
+No widgets.
+"""

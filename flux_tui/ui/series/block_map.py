@@ -1,14 +1,14 @@
-"""Where the blocks of one object are: nowhere yet, on their way from a peer, refused, or here, and by whom. Pure.
+"""Tells for each block of one object whether it is missing, on its way, refused or here, and which peer sends it.
 
-A series says of a block who was granted it and who sent it, and not where it stands in the file. So the order of the
-map is the order in which blocks were first granted, or came. Blocks that were here before the first grant stand at the
-front, blocks that nobody was granted yet at the end.
+Pure. A series says which peer was granted a block and which peer sent it, but not the block's place in the
+file. So the blocks are in the order in which they were first granted or arrived. Blocks that were here before
+the first grant are at the front, blocks that no peer was granted yet at the end.
 
     blocks = BlockMap(root)
     blocks.extend(entries)                     # as they come, in order
     blocks.cells(60, have=10, total=812)       # the map in 60 cells
 
-Each entry is folded once. A block takes one byte and its CID; there are at most MAX_BLOCKS.
+Each entry is read once. A block takes one byte and its CID; there are at most MAX_BLOCKS.
 """
 
 from collections import Counter
@@ -35,7 +35,11 @@ _NOT_OWED = bytes(MISSING if OWED <= value < HERE else value for value in range(
 
 
 class Cell(NamedTuple):
-    """One cell of a map: what most of its blocks are. A block on its way, and then a refused one, comes first."""
+    """One character of a block map, which stands for one or more blocks.
+
+    It shows what most of its blocks are. If any is on its way, it shows that; otherwise, if any was refused,
+    it shows that.
+    """
 
     kind: BlockKind
     holder: PeerId | None
@@ -43,14 +47,14 @@ class Cell(NamedTuple):
 
 
 class Count(NamedTuple):
-    """How many blocks one peer sent, and how many it may send now."""
+    """How many blocks one peer has sent (`here`), and how many it was granted and has not sent yet (`owed`)."""
 
     here: int
     owed: int
 
 
 class BlockMap:
-    """The blocks of one object, as far as the entries after `seq` tell."""
+    """The map of the blocks of one object, made from the entries after entry `seq`."""
 
     def __init__(self, root: Cid, seq: int = 0) -> None:
         self.root, self.seq = root, seq
@@ -68,7 +72,7 @@ class BlockMap:
     # ── folding ─────────────────────────────────────────────────────────────────────────────────
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Fold more entries, in their order."""
+        """Update the map with the next entries, in their order."""
         for entry in entries:
             self.seq = entry.seq
             self._fold(entry.event)
@@ -96,7 +100,7 @@ class BlockMap:
                 pass  # it says nothing about who has a block
 
     def _put(self, cid: Cid, value: int) -> None:
-        """Note what a block is now. A block that is here stays here."""
+        """Note the new status of a block. A block that is here keeps this status."""
         at = self._index.get(cid)
         if at is None:
             if len(self._blocks) >= MAX_BLOCKS:
@@ -139,7 +143,7 @@ class BlockMap:
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
 
     def count(self, kind: BlockKind) -> int:
-        """Return how many blocks are of a kind, of those that entries told of."""
+        """Return how many blocks have a status, of the blocks that entries named."""
         match kind:
             case "missing":
                 return self._blocks.count(MISSING)
@@ -151,7 +155,10 @@ class BlockMap:
                 return sum(count.here for count in self.counts().values())
 
     def counts(self) -> dict[PeerId | None, Count]:
-        """Return the blocks of each peer, in the order of `holders`. None: peers beyond MAX_HOLDERS, all together."""
+        """Return how many blocks each peer has sent or was granted, in the order of `holders`.
+
+        The key None stands for all peers beyond MAX_HOLDERS together.
+        """
         found: dict[PeerId | None, Count] = {}
         for number, peer in enumerate((None, *self.holders)):
             one = Count(self._blocks.count(HERE + number), self._blocks.count(OWED + number))
@@ -160,19 +167,19 @@ class BlockMap:
         return found
 
     def number(self, peer: PeerId) -> int | None:
-        """Return the place of a peer in `holders`, counted from 0. None: it is not among them."""
+        """Return the index of a peer in `holders`. None: the peer is not in it."""
         found = self._numbers.get(peer, NOBODY)
         return None if found == NOBODY else found - 1
 
     def before(self, have: int) -> int:
-        """Return how many of the blocks that are here no entry told of. `have`: blocks that are here."""
+        """Return how many of the `have` blocks that are here are named by no entry: they came earlier."""
         return max(0, have - self.count("here"))
 
     def cells(self, width: int, have: int, total: int) -> list[Cell]:
-        """Return the map in at most `width` cells.
+        """Return the map as at most `width` characters, each with a status and a peer.
 
-        `have`: blocks that are here, and `total`: blocks that there are, as the state says. Both may be behind the
-        entries; then the entries count.
+        `have`: how many blocks are here, and `total`: how many the object has, as the state says. If the
+        entries name more blocks, the entries count.
         """
         made_of = (self._version, width, have, total)
         if self._drawn[0] != made_of:
@@ -188,7 +195,10 @@ class BlockMap:
         return [self._cell(blocks[start:end], end - start) for start, end in pairwise(edges)]
 
     def _cell(self, part: bytes, size: int) -> Cell:
-        """Return what a cell of `size` blocks shows. Those that `part` does not have are missing."""
+        """Return the character for `size` blocks.
+
+        `part` has the status of the first ones; the others are missing.
+        """
         if not part:
             return self._shown(MISSING)
         if len(part) == size == part.count(part[0]):  # most cells: one value
@@ -200,7 +210,7 @@ class BlockMap:
         return self._shown(max(first, key=lambda one: (counts[one], one)))
 
     def _shown(self, value: int) -> Cell:
-        """Return the cell of blocks that are stored as this value."""
+        """Return the character for a block with this stored status."""
         if value < OWED:
             return Cell("refused" if value == REFUSED else "missing", None)
         kind: BlockKind = "here" if value >= HERE else "owed"

@@ -1,8 +1,8 @@
-"""Find the object that a chunk is a block of, from the grants and chunks in a series. Pure.
+"""Finds the object to which a chunk belongs, from the grants and received chunks in a series. Pure.
 
-An entry that names its objects does not need this. Two kinds of entries do not name them: entries written by
-an earlier version, and chunks that came in vain. The table is bounded. It is learned from the entries that
-are shown and from some entries before them. No series is read whole for it.
+Most entries name their objects. Two kinds of entries may not: those written by an earlier version, and those
+about chunks that were of no use. The table is bounded. It learns from the entries that are shown and from
+some entries before them. No series is read whole for it.
 """
 
 from collections import deque
@@ -34,13 +34,13 @@ after its grant."""
 
 
 class Owners:
-    """A table of chunks and the objects that they are blocks of."""
+    """A table of chunks, each with the objects to which it belongs."""
 
     def __init__(self) -> None:
         self._roots: BoundedTable[Cid, tuple[Cid, ...]] = BoundedTable(MAX_KNOWN)
 
     def learn(self, entries: Iterable[Entry]) -> None:
-        """Learn from entries."""
+        """Add the chunks and objects that these entries name together."""
         for entry in entries:
             for cid, roots in _told(entry.event):
                 known = self._roots.get(cid)
@@ -50,7 +50,7 @@ class Owners:
                     self._roots[cid] = tuple(dict.fromkeys((*known, *roots)))
 
     def of(self, event: Event) -> tuple[Cid, ...]:
-        """The objects whose blocks an entry is about, besides those that it names itself."""
+        """Return the objects to which the chunks of an event belong, without those that the event itself names."""
         if not isinstance(event, OF_BLOCKS):
             return ()
         own = cids_of(event)
@@ -64,7 +64,7 @@ OF_BLOCKS = (StatusNo, LeaseLapsed, LeaseExtended, ErrorReceived, ChunkWasted)
 
 
 def _told(event: Event) -> Iterable[tuple[Cid, tuple[Cid, ...]]]:
-    """Return the chunks and objects that an event connects."""
+    """Return each chunk in an event with the objects to which it belongs, if the event says so."""
     match event:
         case Granted(root=root) if root is not None:
             return [(cid, (root,)) for cid in event.cids]
@@ -75,14 +75,17 @@ def _told(event: Event) -> Iterable[tuple[Cid, tuple[Cid, ...]]]:
 
 
 class Reader(Protocol):
-    """A series that can be read in pages."""
+    """A series whose entries can be read in parts."""
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Return entries after `after`, in order."""
+        """Return the first `limit` entries after the entry numbered `after`, in order."""
 
 
 def roots_of(entry: Entry, source: Reader) -> tuple[Cid, ...]:
-    """The objects whose blocks an entry is about, besides those that it names itself."""
+    """Return the objects to which the chunks of an entry belong, without those that the entry itself names.
+
+    Up to CONTEXT entries before it are read to find them.
+    """
     owners = Owners()
     if isinstance(entry.event, OF_BLOCKS):
         start = max(0, entry.seq - 1 - CONTEXT)
@@ -91,7 +94,7 @@ def roots_of(entry: Entry, source: Reader) -> tuple[Cid, ...]:
 
 
 class EntriesAbout:
-    """Finds all entries about one object and its blocks, in a series that is read backwards."""
+    """Finds all entries about one object and its blocks, while a series is read from its end to its beginning."""
 
     def __init__(self, root: Cid) -> None:
         self._root = root
@@ -100,9 +103,10 @@ class EntriesAbout:
         """Entries about chunks that may be blocks of the object, the newest first."""
 
     def take(self, page: Sequence[Entry]) -> list[Entry]:
-        """Take a page that precedes the pages taken so far.
+        """Take the entries right before those taken so far.
 
-        Returns the entries now known to be about the object, in order. Some of them may be from later pages.
+        Return entries now known to be about the object, in order. Some of the returned entries may be from an
+        earlier call, whose object was not known then.
         """
         learned = len(self._own)
         for entry in page:

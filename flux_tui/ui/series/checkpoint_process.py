@@ -1,4 +1,4 @@
-"""The process of `checkpoints.Builder`: it folds a series once and writes states along it.
+"""The program of the process that `checkpoints.Builder` starts: it computes states along a series and writes them.
 
     python -m flux_tui.ui.series.checkpoint_process SERIES LAST DESCRIPTOR
 
@@ -23,7 +23,10 @@ PAGE = 5_000
 
 
 def build(path: Path, last: int, descriptor: int) -> None:
-    """Write a state after every EVERY entries, except where the series has checkpoints of its own."""
+    """Write the state after every EVERY entries to a file, where the series has no checkpoint (saved state) itself.
+
+    `last`: the last entry to read. `descriptor`: the file to write to.
+    """
     reader = SeriesReader.open(path)
     state = State()
     written = 0

@@ -1,8 +1,8 @@
-"""States along a series, saved on disk. From the nearest one, any entry is only a short fold away.
+"""Saved states along a series (checkpoints). From the nearest one, the state at any entry is soon computed.
 
 A node writes checkpoints into its series. A recording may have none, or have some of another version of the
-fold. Then `Builder` folds the series once, in its own process, so that no key waits for it. The states of the
-builder and of the dashboard are saved in a file without a name, which disappears with the process. Only
+program. Then `Builder` computes states in a process of its own, so that no key waits for it. The states of
+the builder and of the dashboard are saved in a file without a name, which disappears with the process. Only
 numbers are in memory.
 """
 
@@ -20,7 +20,7 @@ HEADER = struct.Struct("!QI")
 
 
 class Checkpoints:
-    """Saved states by entry."""
+    """States that were saved in a temporary file, each by the number of its last entry."""
 
     def __init__(self) -> None:
         self._seqs: list[int] = []
@@ -30,7 +30,10 @@ class Checkpoints:
         self._end = 0
 
     def add(self, seq: int, state: bytes) -> None:
-        """Save a state. On a full disk the state is not saved, which only makes scrubbing slower."""
+        """Save the state after entry `seq`.
+
+        If the disk is full, the state is not saved, which only makes the cursor slower.
+        """
         if seq in self._places:
             return
         try:
@@ -42,7 +45,10 @@ class Checkpoints:
         insort(self._seqs, seq)
 
     def nearest(self, seq: int) -> tuple[int, bytes] | None:
-        """Return the newest state at or before entry `seq`."""
+        """Return the last saved state at or before entry `seq`, as its entry's number and its bytes.
+
+        None: there is none.
+        """
         index = bisect_right(self._seqs, seq)
         if not index:
             return None
@@ -52,16 +58,19 @@ class Checkpoints:
 
     @property
     def newest(self) -> int:
-        """The entry of the last state, or 0 if there is none."""
+        """The entry of the last saved state, or 0 if there is none."""
         return self._seqs[-1] if self._seqs else 0
 
     def close(self) -> None:
-        """Delete all states."""
+        """Delete the file with all saved states."""
         self._file.close()
 
 
 class Builder:
-    """Folds a series file in its own process. `take` returns the states that it has written."""
+    """Starts a process that computes states along a series file.
+
+    `take` returns the states that it has written.
+    """
 
     def __init__(self, path: Path, last: int) -> None:
         self._file = tempfile.TemporaryFile(prefix="flux-tui-")  # noqa: SIM115 - close() closes it
@@ -74,11 +83,11 @@ class Builder:
 
     @property
     def done(self) -> bool:
-        """Whether the process has ended, in whatever way."""
+        """Whether the process has ended, with success or not."""
         return self._process.poll() is not None
 
     def take(self) -> list[tuple[int, bytes]]:
-        """Return the states written since the last call."""
+        """Return the states that the process wrote since the last call, each as its entry's number and its bytes."""
         found = []
         descriptor = self._file.fileno()
         size = os.fstat(descriptor).st_size
@@ -91,7 +100,7 @@ class Builder:
         return found
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and delete the file with its states."""
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

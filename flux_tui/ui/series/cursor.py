@@ -1,12 +1,12 @@
-"""A series, folded as it grows, and one cursor in time.
+"""A series that is read as it grows, and one cursor: the moment whose state the dashboard shows.
 
-Everything on the screen comes from `state`, the state at the cursor. Live, the cursor is the newest entry.
-Freezing stops it, and scrubbing moves it. The newest entries are folded meanwhile, so going back to live
-takes no time.
+All content of the screen comes from `state`, the state at the cursor. Live, the cursor is at the newest
+entry. A person can freeze and move it. New entries are still read meanwhile, so going back to live takes no
+time.
 
-Law: `state` at entry N equals derive(series[:N]), on whatever way the cursor came there. Reaching an entry
-costs one checkpoint and a short fold. Nothing here costs time in proportion to history. This module does not
-use Textual.
+Always, `state` at entry N equals derive(series[:N]), however the cursor came there. To reach an entry, one
+checkpoint (saved state) is read and a few entries after it. No operation takes longer because the series is
+longer. This module does not use Textual.
 """
 
 from collections import deque
@@ -42,7 +42,7 @@ PAGES_KEPT = 64
 
 
 class Source:
-    """A series with a cursor.
+    """A series with a cursor in time.
 
     The file that `opening` opens may not exist yet. Until it does, the series is empty.
     """
@@ -73,7 +73,7 @@ class Source:
 
     @classmethod
     def of_file(cls, path: Path) -> "Source":
-        """Open the database of a home or an exported series."""
+        """Make a Source for the database of a home or an exported series. The file may not exist yet."""
         return cls(lambda: SeriesReader.open(path) if path.exists() else None, path)
 
     @property
@@ -83,36 +83,39 @@ class Source:
 
     @property
     def newest(self) -> State:
-        """The state after the newest entry that was folded, wherever the cursor is. Callers must not change it."""
+        """The state after the newest entry that was read, wherever the cursor is. Callers must not change it."""
         return self._live
 
     @property
     def cursor(self) -> int:
-        """The last entry that `state` includes."""
+        """The number of the last entry that `state` includes."""
         return self.state.seq
 
     @property
     def frozen(self) -> bool:
-        """Whether the cursor is frozen."""
+        """Whether the cursor is frozen, so that it does not follow new entries."""
         return self._frozen is not None
 
     @property
     def behind(self) -> int:
-        """How many entries came after the cursor."""
+        """How many entries the series has after the cursor."""
         return max(0, self.last_seq - self.cursor)
 
     @property
     def loading(self) -> bool:
-        """Whether some entries are not folded yet."""
+        """Whether the series has entries that were not read yet."""
         return self._live.seq < self.last_seq
 
     @property
     def building(self) -> int | None:
-        """The last entry with a built checkpoint. None: no builder is running."""
+        """The last entry for which the builder has saved a state. None: no builder is running."""
         return None if self._builder is None else self._checkpoints.newest
 
     def poll(self, budget: int = POLL_ENTRIES) -> bool:
-        """Fold new entries, up to `budget`. Return whether there were any."""
+        """Read new entries, at most `budget`, and update the newest state.
+
+        Return whether there were new entries.
+        """
         reader = self._open()
         if reader is None:
             return False
@@ -141,7 +144,7 @@ class Source:
         return True
 
     def _note_completed(self, page: Sequence[Entry]) -> None:
-        """Remember the entries that tell of an object that became whole since the series was opened."""
+        """Remember the entries about objects that became whole since the series was opened."""
         if page and page[-1].seq > (self._opened_at or 0):
             self._completed += [
                 entry
@@ -150,25 +153,26 @@ class Source:
             ]
 
     def take_completed(self) -> list[Entry]:
-        """Return the entries that told of an object that became whole since the last call, the newest last.
+        """Return the entries about objects that became whole since the last call, the newest last.
 
-        What was whole when the series was opened is not among them. Of many, only the newest are.
+        Objects that were whole when the series was opened are left out. Of many entries, only the newest are
+        returned.
         """
         found = [*self._completed]
         self._completed.clear()
         return found
 
     def freeze(self) -> None:
-        """Freeze the cursor where it is."""
+        """Freeze the cursor where it is: it does not follow new entries any more."""
         if self._frozen is None:
             self._frozen = copy(self._live)
 
     def live(self) -> None:
-        """Go back to the newest entry, and follow it."""
+        """Move the cursor to the newest entry, and let it follow new entries."""
         self._frozen = None
 
     def go_to(self, seq: int) -> None:
-        """Freeze the cursor after entry `seq`, which is clamped to the entries that exist."""
+        """Move the cursor to entry `seq`, or the nearest entry that exists, and freeze it there."""
         seq = min(max(seq, 0), self.last_seq)
         if self._frozen is None or self._frozen.seq != seq:
             try:
@@ -177,11 +181,11 @@ class Source:
                 self.trouble = str(error)
 
     def go_to_time(self, at: float) -> None:
-        """Freeze the cursor after the last entry that is not later than `at`."""
+        """Move the cursor to the last entry that is not later than `at` (seconds since 1970), and freeze it there."""
         self.go_to(self.seq_at(at))
 
     def seq_at(self, at: float) -> int:
-        """Return the last entry that is not later than `at`, or 0 if there is none."""
+        """Return the number of the last entry that is not later than `at` (seconds since 1970); 0 if there is none."""
         reader = self._open()
         try:
             return reader.seq_at(at) if reader is not None else 0
@@ -190,9 +194,10 @@ class Source:
             return 0
 
     def seq_near(self, at: float) -> int:
-        """Return the last entry that is not later than `at`, near the cursor.
+        """Return the number of the last entry near the cursor that is not later than `at` (seconds since 1970).
 
-        Only entries around the cursor count between which the clock was not set back.
+        Only entries around the cursor count between which the clock was not set back. If all of them are
+        later, the first of them is returned.
         """
         reader = self._open()
         try:
@@ -202,7 +207,7 @@ class Source:
             return 0
 
     def trends(self) -> Trends:
-        """Return the last minute of each peer, at the cursor."""
+        """Return the rates of each peer and object in the minute before the cursor."""
         seq = self.cursor
         if not 0 <= seq - self._trends.seq <= WINDOW:
             self._trends = Trends(max(0, seq - WINDOW))
@@ -218,7 +223,10 @@ class Source:
         return self._trends
 
     def entry(self, seq: int) -> Entry | None:
-        """Return one entry, from a small cache of pages."""
+        """Return the entry numbered `seq`. None: it does not exist or cannot be read.
+
+        Entries read lately are in memory.
+        """
         if not 1 <= seq <= self.last_seq:
             return None
         start = (seq - 1) // PAGE * PAGE
@@ -232,7 +240,10 @@ class Source:
         return page[index] if index < len(page) else None
 
     def read(self, after: int, limit: int) -> list[Entry]:
-        """Return entries after `after`, in order."""
+        """Return the first `limit` entries after the entry numbered `after`, in order.
+
+        Empty if they cannot be read.
+        """
         reader = self._open()
         try:
             return reader.read(after, limit) if reader is not None else []
@@ -241,7 +252,7 @@ class Source:
             return []
 
     def close(self) -> None:
-        """Close the file, the builder and the saved states."""
+        """Close the series, end the builder's process, and delete the saved states."""
         if self._builder is not None:
             self._builder.close()
             self._builder = None
@@ -270,7 +281,7 @@ class Source:
     # ── checkpoints ─────────────────────────────────────────────────────────────────────────────
 
     def _probe(self, reader: SeriesSource, last: int) -> None:
-        """Start a builder if the series does not have checkpoints of its own everywhere."""
+        """Start a builder if some part of the series has no usable checkpoints (saved states)."""
         if self._path is None or last <= FAR_BEHIND:
             return
         for number in range(1, PROBES + 1):
@@ -291,7 +302,7 @@ class Source:
             self._builder = None
 
     def _jump(self, reader: SeriesSource, last: int) -> None:
-        """Begin at the newest checkpoint, when the fold is far behind because the series was just opened."""
+        """Continue from the newest checkpoint (saved state), because very many entries were not read yet."""
         candidates = [reader.checkpoint(last)]
         if self._kept is not None:
             candidates.append(self._kept.nearest(last))
@@ -300,7 +311,7 @@ class Source:
                 self._live = state
 
     def _keep(self, state: State) -> None:
-        """Save a checkpoint at intervals, for a series that has none of its own."""
+        """Save the state at intervals, because the series has no checkpoints itself."""
         if state.seq - self._kept_at >= CHECKPOINT_EVERY:
             self._kept_at = state.seq
             self._checkpoints.add(state.seq, snapshot(state))
@@ -328,10 +339,10 @@ class Source:
             self._tail.extend(page)
 
     def _nearest(self, reader: SeriesSource, seq: int) -> State:
-        """Return the nearest state to begin from.
+        """Return the nearest known state at or before entry `seq`.
 
-        Candidates are the frozen state, one saved near it, one saved along the series, and a checkpoint of
-        the node.
+        It is the frozen state, a state saved near it, a state saved along the series, or a checkpoint of the
+        node.
         """
         best = State()
         if self._frozen is not None and self._frozen.seq <= seq:

@@ -1,9 +1,9 @@
-"""The window of entries that the Series panel shows, filtered, with runs of like entries folded. Pure.
+"""The entries that the Series panel shows: filtered, and with each run of similar entries folded into one line.
 
-A window reads entries only as far as a person scrolls, a slice at a time. So it costs the same on a series of
-any length. A filter also counts its matches, so it reads to the beginning. A run consists of consecutive
-entries with the same words and the same second. It begins and ends at the same entries wherever reading
-began.
+Pure. A window reads entries only as far as a person scrolls, some entries at a time. So it costs the same on
+a series of any length. A filter also counts its matches, so it reads to the beginning. A run consists of
+consecutive entries with the same words and the same second. It begins and ends at the same entries wherever
+reading began.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -18,7 +18,7 @@ MAX_GROUPS = 100_000
 
 
 class Group(NamedTuple):
-    """A line of the Series panel."""
+    """One line of the Series panel: a single entry, or a run of similar entries."""
 
     first: int
     last: int
@@ -32,7 +32,7 @@ class Group(NamedTuple):
     """The peers that the entries are about, at most MAX_PEERS."""
 
     def joined(self, other: "Group") -> "Group":
-        """Return this group joined with the one before or after it."""
+        """Return one group with the entries of this group and of the group right before or after it."""
         peers = self.peers
         if len(peers) < MAX_PEERS and other.peers and other.peers[0] not in peers:
             peers = (*peers, *other.peers)
@@ -48,7 +48,10 @@ Key = Hashable | None
 
 
 def run_key(entry: Entry) -> Key:
-    """Return the key of an entry. Consecutive entries with the same key are one line."""
+    """Return the key that similar entries share. Consecutive entries with the same key are shown as one line.
+
+    None: the entry is always a line of its own.
+    """
     event = entry.event
     key = _LIKE[type(event)](event) if type(event) in _LIKE else None
     return None if key is None else (int(entry.at), kind_of(event), key)
@@ -95,7 +98,7 @@ _LIKE: dict[type[Event], Callable[..., Hashable]] = {
 
 
 class Window:
-    """Groups of entries, from `low` (excluded) to `high`."""
+    """The lines of the Series panel for the entries after entry `low` up to entry `high`."""
 
     def __init__(self, at: int, *, fold: bool, passes: Callable[[Entry], bool] | None = None) -> None:
         self.low = self.high = at
@@ -120,11 +123,11 @@ class Window:
 
     @property
     def full(self) -> bool:
-        """Whether the limit of lines is reached."""
+        """Whether the window has MAX_GROUPS lines, the largest number allowed."""
         return len(self) >= MAX_GROUPS
 
     def index_of(self, seq: int) -> int:
-        """Return the index of the line that entry `seq` is in, or -1."""
+        """Return the index of the line that shows entry `seq`, or -1 if no line does."""
         low, high = 0, len(self) - 1
         while low <= high:
             middle = (low + high) // 2
@@ -138,7 +141,7 @@ class Window:
         return -1
 
     def extend(self, entries: Sequence[Entry]) -> None:
-        """Add the entries that follow `high`."""
+        """Add the entries right after entry `high` to the window."""
         for entry in entries:
             self.high = entry.seq
             if self._passes is not None and not self._passes(entry):
@@ -155,7 +158,7 @@ class Window:
                     self._first_key = key
 
     def prepend(self, entries: Sequence[Entry], low: int) -> None:
-        """Add the entries before the window. `low` is its new lower bound."""
+        """Add the entries right before the window. `low`: the number of the entry before the first of them."""
         for entry in reversed(entries):
             if self._passes is not None and not self._passes(entry):
                 continue
@@ -173,9 +176,9 @@ class Window:
         self.low = low
 
     def cut(self, high: int, read: Callable[[int, int], Sequence[Entry]]) -> None:
-        """Drop everything after entry `high`, because the cursor went back.
+        """Remove all entries after entry `high`, because the cursor went back.
 
-        `read(after, limit)` reads the entries that remain of a line that is cut in two.
+        `read(after, limit)` reads entries. It is used for a line that `high` cuts in two.
         """
         while len(self) and self[len(self) - 1].last > high:
             group = (self._newer or self._older).pop(-1 if self._newer else 0)

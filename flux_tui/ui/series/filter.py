@@ -1,4 +1,7 @@
-"""Filters: `text`, `!not`, `kind:status_no`, `peer:12D3`, `cid:bafk`, `reason:busy`. All terms have to match."""
+"""Filters that a person types, such as `text`, `!not`, `kind:status_no`, `peer:12D3`, `cid:bafk`, `reason:busy`.
+
+A line passes a filter if all of its terms match.
+"""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -22,7 +25,7 @@ FIELDS = ("kind", "peer", "cid", "reason")
 
 
 class Term(NamedTuple):
-    """One condition of a filter."""
+    """One condition of a filter: a field, the text that it must contain, and whether the condition is negated."""
 
     field: str
     """kind, peer, cid or reason. Empty: the text of the line."""
@@ -31,12 +34,15 @@ class Term(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter: all terms have to match. An empty one lets everything pass."""
+    """A filter with its terms (conditions). A line passes if all terms match.
+
+    An empty filter lets every line pass.
+    """
 
     terms: tuple[Term, ...] = ()
 
     def __str__(self) -> str:
-        """Return the filter as it is typed."""
+        """Return the filter in the form in which a person types it."""
         return " ".join(
             ("!" if term.negated else "") + (f"{term.field}:" if term.field else "") + term.value
             for term in self.terms
@@ -47,7 +53,7 @@ class Filter(NamedTuple):
 
     @property
     def by_words(self) -> bool:
-        """Whether any term is on the text of the line, which then has to be made."""
+        """Whether any term looks at the drawn text of a line, so that this text has to be made."""
         return any(not term.field for term in self.terms)
 
     @property
@@ -62,22 +68,22 @@ class Filter(NamedTuple):
         called: Mapping[PeerId, str] | None = None,
         roots: tuple[Cid, ...] = (),
     ) -> bool:
-        """Return whether an entry passes.
+        """Return whether an entry passes the filter.
 
-        `text` is its line as shown, in lower case. `called` are names of peers. `roots` are the objects whose
-        blocks the entry is about, besides those that it names.
+        `text` is the drawn line in lower case. `called` are the names of peers. `roots` are the objects to
+        which the entry's chunks belong, besides those that the entry names.
         """
         return all(
             _holds(term, entry.event, text, called or {}, roots) != term.negated for term in self.terms
         )
 
     def takes_text(self, text: str) -> bool:
-        """Return whether a row that is not an entry passes, by its text in lower case."""
+        """Return whether a row that is not an entry passes the filter. `text`: its text in lower case."""
         return all((term.value in text) != term.negated for term in self.terms)
 
 
 def parse_filter(text: str) -> Filter:
-    """Parse a typed filter. Every text is a filter, so there are no errors."""
+    """Parse a filter that a person typed. Every text is a valid filter."""
     terms = []
     for word in text.lower().split():
         negated = word.startswith("!") and len(word) > 1
@@ -91,7 +97,7 @@ def parse_filter(text: str) -> Filter:
 
 
 def unknown_words(wanted: Filter) -> list[str]:
-    """Return a sentence for each field, kind or reason in a filter that does not exist."""
+    """Return a sentence for each field, kind of entry or reason in a filter that does not exist."""
     known = {"kind": tuple(EVENT_KINDS), "reason": REASONS}
     found = []
     for term in wanted.terms:
@@ -133,7 +139,7 @@ def peers_of(event: Event) -> tuple[PeerId, ...]:
 
 
 def cids_of(event: Event) -> tuple[Cid, ...]:
-    """Return the chunks and roots that an event names."""
+    """Return the CIDs of the chunks and objects that an event names."""
     if isinstance(event, Unknown):
         return ()
     found: list[Cid] = [value for name in ("cid", "root") if (value := getattr(event, name, None))]
@@ -143,7 +149,7 @@ def cids_of(event: Event) -> tuple[Cid, ...]:
 
 
 def fields_of(event: Event) -> dict[str, object]:
-    """Return the fields of an event by name, to show them."""
+    """Return the names and values of the fields of an event, to show them."""
     if isinstance(event, Unknown):
         return {"bytes": len(event.body)}
     return msgspec.structs.asdict(event)

@@ -1,14 +1,15 @@
-"""The marks of the Flow panel: the messages between this node and each peer, by stretch of time. Pure.
+"""The content of the Flow panel: the messages between this node and each peer, by columns of time. Pure.
 
-A *lane* is all that passed between this node and one peer. A *bin* is a stretch of time: one column of the panel. A
-want leaves this node and reaches many lanes in the same bin; each answer is a mark in its own lane.
+A *lane* has all messages between this node and one peer. A *bin* is a short period of time, drawn as one
+column of the panel. The messages of one lane in one bin are drawn as one *mark*. A want leaves this node and
+reaches many lanes in the same bin. Each answer is a mark in its own lane.
 
     window = FlowWindow(step=1.0, root=None)
     window.extend(entries)          # as they come, in order
     lane.cells.get(window.bin_of(at))
 
-Each entry is folded once. A window forgets what is older than it shows. So a frame costs what is visible, and a tick
-what is new, never what there is.
+Each entry is read once. A window forgets what is older than the period that it shows. So drawing costs as
+much as is visible, and a tick as much as is new, however long the series is.
 """
 
 from collections.abc import Collection, Iterable
@@ -47,7 +48,10 @@ MAX_MESSAGES = 512
 
 
 class Cell:
-    """The messages of one lane within one bin."""
+    """The messages between this node and one peer in one column of time (bin).
+
+    The most important one is drawn as a mark.
+    """
 
     __slots__ = ("bytes_in", "bytes_out", "chunks", "count", "kind", "reason", "seq")
 
@@ -64,7 +68,10 @@ class Cell:
 
 
 class Bar(NamedTuple):
-    """The time for which a peer may not be asked."""
+    """A period in which a peer may not be asked again, because it said NO: begin, end, and the reason.
+
+    Begin and end are in seconds since 1970.
+    """
 
     start: float
     until: float
@@ -72,7 +79,7 @@ class Bar(NamedTuple):
 
 
 class Lane:
-    """All that passed between this node and one peer, as far as the window remembers."""
+    """All messages between this node and one peer, within the period that the window remembers."""
 
     def __init__(self) -> None:
         self.cells: dict[int, Cell] = {}
@@ -91,23 +98,29 @@ class Lane:
         """When something passed last."""
 
     def until(self, at: float) -> Bar | None:
-        """Return the wait that covers a moment, or None."""
+        """Return the period in which the peer may not be asked and in which the moment `at` is.
+
+        None: there is none.
+        """
         for bar in reversed(self.bars):
             if bar.start <= at < bar.until:
                 return bar
         return None
 
     def mark_before(self, seq: int) -> int | None:
-        """Return the entry of the last mark before an entry, or None."""
+        """Return the number of the last entry with a mark in this lane before entry `seq`.
+
+        None: there is none.
+        """
         return max((cell.seq for cell in self.cells.values() if cell.seq < seq), default=None)
 
     def first_mark(self) -> int | None:
-        """Return the entry of the first mark, or None."""
+        """Return the number of the first entry with a mark in this lane. None: there is none."""
         return min((cell.seq for cell in self.cells.values()), default=None)
 
 
 class Message(NamedTuple):
-    """A message between this node and a peer, as the picture in the Flow panel shows it."""
+    """A message between this node and a peer, for the picture in the Flow panel, where it moves between the two."""
 
     at: float
     peer: PeerId
@@ -121,10 +134,10 @@ OUTWARD: frozenset[MarkKind] = frozenset({"told", "grant", "offered", "refused",
 
 
 class FlowWindow:
-    """The marks of the last stretch of time, of one object or of all.
+    """The messages with each peer in the period that the Flow panel shows, about one object or all objects.
 
-    `step`: seconds of a bin. `root`: only what is about this object; None: everything. `seq`: the entry after which it
-    begins.
+    `step`: the seconds of one column (bin). `root`: the object; None: all. `seq`: the last entry before the
+    window.
     """
 
     def __init__(self, step: float, root: Cid | None = None, seq: int = 0) -> None:
@@ -141,18 +154,18 @@ class FlowWindow:
         """Whether the object that each peer asked for last is the one of this window."""
 
     def bin_of(self, at: float) -> int:
-        """Return the bin of a time."""
+        """Return the number of the column of time (bin) in which a time (seconds since 1970) is."""
         return int(at // self.step)
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Fold more entries, in their order."""
+        """Update the window with the next entries, in their order."""
         for entry in entries:
             self.seq = entry.seq
             self.since = entry.at if self.since is None else self.since
             self._fold(entry)
 
     def forget_before(self, at: float) -> None:
-        """Forget all marks before a time: they are not shown any more."""
+        """Forget all messages before the time `at` (seconds since 1970): they are not shown any more."""
         first = self.bin_of(at)
         for lane in (self.own, *self.lanes.values()):
             for number in [number for number in lane.cells if number < first]:
@@ -249,27 +262,31 @@ class FlowWindow:
                 pass  # it is about no peer, or about no want
 
     def _is_about(self, cids: Collection[Cid], chunks: Collection[Cid] = ()) -> bool:
-        """Whether an entry is about the object of this window.
+        """Return whether an entry is about the object of this window.
 
-        `chunks`: those whose grants tell their object, where the entry does not.
+        `cids`: the chunks and objects that it names. `chunks`: the chunks whose object is looked up in
+        earlier grants, because the entry may not name it.
         """
         if self.root is None or self.root in cids:
             return True
         return any((found := self._granted.get(cid)) is not None and found[1] == self.root for cid in chunks)
 
     def lane_of(self, name: str) -> Lane:
-        """Return the lane of a peer, or of this node (OWN); an empty one if there is none."""
+        """Return the lane with this name: a peer id, or OWN for this node.
+
+        A peer without a lane gets an empty one.
+        """
         return self.own if name == OWN else self.lanes.get(PeerId(name)) or Lane()
 
     def after(self) -> "FlowWindow":
-        """Return an empty window that goes on where this one ends, and knows the same grants."""
+        """Return an empty window for the entries after this window. It knows the grants of this window."""
         found = FlowWindow(self.step, self.root, self.seq)
         found._granted.update(self._granted)
         found._asking.update(self._asking)
         return found
 
     def lane(self, peer: PeerId) -> Lane:
-        """Return the lane of a peer. There is one from now on."""
+        """Return the lane of a peer. Add one to the window if the peer has none."""
         lane = self.lanes.get(peer)
         if lane is None:
             lane = self.lanes[peer] = Lane()
@@ -320,7 +337,7 @@ class FlowWindow:
             lane.answered = at
 
     def _end_bar(self, peer: PeerId, at: float) -> None:
-        """A wait ends before its time: the peer said something else, or is gone."""
+        """End the period in which a peer may not be asked, because the peer gave another answer or disconnected."""
         bars = self.lane(peer).bars
         if bars and bars[-1].until > at:
             bars[-1] = bars[-1]._replace(until=at)
@@ -337,7 +354,7 @@ class FlowWindow:
             lane.owed[self.bin_of(at)] = lane.owes
 
     def _all_gone(self, at: float) -> None:
-        """The node started or stopped: nobody is connected, and nothing is granted."""
+        """Note that no peer is connected and nothing is granted, because the node started or stopped."""
         self._granted.clear()
         for peer, lane in self.lanes.items():
             lane.here[self.bin_of(at)] = False
@@ -346,7 +363,7 @@ class FlowWindow:
             self._end_bar(peer, at)
 
     def _forget_all(self) -> None:
-        """The clock was set: what was before has other times than what comes."""
+        """Forget all messages, because the clock was set: their times do not fit the times of new ones."""
         self.own = Lane()
         self.lanes.clear()
         self.messages.clear()

@@ -1,7 +1,7 @@
-"""The last minute of each peer: how fast it sends, and how soon it answers; and of each object. Pure.
+"""Computes for the last minute how fast each peer sends and how soon it answers, and how fast each object comes.
 
-The state (`core/series/state.py`) has totals of each peer, not their course over time. This is a second fold,
-over at most the WINDOW newest entries. So it costs the same at any place of any series.
+Pure. The state (`core/series/state.py`) has totals of each peer, not their course over time. So the newest
+entries, at most WINDOW, are read once more here. This costs the same at any place of any series.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ WANTS = 256
 
 
 class PeerTrend:
-    """The last minute of one peer."""
+    """One peer's bytes by second in the last minute, and how soon it answers."""
 
     __slots__ = ("answer", "bytes_in", "bytes_out")
 
@@ -35,19 +35,22 @@ class PeerTrend:
         """
 
     def series(self, now: float, seconds: int) -> list[float]:
-        """Return the bytes in both directions by second, the newest last, without the current second."""
+        """Return the bytes of each of the last `seconds` seconds, received and sent together, the newest last.
+
+        The current second is left out.
+        """
         last = int(now)
         return [
             float(self.bytes_in.get(t, 0) + self.bytes_out.get(t, 0)) for t in range(last - seconds, last)
         ]
 
     def rate(self, now: float) -> tuple[float, float]:
-        """Return the recent bytes per second, in and out."""
+        """Return the bytes per second that the peer sent to this node lately, and those that it got from this node."""
         return rate_of(self.bytes_in, now), rate_of(self.bytes_out, now)
 
 
 class Trends:
-    """The last minute of all peers, up to entry `seq`."""
+    """The rates of all peers and objects in the last minute, up to entry `seq`."""
 
     def __init__(self, seq: int = 0) -> None:
         self.seq = seq
@@ -59,19 +62,22 @@ class Trends:
         self._pruned = 0
 
     def of(self, peer: PeerId) -> PeerTrend:
-        """Return the trend of one peer, empty if nothing is known."""
+        """Return the last minute of one peer; an empty one if nothing is known."""
         return self.peers.get(peer) or PeerTrend()
 
     def object_rate(self, root: Cid, now: float, seconds: int = RATE_SECONDS) -> float:
-        """Return the recent bytes per second received for one object."""
+        """Return the bytes per second that were received for one object lately."""
         return rate_of(self._objects.get(root, {}), now, seconds)
 
     def object_eta(self, root: Cid, since: float, now: float, left: float) -> float | None:
-        """Return the seconds until an object is whole that is wanted since `since`. None: unknown."""
+        """Return the estimated seconds until an object is whole. None: unknown.
+
+        `since`: the time when it was wanted. `left`: the bytes that are missing.
+        """
         return eta_of(self._objects.get(root, {}), max(since, self.since or since), now, left)
 
     def extend(self, entries: Iterable[Entry]) -> None:
-        """Fold more entries."""
+        """Update the rates with the next entries, in their order."""
         for self.seq, at, event in entries:
             self.since = at if self.since is None else self.since
             match event:
@@ -95,7 +101,7 @@ class Trends:
                 self._prune(int(at))
 
     def _step(self, seconds: float) -> None:
-        """Move all recent times to the new clock, because the clock was set."""
+        """Change all remembered times by these seconds, because the clock was set."""
         for trend in self.peers.values():
             trend.bytes_in = {t + int(seconds): size for t, size in trend.bytes_in.items()}
             trend.bytes_out = {t + int(seconds): size for t, size in trend.bytes_out.items()}

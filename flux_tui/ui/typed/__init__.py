@@ -1,1 +1,1 @@
-"""Reads the text that a person types: the command line behind `:`, and wants."""
+"""Parses and completes text that a person types: the command line behind `:`, times, and wants."""

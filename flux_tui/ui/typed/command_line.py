@@ -1,10 +1,9 @@
-"""Parse and complete the command line behind `:`, which uses the words of the shell command.
+"""Parses and completes the command line behind `:`. Its commands have the names of those in the shell.
 
 It is pure, except that it looks at the file system for typed paths.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
-    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS|TICKET…    limit --upload-limit RATE …
-    stop
+    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
     filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME    name [PEER] NAME
     and every action of the key table by its name
 """
@@ -33,7 +32,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def read_line(text: str, context: Context) -> Outcome:
-    """Return what a line does. Raise LineError."""
+    """Parse a command line, and return the commands, action or setting that it asks for. Raise LineError."""
     name, _, rest = text.strip().removeprefix(":").strip().partition(" ")
     if not name:
         raise LineError("type a command; tab shows which there are")
@@ -56,7 +55,7 @@ def read_line(text: str, context: Context) -> Outcome:
 
 
 def complete_line(text: str, context: Context) -> list[str]:
-    """Return whole lines that complete the typed text."""
+    """Return complete command lines that begin with the typed text."""
     name, space, rest = text.lstrip().partition(" ")
     if not space:
         return [f"{word} " if word in WORDS else word for word in all_words() if word.startswith(name)]
@@ -71,7 +70,7 @@ def complete_line(text: str, context: Context) -> list[str]:
 
 
 def all_words() -> list[str]:
-    """Return every word that a line can begin with."""
+    """Return every word with which a command line can begin."""
     return sorted({*WORDS, *(action.name for action in ACTIONS)})
 
 
@@ -126,7 +125,7 @@ def _add(arguments: list[str], context: Context) -> Outcome:
 
 
 def _paths_to_share(argument: str, context: Context) -> list[Path]:
-    """Return the paths for one argument of `add`. Raise PathError or LineError."""
+    """Return the paths that one argument of `add` means. Raise PathError or LineError."""
     path = typed_path(path_of_url(argument), context.folder)
     if is_ticket_like(argument) and not stands_at(path, too_long=False):
         raise LineError("that is a ticket, not a path: `get` takes it")
@@ -134,7 +133,7 @@ def _paths_to_share(argument: str, context: Context) -> list[Path]:
 
 
 def _objects(arguments: list[str], context: Context) -> list[Ticket]:
-    """Resolve arguments to objects: names known in the series, CIDs, tickets. Raise LineError."""
+    """Return the objects that arguments mean: names known in the series, CIDs, or tickets. Raise LineError."""
     known = named(context.state)
     try:
         words = object_words(arguments, known)
@@ -258,7 +257,10 @@ def _name(arguments: list[str], context: Context) -> Outcome:
 
 
 def typed_peer(text: str, context: Context) -> PeerId | None:
-    """Return the peer that a person means: by its id, its name, or the form in which it is shown."""
+    """Return the peer that a person typed: its id, its name, or the form in which it is shown.
+
+    None: there is none.
+    """
     if is_peer_id(text):
         return PeerId(text)
     for known in (context.called, context.forms):

@@ -1,4 +1,7 @@
-"""Completions of the last word of a line: paths, filters, names of objects. Pure, except that paths are looked up."""
+"""Completes the last word of a command line: paths, filters, names of objects.
+
+Pure, except that paths are looked up.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -11,14 +14,14 @@ from flux_tui.ui.typed.line_types import Context
 
 
 def among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:
-    """Return a completion: those of the choices that begin with the typed word."""
+    """Return a function that completes a word: it returns those of the choices that begin with the typed word."""
     return lambda last, context: [choice for choice in choices(context) if choice.startswith(last)]
 
 
 def paths(last: str, context: Context) -> list[str]:
     """Return paths that begin with the typed text.
 
-    Folders end in a slash. Hidden files are included only if a dot was typed.
+    Folders end in a slash. Hidden files are included only if the typed name begins with a dot.
     """
     try:
         at = typed_path(last or "./", context.folder)
@@ -45,7 +48,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def filters(last: str, context: Context) -> list[str]:
-    """Return terms of a filter that begin with the typed word."""
+    """Return terms of a filter, such as `kind:status_no`, that begin with the typed word."""
     sign = "!" if last.startswith("!") else ""
     word = last.removeprefix("!")
     field, colon, value = word.partition(":")
@@ -65,12 +68,12 @@ def filters(last: str, context: Context) -> list[str]:
 
 
 def pending(context: Context) -> list[str]:
-    """Return what is pending, as it can be typed."""
+    """Return the names or CIDs of all pending wants, as a person can type them."""
     return called(context, context.state.pending)
 
 
 def called(context: Context, cids: Iterable[Cid]) -> list[str]:
-    """Return the names of objects. One without a name, or with a space in it, is called by its CID."""
+    """Return how a person can type these objects: by name, or by CID if the name is missing or has a space in it."""
     objects = context.state.objects
     return [
         found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid

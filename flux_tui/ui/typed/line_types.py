@@ -1,4 +1,4 @@
-"""Types of the command line: its context, its outcome, and the commands that a line can begin with."""
+"""The types of the command line: what it may name, what it asks for, and the commands with which it can begin."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,11 +10,11 @@ from flux_tui.core.series.state import State
 
 
 class LineError(ValueError):
-    """The error in a line, as one sentence."""
+    """A typed line has an error, which is explained in one sentence."""
 
 
 class Outcome(NamedTuple):
-    """The outcome of a line: it pushes commands, runs an action, or changes a setting of the dashboard."""
+    """What a typed line asks for: commands to push, an action to run, or a setting of the dashboard to change."""
 
     commands: Sequence[Command] = ()
     done: str = ""
@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
 
 class Context(NamedTuple):
-    """Everything that a line may name."""
+    """Everything that a typed line may name: the state's objects and peers, themes, panels, columns and so on."""
 
     state: State
     folder: Path | None
@@ -47,7 +47,7 @@ class Context(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A command: the first word of a line."""
+    """A command of the command line, such as `want`: its help, and how it is run and completed."""
 
     usage: str
     help: str

@@ -1,4 +1,4 @@
-"""Split a line into words, and quote words, as a shell does."""
+"""Splits a line into words, and quotes words, as a shell does."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ _SPECIAL = re.compile(r"[^\w@%+=:,./~…\-]")
 
 
 def arguments_of(rest: str) -> list[str]:
-    """Split a line into words as a shell does. Raise LineError."""
+    """Split a line into words as a shell does. Raise LineError if a quotation mark is not closed."""
     try:
         return shlex.split(rest)
     except ValueError:
@@ -23,7 +23,10 @@ def arguments_of(rest: str) -> list[str]:
 
 
 def last_argument(rest: str) -> tuple[str, str]:
-    """Split a line into the part before its last word and that word, without quotation marks and backslashes."""
+    """Split a line at its last word. Return the part before the word, and the word without quotation marks.
+
+    Backslashes are removed from the word, too.
+    """
     start, word, quote, at = 0, "", "", 0
     while at < len(rest):
         one = rest[at]
@@ -45,14 +48,17 @@ def last_argument(rest: str) -> tuple[str, str]:
 
 
 def quoted(word: str) -> str:
-    """Quote a word for the line: put a backslash before each special character.
+    """Quote a word for the command line: put a backslash before each special character.
 
-    The space after an option stays.
+    Options, such as `--replicas `, keep the space at their end.
     """
     return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
 
 
 def split_last(rest: str) -> tuple[str, str]:
-    """Split a line into the part before its last word, with the space, and that word. Nothing is quoted."""
+    """Split a line at its last space. Return the part up to the space, and the last word.
+
+    Quotation marks do not count.
+    """
     head, space, last = rest.rpartition(" ")
     return head + space, last

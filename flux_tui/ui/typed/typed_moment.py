@@ -1,4 +1,7 @@
-"""Parse times as people type them: `12:01:03`, `-5m`, `+30s`, `#1234` or `1234`, `start`, `live`. Pure."""
+"""Parses moments that people type: `12:01:03`, `-5m`, `+30s`, `#1234` or `1234` (an entry), `start`, `live`.
+
+Pure.
+"""
 
 import re
 from datetime import datetime, timedelta
@@ -15,16 +18,16 @@ _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Moment(NamedTuple):
-    """The moment to go to: an entry or a time. Both None: live."""
+    """A moment to go to: an entry's number, or a time in seconds since 1970. Both None: back to live."""
 
     seq: int | None = None
     at: float | None = None
 
 
 def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
-    """Parse a typed moment. Raise ValueError with one sentence.
+    """Parse a moment that a person typed. Raise ValueError with one sentence.
 
-    `now` is the time at the cursor. `newest` is the last visible time, if it is later.
+    `now` is the time at the cursor, and `newest` the last visible time, if it is later (seconds since 1970).
     """
     word = text.strip().lower()
     if word in ("live", "now", "end"):

@@ -1,4 +1,4 @@
-"""Turn typed words into wants: tickets, CIDs, and names known in the series."""
+"""Turns words that a person typed into wants. A word may be a ticket, a CID, or a name known in the series."""
 
 import os
 from collections.abc import Callable, Container, Sequence
@@ -21,7 +21,7 @@ MAX_FILE_NAME = 255
 
 
 class Reading(NamedTuple):
-    """The typed text as understood."""
+    """The result of parsing typed wants: a preview, the errors, and the commands to push."""
 
     lines: list[Plain]
     """A preview, one line for each word."""
@@ -38,10 +38,10 @@ def read_wants(
     into: Path | None = None,
     masked: bool = False,
 ) -> Reading:
-    """Turn typed words into commands.
+    """Turn words into commands to want or get objects, with a preview and errors.
 
-    Files of tickets go to `folder` (None: it is gone) under their own names, or to `into`. `masked`: the
-    preview shows no path and no id.
+    The file of a ticket goes to `folder` (None: it no longer exists) under the ticket's name, or to the path
+    `into`. `mark` returns an id for each command. `masked`: the preview shows no path and no id.
     """
     reading = Reading([], [], [])
     taken: set[Path] = set()
@@ -74,14 +74,15 @@ def read_wants(
 
 
 def named(state: State) -> dict[str, Cid]:
-    """Return objects by their names in the series. The first object with a name has it."""
+    """Return the objects of a state by their names. If several have one name, the first object is returned."""
     return {found.name: root for root, found in reversed(state.objects.items()) if found.name}
 
 
 def object_words(given: Sequence[str], known: Container[str]) -> list[str]:
-    """Return the words for objects.
+    """Return the words that stand for objects.
 
-    Names known in the series stay as they are. Tickets and CIDs lose the characters that a paste added.
+    Names known in the series (`known`) stay as they are. Characters that a paste added to tickets and CIDs
+    are removed.
     """
     words: list[str] = []
     pasted: list[str] = []
@@ -95,12 +96,15 @@ def object_words(given: Sequence[str], known: Container[str]) -> list[str]:
 
 
 def _instead(word: str, sentence: str) -> str:
-    """Return the error in a word, and the command that takes such a word instead."""
+    """Return the error sentence. If the word is a path, add which command takes paths."""
     return f"{sentence}; `add` shares a path" if word.startswith(("/", "~/", "./", "file:")) else sentence
 
 
 def _place(ticket: Ticket, folder: Path | None) -> Path:
-    """Return the path for the file of a ticket, if nothing has that path yet. Raise PathError."""
+    """Return the path in `folder` for the file of a ticket.
+
+    Raise PathError if its name cannot be a file's name.
+    """
     path = Path((ticket.name or "").replace("\0", ""))
     name = path.name if path.name not in ("", "..") else ticket.root
     if len(os.fsencode(name)) > MAX_FILE_NAME:
@@ -109,12 +113,15 @@ def _place(ticket: Ticket, folder: Path | None) -> Path:
 
 
 def names(state: State) -> list[str]:
-    """Return the names that can be typed instead of a CID."""
+    """Return the names of objects that a person can type instead of a CID, sorted."""
     return sorted({found.name for found in state.objects.values() if found.name and " " not in found.name})
 
 
 def free(path: Path, taken: set[Path]) -> Path:
-    """Return a path that nothing has yet: `film.mkv`, else `film-2.mkv`, and so on. Raise PathError."""
+    """Return a path that is not used yet: `path` itself, or with a number, such as `film-2.mkv`.
+
+    Raise PathError. `taken`: paths that will be used.
+    """
     number, candidate = 1, path
     while candidate in taken or stands_at(candidate, follow=False):
         number += 1
@@ -125,7 +132,7 @@ def free(path: Path, taken: set[Path]) -> Path:
 
 
 def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> Plain:
-    """Return the preview of a want: name, size, who has it, and where it goes."""
+    """Return the preview line of a want: its name, its size, who has the object, and the path where it will be put."""
     known = state.objects.get(ticket.root)
     name = ticket.name or (known.name if known else None) or (HIDDEN if masked else ticket.root)
     size = ticket.size if ticket.size is not None else known.size if known else None
@@ -145,6 +152,6 @@ def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = F
 
 
 def ordinal(number: int) -> str:
-    """`1st`, `2nd`, `3rd`, `11th`."""
+    """Return an ordinal number as text: `1st`, `2nd`, `3rd`, `11th`."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number:,}{ending}"

@@ -1,1 +1,1 @@
-"""Which node is shown, at which moment, and how. Without Textual."""
+"""Which node the dashboard shows, at which moment, and with which display settings. Without Textual."""

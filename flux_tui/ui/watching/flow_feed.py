@@ -1,4 +1,4 @@
-"""The Flow panel's window into the series of the shown node: which stretch, of which object, in which order."""
+"""Reads the entries for the Flow panel: for the period it shows, of one or all objects, and in its order."""
 
 from flux_tui.core.ids import Cid
 from flux_tui.ui.rows.flow import ORDERS, STEPS, fitting_step, frame
@@ -18,7 +18,7 @@ MOST = 60_000
 
 
 class _Stretch:
-    """The visible stretch of one series. Each entry is folded only once while time goes on."""
+    """Reads the entries of the visible period of one series. Each entry is read only once while time goes on."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -29,7 +29,11 @@ class _Stretch:
         """Whether some of its entries are not folded yet."""
 
     def window(self, view: View, step: float, root: Cid | None) -> FlowWindow:
-        """Return the window that ends at the view's time, with as many entries as one frame may fold."""
+        """Read some more entries, and return the messages of the period that ends at the time of the view.
+
+        One call reads as many entries as one frame allows. `step`: the seconds of one column. `root`: the
+        object; None: all.
+        """
         source, window = self._source, self.shown
         first = frame(view.width, view.now, step).first * step
         fits = (window.step, window.root) == (step, root) and window.seq <= source.cursor
@@ -50,7 +54,7 @@ class _Stretch:
 
 
 class FlowFeed:
-    """Folds the entries of the visible stretch, a slice at a time, and each only once while time goes on."""
+    """Reads the entries of the period that the Flow panel shows, some in each frame."""
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
@@ -64,38 +68,41 @@ class FlowFeed:
 
     @property
     def root(self) -> Cid | None:
-        """The object whose lanes are shown. None: those of all."""
+        """The object whose messages the Flow panel shows. None: the messages of all objects."""
         return self._root
 
     @property
     def order(self) -> str:
-        """How the lanes are sorted."""
+        """The order in which the Flow panel sorts peers."""
         return self._order
 
     @property
     def looking(self) -> bool:
-        """Whether some entries of the stretch are not folded yet."""
+        """Whether some entries of the shown period were not read yet."""
         return any(stretch.looking for stretch in self._stretches.values())
 
     def show_object(self, root: Cid | None) -> None:
-        """Show the lanes of one object, or of all."""
+        """Show only the messages about one object in the Flow panel. None: about all objects."""
         self._root, self._step = root, None
 
     def next_order(self) -> str:
-        """Sort the lanes in the next way, and return it."""
+        """Sort the peers in the Flow panel by the next criterion, and return its name."""
         self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
         return self._order
 
     def zoom(self, by: int) -> None:
-        """Show a shorter (-1) or longer (1) stretch."""
+        """Show a shorter (-1) or longer (1) period of time in the Flow panel."""
         self._step = STEPS[min(max(STEPS.index(self._window.step) + by, 0), len(STEPS) - 1)]
 
     def window(self, view: View) -> FlowWindow:
-        """Return the window for a view of the shown node, with as many of its entries as one frame may fold."""
+        """Read some more entries of the shown node, as many as one frame allows, and return the messages to draw."""
         return self._stretch(self._nodes.source).window(view, self._step or self._fitting(view), self._root)
 
     def beside(self, view: View, source: Source, step: float) -> FlowWindow:
-        """Return the window of another node, at the same step. `view` is of that node, at the same moment."""
+        """Return the messages to draw for another node, whose series is `source`.
+
+        `view` is of that node, at the same moment. `step`: the seconds of one column.
+        """
         return self._stretch(source).window(view, step, self._root)
 
     def _stretch(self, source: Source) -> "_Stretch":
@@ -106,15 +113,25 @@ class FlowFeed:
         return self._stretch(self._nodes.source).shown
 
     def entry_of(self, key: str) -> int | None:
-        """Return the entry of the last mark in a lane, up to the cursor. None: the lane has none."""
+        """Return the number of the entry of the last message in a peer's lane, up to the cursor.
+
+        None: the lane has none. `key`: the peer's id, or the name of this node's lane.
+        """
         return self._window.lane_of(key).mark_before(self._nodes.source.cursor + 1)
 
     def mark_before(self, key: str) -> int | None:
-        """Return the entry of the last mark before the cursor in a lane, or None."""
+        """Return the number of the entry of the last message before the cursor in a peer's lane.
+
+        None: there is none. `key`: the peer's id, or the name of this node's lane.
+        """
         return self._window.lane_of(key).mark_before(self._nodes.source.cursor)
 
     def mark_after(self, key: str) -> int | None:
-        """Return the entry of the first mark after the cursor in a lane. None: there is none among the next MOST."""
+        """Return the number of the entry of the first message after the cursor in a peer's lane.
+
+        `key`: the peer's id, or the name of this node's lane. None: there is none among the next MOST
+        entries.
+        """
         source, ahead = self._nodes.source, self._window.after()
         while ahead.seq < source.cursor + MOST:
             page = source.read(ahead.seq, AHEAD)
@@ -126,7 +143,7 @@ class FlowFeed:
         return None
 
     def _fitting(self, view: View) -> float:
-        """Return the step at which the object, or else the newest want or object, is seen from its beginning."""
+        """Return the seconds of a column at which the shown object, or the newest want, is visible from its begin."""
         state = view.state
         if self._root is not None and (found := state.objects.get(self._root)) is not None:
             return fitting_step(view.width, found.since, view.now)

@@ -1,4 +1,4 @@
-"""Whether the shown node runs, and what to say if it does not."""
+"""Finds out whether the shown node runs, and which message to show if it does not."""
 
 import time
 from collections.abc import Callable
@@ -13,10 +13,10 @@ ALIVE_SECONDS = 1.0
 
 
 class Liveness:
-    """Checks the shown node, at most once a second while it runs.
+    """Checks whether the shown node runs, at most once a second while it does.
 
     A node that does not run is checked every `seconds`, because it may just have started. `often`: a node
-    that runs is checked as often.
+    that runs is checked every `seconds`, too.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Liveness:
 
     @property
     def alive(self) -> bool:
-        """Whether the node writes its series now."""
+        """Whether the shown node runs, so that it writes its series."""
         now = self._monotonic()
         wait = ALIVE_SECONDS if self._alive and not self._often else self._seconds
         if self._checked_at is None or now - self._checked_at >= wait:
@@ -55,21 +55,21 @@ class Liveness:
 
     @property
     def starting(self) -> bool:
-        """Whether the node is being started, without trouble so far."""
+        """Whether the shown node is being started, and no error was reported so far."""
         node = self._nodes.shown
         return node.starting() and not node.trouble()
 
     def check_again(self) -> None:
-        """Check the node the next time that somebody asks."""
+        """Check the node at the next call of `alive`, even if it was just checked."""
         self._checked_at = None
 
     def begin_again(self) -> None:
-        """Forget what was seen, because another node is shown."""
+        """Forget the results of earlier checks, because another node is shown."""
         self.check_again()
         self._was_alive = False
 
     def phase(self) -> Phase:
-        """Return what the node does now."""
+        """Return the status of the shown node: starting, live, stopping, or none if it does not run."""
         if self.alive:
             state = self._nodes.state
             if state.running:
@@ -82,11 +82,15 @@ class Liveness:
         return "starting" if self.starting else "none"
 
     def gone(self) -> str | None:
-        """Return a message that the node is gone, and which key starts it. None: it is not gone."""
+        """Return a message that the node is gone, and which key starts it. None: the node is not gone."""
         return self._gone(f"press {self._restart_key} to start it again")
 
     def gone_behind_window(self) -> str | None:
-        """Return the same message for a window, in which keys are text."""
+        """Return a message that the node is gone, for a window in which keys are text.
+
+        None: the node is not gone. It tells the person to close the window before they press the key that
+        starts the node.
+        """
         return self._gone(f"esc, then {self._restart_key} starts it again")
 
     def _gone(self, offer: str) -> str | None:

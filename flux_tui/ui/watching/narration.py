@@ -1,10 +1,10 @@
-"""Where a narrator's story stands, and which node, panel and line it wants to show."""
+"""Follows a narrated demo: which caption is shown, and which node, panel and line it is about."""
 
 from flux_tui.ui.watching.narrator import Caption, Narrator, Pointer
 
 
 class Narration:
-    """Reads the captions of a narrator. Without a narrator, there are none."""
+    """Reads the captions of a narrated demo. Without a narrator, there are no captions."""
 
     def __init__(self, narrator: Narrator | None) -> None:
         self._narrator = narrator
@@ -20,16 +20,16 @@ class Narration:
 
     @property
     def told(self) -> bool:
-        """Whether there is a story."""
+        """Whether a narrated demo is shown."""
         return self._narrator is not None
 
     @property
     def paused(self) -> bool:
-        """Whether the story was paused when its caption was last read."""
+        """Whether the narrated demo was paused when its caption was last read."""
         return self._paused
 
     def read(self) -> Caption | None:
-        """Return the caption to show now. None: there is no story."""
+        """Return the caption to show now. None: no narrated demo is shown."""
         if self._narrator is None:
             return None
         caption = self._narrator.caption
@@ -37,16 +37,20 @@ class Narration:
         return caption
 
     def node_to_show(self, caption: Caption) -> str | None:
-        """Return the title of the node to show, when a caption names another one than the caption before."""
+        """Return the title of the node to show, if a caption is about another node than the caption before.
+
+        Otherwise None.
+        """
         if caption.node is None or caption.node == self._node:
             return None
         self._node = caption.node
         return caption.node
 
     def panel_to_show(self, caption: Caption, current: str, first: str) -> str | None:
-        """Return the panel to show at a new caption. None: `current` stays.
+        """Return the name of the panel to show for a new caption. None: the panel `current` stays.
 
-        A caption without a panel shows `first`, unless the person chose another panel meanwhile.
+        A caption without a panel shows the panel `first`, unless the person chose another panel since the
+        last caption.
         """
         if caption.step == self._step:
             return None
@@ -56,24 +60,28 @@ class Narration:
         return None if wanted == current else wanted
 
     def pointer_to_show(self, caption: Caption) -> Pointer | None:
-        """Return what a caption points at, until it was shown once. Then the person moves the selection."""
+        """Return the line or object that a caption is about.
+
+        None: there is none, or it was shown once already. After it was shown, only the person moves the
+        selection.
+        """
         return self._pointer if caption.step == self._step else None
 
     def pointer_shown(self) -> None:
-        """Note that the panel shows what the caption points at."""
+        """Note that the line or object that the caption is about is visible now."""
         self._pointer = None
 
     def page(self, by: int) -> None:
-        """Go to the next caption (1) or the one before (-1)."""
+        """Show the next caption (1) or the previous caption (-1)."""
         if self._narrator is not None:
             self._narrator.move(by)
 
     def press(self) -> None:
-        """Do what the caption says that enter does."""
+        """Do what the caption says that the enter key does."""
         if self._narrator is not None:
             self._narrator.press()
 
     def toggle_pause(self) -> None:
-        """Pause the story, or resume it at its newest caption."""
+        """Pause the narrated demo, or resume it at its newest caption."""
         if self._narrator is not None:
             self._narrator.toggle_pause()

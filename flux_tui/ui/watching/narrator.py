@@ -1,10 +1,10 @@
-"""Captions that a narrator shows below the panels, and how a story is paged."""
+"""The captions of a narrated demo, shown below the panels, and how a person moves between them."""
 
 from typing import NamedTuple, Protocol
 
 
 class Pointer(NamedTuple):
-    """What a caption points at, in the panel that it names."""
+    """The line or object that a caption is about, in the caption's panel, and how the panel shows it."""
 
     select: str = ""
     """The name of the object or peer whose line is selected. Empty: the selection stays."""
@@ -17,7 +17,7 @@ class Pointer(NamedTuple):
 
 
 class Caption(NamedTuple):
-    """One caption of a story."""
+    """One caption of a narrated demo, with the node and panel that it is about."""
 
     text: str
     """The text, long enough for one to three lines. It is wrapped to the terminal."""
@@ -43,17 +43,20 @@ class Caption(NamedTuple):
 
 
 class Narrator(Protocol):
-    """The narrator of a story. The dashboard reads its caption on every tick; it never calls back."""
+    """Tells a narrated demo in captions.
+
+    The dashboard reads `caption` on every tick; the narrator never calls back.
+    """
 
     @property
     def caption(self) -> Caption:
         """The caption to show now."""
 
     def move(self, by: int) -> None:
-        """Go to the next caption (1) or the one before (-1)."""
+        """Show the next caption (1) or the previous caption (-1)."""
 
     def press(self) -> None:
-        """Do what the caption says that enter does."""
+        """Do what the caption says that the enter key does."""
 
     def toggle_pause(self) -> None:
-        """Pause the story, or resume it at its newest caption."""
+        """Pause the narrated demo, or resume it at its newest caption."""

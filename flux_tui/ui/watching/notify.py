@@ -1,10 +1,10 @@
-"""How a part of the dashboard tells the person something."""
+"""The type of the function with which a part of the dashboard shows a notice to the person."""
 
 from typing import Literal, Protocol
 
 
 class Notify(Protocol):
-    """Shows a notice instead of the one before it."""
+    """A function that shows a notice. The notice replaces the one before."""
 
     def __call__(
         self,

@@ -1,4 +1,4 @@
-"""The content of the Objects panel besides the state: its tab, and the blocks and files of the selected object."""
+"""Keeps what the Objects panel shows besides the state: its tab, and the blocks and files of the selected object."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ FILES_SHARE = 0.02
 
 
 class ObjectsFeed:
-    """Folds the entries about the selected object, a slice at a time, and looks up its files in the home's index."""
+    """Reads the entries about the selected object, some in each frame, and its files from the home's index."""
 
     def __init__(self, nodes: Nodes, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._nodes = nodes
@@ -48,9 +48,10 @@ class ObjectsFeed:
     # ── tabs ────────────────────────────────────────────────────────────────────────────────────
 
     def tab(self, state: State, selected: Cid | None) -> Tab:
-        """Return the tab to show.
+        """Return the tab that the Objects panel shows.
 
-        Unless the person chose one, it follows the selected object: one that becomes whole does not go out of sight.
+        It is the tab that the person chose, or else a tab with the selected object. So an object that becomes
+        whole does not disappear from the screen.
         """
         if self._chosen is None:
             objects = objects_by_tab(state)
@@ -60,31 +61,34 @@ class ObjectsFeed:
         return self._chosen or self._shown
 
     def next_tab(self, by: int) -> None:
-        """Show the next tab (1) or the one before (-1), in a circle."""
+        """Choose the next (1) or previous (-1) tab of the Objects panel; after the last tab comes the first."""
         current = self._chosen or self._shown
         self._chosen = TABS[(TABS.index(current) + by) % len(TABS)]
 
     def show_tab(self, tab: Tab) -> None:
-        """Show a tab."""
+        """Choose a tab of the Objects panel."""
         self._chosen = tab
 
     def follow(self) -> None:
-        """Show the tab that has the selected object."""
+        """Choose no tab: the Objects panel shows a tab that has the selected object."""
         self._chosen = None
 
     # ── the selected object ─────────────────────────────────────────────────────────────────────
 
     @property
     def looking(self) -> bool:
-        """Whether some entries about the blocks are not folded yet."""
+        """Whether some entries about the blocks of the selected object were not read yet."""
         return self._source is self._nodes.source and self._blocks.seq < self._until
 
     def forget(self) -> None:
-        """Forget the blocks: no object is selected."""
+        """Forget the blocks of the object that was selected, because none is selected now."""
         self._source = None
 
     def selected(self, root: Cid) -> Selected:
-        """Return what is known of an object, with as many entries as one frame may fold."""
+        """Return the blocks and files of an object.
+
+        Before, read some more entries about it, as many as one frame allows.
+        """
         blocks = self._read(root)
         files, why = self._files_of(root)
         return Selected(
@@ -98,7 +102,10 @@ class ObjectsFeed:
         )
 
     def _read(self, root: Cid) -> BlockMap | None:
-        """Fold the next slice of entries about the blocks of an object. None: none tells of them."""
+        """Read some more entries about the blocks of an object, and return its block map.
+
+        None: no entry is about them, because the object was added here.
+        """
         source = self._nodes.source
         found = source.state.objects.get(root)
         if found is None or found.origin == "added":
@@ -125,7 +132,10 @@ class ObjectsFeed:
         return self._blocks
 
     def _files_of(self, root: Cid) -> tuple[ObjectFiles | None, str]:
-        """Return the files of an object, or why they are not known."""
+        """Return the files of an object (None: not known), and a sentence that says why they are not known.
+
+        The sentence is empty if the files are known, or if the object has none.
+        """
         node, found = self._nodes.shown, self._nodes.state.objects.get(root)
         if node.recording:
             return None, "a recording does not have the names of its files"
@@ -136,7 +146,7 @@ class ObjectsFeed:
 
 
 class _FilesLookUp:
-    """Reads the files of one object after the other from a home's index, at most once in FILES_SECONDS."""
+    """Reads the files of the selected object from a home's index, and not more often than every FILES_SECONDS."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -147,7 +157,10 @@ class _FilesLookUp:
         self._found: ObjectFiles | None = None
 
     def read(self, index: Path, root: Cid, path: str | None, *, changing: bool) -> ObjectFiles | None:
-        """Return the files of an object. `changing`: whether more of it comes."""
+        """Return the files of an object; None: not known.
+
+        `changing`: the object is not whole yet, so read them again.
+        """
         asked, now = (index, root, path, changing), self._monotonic()
         if asked != self._asked or (changing and now >= self._again_at):
             self._asked = asked
@@ -158,7 +171,10 @@ class _FilesLookUp:
 
 
 def _look_up(index: Path, root: Cid, path: str | None) -> ObjectFiles | None:
-    """Return the files of an object as the index has them now. A home that cannot be read has none."""
+    """Read the files of an object from the index of a home.
+
+    None: the home cannot be read, or does not know them.
+    """
     try:
         reader = ObjectFilesReader.open(index)
     except StoreError:

@@ -1,4 +1,4 @@
-"""How the shown node is looked at: masked or not, with which times, and tables sorted by which column."""
+"""The display settings for the shown node: hidden ids, the form of times, and how tables are sorted."""
 
 from collections.abc import Mapping, Set
 
@@ -19,7 +19,7 @@ TRENDING = ("pending", "peers", "objects")
 
 
 class Views:
-    """Makes the view of the state at the cursor for each panel."""
+    """Keeps the display settings, and puts them together with the state at the cursor for each panel."""
 
     def __init__(
         self, nodes: Nodes, liveness: Liveness, playback: Playback, glyphs: Glyphs, *, masked: bool = False
@@ -42,27 +42,30 @@ class Views:
 
     @property
     def times(self) -> Times:
-        """How times of entries are shown."""
+        """The form in which times of entries are shown."""
         return self._times
 
     def sort_of(self, panel: str) -> Sort:
-        """Return how a table is sorted. The panel must be one of TABLES."""
+        """Return the column by which a panel is sorted, and the direction. The panel must be one of TABLES."""
         return self._sorts[panel]
 
     def toggle_mask(self) -> None:
-        """Hide ids and addresses, or show them."""
+        """Hide ids and addresses on the screen, or show them again."""
         self._masked = not self._masked
 
     def next_times(self) -> None:
-        """Show times in the next of three ways."""
+        """Show the times of entries in the next of three forms."""
         self._times = TIMES[(TIMES.index(self._times) + 1) % len(TIMES)]
 
     def set_sort(self, panel: str, sort: Sort) -> None:
-        """Sort a table. The panel must be one of TABLES."""
+        """Sort a panel by a column. The panel must be one of TABLES."""
         self._sorts[panel] = sort
 
     def forms(self) -> Mapping[PeerId, Plain]:
-        """Return the form in which each peer of the shown node is shown. They differ."""
+        """Return the text that stands for each peer of the shown node: its name or a part of its id.
+
+        No two are the same.
+        """
         state, names = self._nodes.state, self._nodes.shown.names
         if self._formed_of is None or self._formed_of[0] != state.peers.keys() or self._formed_of[1] != names:
             self._formed_of = frozenset(state.peers), dict(names)
@@ -71,9 +74,10 @@ class Views:
         return self._forms
 
     def view(self, width: int, panel: str = "", height: int = 0) -> View:
-        """Return the view of the state and the time at the cursor.
+        """Return the state and the time at the cursor together with the display settings, for one panel.
 
-        `width` and `height` are those of `panel`, in cells. Without a panel, it is sorted as nothing is.
+        `width` and `height` are those of the panel, in terminal columns and lines. `panel`: its name. Empty:
+        for no panel, so without a sorting.
         """
         node, source = self._nodes.shown, self._nodes.source
         dead = not (source.frozen or source.loading or node.recording or self._liveness.alive)
@@ -85,7 +89,7 @@ class Views:
         return self._of_panel(view, panel)
 
     def beside(self, node: WatchedNode, width: int) -> View:
-        """Return the view of another recording, at the moment of the cursor of the shown one."""
+        """Return the state of another recording together with the display settings, at the time that is shown now."""
         now = self._playback.now
         node.source.poll()
         node.source.go_to_time(now)

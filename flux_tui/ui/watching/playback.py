@@ -1,4 +1,4 @@
-"""The cursor in time of the shown node: freeze, step, leap, go to a moment, play, and back to live."""
+"""The cursor in time of the shown node: freeze, step, leap, go to a moment, play, and go back to live."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ TICK_MAX = 10.0
 
 
 class Playback:
-    """Moves the cursor. Nothing else moves it.
+    """Moves the cursor in time. No other part of the dashboard moves it.
 
     `clock` returns seconds since 1970. `moved` is called after the cursor moved to an entry that the person
     chose: the Series panel then shows that entry. `changed` is called when only the header changes. `live` is
@@ -51,22 +51,28 @@ class Playback:
 
     @property
     def speed(self) -> int | None:
-        """How many times as fast as it happened the series plays now. None: it does not play."""
+        """The speed at which the series plays now, as a factor (10: ten times as fast as it happened).
+
+        None: it does not play.
+        """
         return self._speed if self._playing else None
 
     @property
     def frozen(self) -> bool:
-        """Whether the cursor is frozen. It is, while the series plays."""
+        """Whether the cursor is frozen. While the series plays, the cursor counts as frozen."""
         return self._nodes.source.frozen
 
     @property
     def clock_now(self) -> float:
-        """The wall clock, in seconds since 1970."""
+        """The present time by the system's clock, in seconds since 1970."""
         return self._clock()
 
     @property
     def now(self) -> float:
-        """The time that is shown as "now": that of the cursor, or the wall clock while a node is live."""
+        """The time that the dashboard shows, in seconds since 1970.
+
+        It is the present while a node is live, and otherwise the time of the cursor.
+        """
         state = self._nodes.state
         if self.frozen:
             return state.at if self._shown_at is None else self._shown_at
@@ -75,7 +81,7 @@ class Playback:
     # ── moving ──────────────────────────────────────────────────────────────────────────────────
 
     def toggle_freeze(self) -> None:
-        """Freeze the cursor, or go back to live. If the series plays, only stop that."""
+        """Freeze the cursor, or go back to live. If the series plays, only stop playing."""
         if self._playing:
             self._stop()
         elif self.frozen:
@@ -86,12 +92,12 @@ class Playback:
             self._changed()
 
     def step(self, by: int) -> None:
-        """Go `by` entries on, or back if it is negative."""
+        """Move the cursor `by` entries forward, or back if `by` is negative."""
         self._playing = False
         self.go_to(self._nodes.source.cursor + by)
 
     def leap(self, seconds: float) -> None:
-        """Go some seconds on, or back if they are negative."""
+        """Move the cursor some seconds forward, or back if `seconds` is negative."""
         self._playing = False
         source = self._nodes.source
         if not source.frozen:
@@ -105,19 +111,22 @@ class Playback:
         self.go_to(seq, at)
 
     def go_live(self) -> None:
-        """Go back to the newest entry, and follow it."""
+        """Move the cursor to the newest entry, and let it follow new entries."""
         self._nodes.source.live()
         self._shown_at, self._playing = None, False
         self._live()
 
     def go_to(self, seq: int, at: float | None = None) -> None:
-        """Freeze the cursor after an entry, and show the time `at`, if it is given."""
+        """Move the cursor to entry `seq` and freeze it there.
+
+        Show the time `at` (None: the time of the entry).
+        """
         self._nodes.source.go_to(max(1, seq))
         self._shown_at = at
         self._moved()
 
     def go_to_time(self, at: float) -> None:
-        """Freeze the cursor at a time: after the last entry that is not later."""
+        """Move the cursor to the last entry that is not later than `at` (seconds since 1970), and freeze it there."""
         self._playing = False
         source = self._nodes.source
         if not source.frozen:
@@ -127,7 +136,7 @@ class Playback:
         self.go_to(seq, min(at, self._newest()) if seq else None)
 
     def go_to_typed(self, text: str) -> None:
-        """Go to a typed moment. Raise ValueError with one sentence."""
+        """Move the cursor to the moment that a person typed. Raise ValueError with one sentence."""
         moment = parse_moment(text, self.now, self._newest())
         self._playing = False
         if moment.seq is not None:
@@ -142,15 +151,16 @@ class Playback:
         self._shown_at, self._playing = None, False
 
     def _newest(self) -> float:
-        """Return the last visible moment."""
+        """Return the last time that can be shown: the present for a live node, otherwise the time of the last entry."""
         source = self._nodes.source
         last = source.entry(source.last_seq)
         return self._clock() if last is None or self._liveness.alive else last.at
 
     def _walk(self, at: float) -> tuple[int, float | None]:
-        """Return the last entry at a time near the cursor, and that time.
+        """Return the last entry near the cursor that is not later than `at`, and the time to show for it.
 
-        If the clock was set between the cursor and that entry, the time returned is by the new clock.
+        If the clock was set between the cursor and that entry, the time is by the clock as it was at that
+        entry. None: the time of the entry itself.
         """
         source = self._nodes.source
         seq = source.seq_near(at)
@@ -169,7 +179,7 @@ class Playback:
     # ── playing ─────────────────────────────────────────────────────────────────────────────────
 
     def toggle_play(self) -> None:
-        """Play on from the cursor, or stop."""
+        """Play the series from the cursor on, or stop playing."""
         if self._playing:
             self._stop()
             return
@@ -186,11 +196,11 @@ class Playback:
         self._moved()
 
     def next_speed(self) -> None:
-        """Play 1, 10 or 100 times as fast as it happened, in a circle."""
+        """Set the next of the speeds at which the series plays: 1, 10 or 100 times as fast as it happened."""
         self.set_speed(SPEEDS[(SPEEDS.index(self._speed) + 1) % len(SPEEDS)])
 
     def set_speed(self, speed: int) -> None:
-        """Set the speed of playing, now and for the next time. It is one of SPEEDS."""
+        """Set the speed at which the series plays, as a factor. It must be one of SPEEDS."""
         self._speed = speed
         if self._playing:
             self._changed()
@@ -198,7 +208,7 @@ class Playback:
             self._notify(f"plays {speed}{self._times_sign} as fast", timeout=2)
 
     def advance(self) -> None:
-        """Move the cursor on for the time that passed since the last tick, while the series plays."""
+        """While the series plays, move the cursor forward by the time since the last tick, multiplied by the speed."""
         if not self._playing:
             return
         source, now = self._nodes.source, self._clock()

@@ -1,4 +1,7 @@
-"""The nodes that a dashboard shows: each by its series, live or recorded."""
+"""The nodes that a dashboard shows.
+
+Each is known by its series, which a node still writes or which is a recording.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +15,7 @@ from flux_tui.ui.series.cursor import Source
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedNode:
-    """A node to show, and what a person can do with it."""
+    """A node or recording to show: its series, and functions with which a person can command, start or rename."""
 
     title: str
     source: Source
@@ -36,12 +39,12 @@ class WatchedNode:
 
     @property
     def recording(self) -> bool:
-        """Whether this is a recording, which no node writes."""
+        """Whether this is a recording: a series that no node writes any more."""
         return self.push is None
 
 
 class Nodes:
-    """The nodes of one dashboard, and the one that is shown."""
+    """All nodes of one dashboard, one of which is shown."""
 
     def __init__(self, shown: WatchedNode, others: Sequence[WatchedNode] = ()) -> None:
         self.all = (shown, *others)
@@ -49,7 +52,7 @@ class Nodes:
 
     @property
     def shown(self) -> WatchedNode:
-        """The node that is shown."""
+        """The node that the dashboard shows now."""
         return self._shown
 
     @property
@@ -63,7 +66,7 @@ class Nodes:
         return self._shown.source.state
 
     def show(self, title: str) -> bool:
-        """Show the node with this title. Return whether it is another one than before."""
+        """Show the node with this title. Return whether another node was shown before."""
         found = next((node for node in self.all if node.title == title), None)
         if found is None or found is self._shown:
             return False
@@ -72,13 +75,13 @@ class Nodes:
 
     @property
     def beside(self) -> tuple[WatchedNode, ...]:
-        """The other recordings of the same swarm, if the shown node is a recording."""
+        """The other recordings of the same swarm. Empty: the shown node is not a recording."""
         if not self._shown.recording:
             return ()
         return tuple(node for node in self.all if node is not self._shown and node.recording)
 
     def after(self) -> WatchedNode | None:
-        """Return the node after the shown one, in a circle. None: there is only one."""
+        """Return the node after the shown one; after the last comes the first. None: there is only one node."""
         if len(self.all) == 1:
             return None
         return self.all[(self.all.index(self._shown) + 1) % len(self.all)]

@@ -1,6 +1,7 @@
-"""Tells the person when something that was wanted here has become whole: a notice, the bell, the desktop.
+"""Tells the person when an object that was wanted here has become whole: by a notice, the bell, or the desktop.
 
-Only what becomes whole while the dashboard looks is told, wherever the cursor is. Nothing of a recording is.
+It tells only of objects that become whole while the dashboard is open, wherever the cursor is. It tells
+nothing of a recording.
 """
 
 import os
@@ -26,9 +27,10 @@ MAX_DESKTOP = 200
 
 
 class WholeNotices:
-    """Tells of objects that became whole. `ring` rings the terminal's bell, `to_terminal` writes to it.
+    """Tells the person of objects that became whole.
 
-    `quiet`: tell of nothing, because a story is told.
+    `ring` rings the terminal's bell, `to_terminal` writes to it. `quiet`: tell the person nothing, because a
+    narrated demo is shown.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class WholeNotices:
         """When the terminal was told last."""
 
     def tell(self) -> None:
-        """Tell of what became whole since the last call."""
+        """Tell the person of the objects that became whole since the last call."""
         node = self._nodes.shown
         completed = node.source.take_completed()
         if node.recording or self._quiet or not completed:
@@ -76,7 +78,10 @@ class WholeNotices:
 
 
 def whole_words(entry: Entry, view: View) -> Plain | None:
-    """Say that an object is whole, and where it is. None: nobody here wanted it."""
+    """Return a sentence that an object is whole, and where it is.
+
+    None: nobody wanted the object on this node.
+    """
     event = entry.event
     if not isinstance(event, ObjectCompleted):
         return None
@@ -88,10 +93,11 @@ def whole_words(entry: Entry, view: View) -> Plain | None:
 
 
 def desktop_notice(by: NoticeBy, text: Plain, *, tmux: bool = False) -> str:
-    """Return the control sequence for a notice of the desktop: OSC 9, or OSC 777 with a title.
+    """Return the control sequence with which a terminal shows a notice on the desktop: OSC 9, or OSC 777 with a title.
 
-    Names come from others. `text` has no control characters. It never comes first, because OSC 9 has other meanings
-    for texts that begin with a number, and it has no semicolon, which separates fields. `tmux`: it is passed on.
+    Names in `text` come from others, so `text` must have no control characters. It is never the first part,
+    because OSC 9 has other meanings for texts that begin with a number. Semicolons, which separate fields,
+    are replaced. `tmux`: wrap the sequence so that tmux passes it on.
     """
     words = text[:MAX_DESKTOP].replace(";", ",")
     sequence = f"\x1b]777;notify;flux-tui;{words}\x07" if by == "osc777" else f"\x1b]9;flux-tui: {words}\x07"

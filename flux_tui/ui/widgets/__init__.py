@@ -1,1 +1,4 @@
-"""Textual widgets: panels that draw rows, strips, the prompt. They decide nothing."""
+"""Textual widgets that draw what they are given: panels of lines, one-line strips, the prompt.
+
+They decide nothing.
+"""

@@ -1,7 +1,6 @@
-"""Draw in ASCII, for terminals that show nothing else.
+"""Replaces Unicode signs by ASCII when a line is drawn, for terminals that show nothing else.
 
-A line filter replaces each Unicode sign when a line is drawn. So no other code, ours or Textual's, has to
-know about it.
+It works on the finished line. So no other code, ours or Textual's, has to know about it.
 """
 
 from rich.segment import Segment
@@ -23,7 +22,10 @@ _TABLE = str.maketrans(_SIGNS)
 
 
 class AsciiFilter(LineFilter):
-    """Replace the signs of the dashboard and of Textual's widgets. The letters of names that people gave stay."""
+    """A line filter that replaces the signs of the dashboard and of Textual's widgets by ASCII.
+
+    Letters in names that people gave stay as they are.
+    """
 
     @override
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:

@@ -1,7 +1,7 @@
-"""The strip above the footer that shows the narrator's caption.
+"""The strip above the footer that shows the caption of a narrated demo.
 
-A caption takes two or three lines. The strip also says when the story is paused or paged back. The keys that
-turn the pages are in the footer.
+A caption takes one to three lines. The strip also says when the demo is paused, or an earlier caption is
+shown. The keys that change the caption are in the footer.
 """
 
 from textual.strip import Strip
@@ -20,7 +20,10 @@ MIN_LINES, MAX_LINES = 2, 3
 
 
 class CaptionStrip(LineStrip):
-    """A strip as high as the longest caption so far, so that the panels above do not move between steps."""
+    """The strip with the caption.
+
+    It is as high as the longest caption so far, so that the panels do not move.
+    """
 
     def __init__(self, keys: Keys, signs: Glyphs, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -31,7 +34,7 @@ class CaptionStrip(LineStrip):
         """The width of the terminal, and the lines that the strip has taken at that width."""
 
     def tell(self, caption: Caption) -> None:
-        """Show a caption."""
+        """Show this caption."""
         place = f"{caption.step}/{caption.steps} "
         lines = wrapped(plain_lines(*caption.text.split("\n")), max(20, self.size.width - len(place) - 3))[
             :MAX_LINES
@@ -57,7 +60,10 @@ class CaptionStrip(LineStrip):
             self.refresh()
 
     def _waits(self, caption: Caption) -> str:
-        """Say that the story is paused, paged back or waits for a key, and which keys go on. Or say nothing."""
+        """Return a text that says why the demo does not go on by itself, and which key makes it go on.
+
+        Empty: it goes on.
+        """
         keys = {action.name: self._keys.shown(action) for action in NARRATED}
         if caption.back:
             back = counted(caption.back, "caption")

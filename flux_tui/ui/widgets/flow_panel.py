@@ -1,4 +1,7 @@
-"""The Flow panel: left and right go from mark to mark in the selected lane, with the cursor in time."""
+"""The Flow panel.
+
+The left and right arrow keys move the cursor in time from message to message of the selected peer.
+"""
 
 from typing import ClassVar
 
@@ -8,7 +11,7 @@ from flux_tui.ui.widgets.lines_panel import LinesPanel
 
 
 class FlowPanel(LinesPanel):
-    """A panel of lanes over time."""
+    """A panel with a lane (line over time) for each peer."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "app.do('mark-back')", "The mark before", show=False),

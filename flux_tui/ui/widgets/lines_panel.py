@@ -1,8 +1,9 @@
-"""The base of all panels: a virtualised list of lines with a selection, drawn by Textual's line API.
+"""The base of all panels: a list of lines with a selection, drawn by Textual's line API.
 
-Only lines that changed are drawn again, so a panel with a million lines costs as much as one with ten. A line
-is identified by its key, not by its number: the selected line stays selected when others come and go. A sign
-in the first column shows which lines are selected and which are marked, for people who see no colours.
+Only visible lines are drawn, and only if they changed, so a panel with a million lines costs as much as one
+with ten. A line is identified by its key, not by its number: the selected line stays selected when others
+come and go. A sign in the first column shows which lines are selected and which are marked, for people who
+see no colours.
 """
 
 from typing import ClassVar, Self
@@ -37,7 +38,7 @@ IN_BORDER: dict[Role, str] = {
 
 
 class LinesScrollBar(ScrollBar):
-    """A scrollbar that measures the existing lines, not the room reserved for more."""
+    """A scrollbar that shows the position among the lines that exist. The panel reserves room for more lines."""
 
     @property
     def window_virtual_size(self) -> int:
@@ -51,7 +52,7 @@ class LinesScrollBar(ScrollBar):
 
 
 class LinesPanel(ScrollView, can_focus=True):
-    """Lines with a selection. A subclass may replace how lines are made and found."""
+    """A panel with lines, one of which can be selected. A subclass may replace how lines are made and found."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
@@ -68,7 +69,7 @@ class LinesPanel(ScrollView, can_focus=True):
     _titled = ("", "")
 
     class Chosen(Message):
-        """The person pressed enter, or clicked the selected line."""
+        """Message: the person pressed enter on the selected line, or clicked it again."""
 
         def __init__(self, panel: "LinesPanel", key: str) -> None:
             super().__init__()
@@ -76,10 +77,10 @@ class LinesPanel(ScrollView, can_focus=True):
             self.key = key
 
     class Uncovered(Message):
-        """The panel has room now, after it had none: its lines have to be made."""
+        """Message: the panel has become visible, so its lines have to be made."""
 
     class HeadClicked(Message):
-        """The person clicked a heading."""
+        """Message: the person clicked the heading of a table, at a column of its text."""
 
         def __init__(self, panel: "LinesPanel", x: int, index: int) -> None:
             super().__init__()
@@ -133,20 +134,23 @@ class LinesPanel(ScrollView, can_focus=True):
     # ── what subclasses may replace ─────────────────────────────────────────────────────────────
 
     def count(self) -> int:
-        """Return the number of lines."""
+        """Return the number of lines in this panel."""
         return len(self.rows)
 
     def line(self, index: int) -> tuple[str, Line]:
-        """Return the key and the spans of one line."""
+        """Return the key and the spans (text with colours) of the line with this index."""
         row = self.rows[index]
         return row.key, row.line
 
     def selected_index(self) -> int:
-        """Return the index of the selected line, or -1 if there is none."""
+        """Return the index of the selected line, or -1 if no line is selected."""
         return next((i for i, row in enumerate(self.rows) if row.key == self.selected and not row.title), -1)
 
     def select_index(self, index: int) -> None:
-        """Select a line. If it is a heading, select the next line below that is none."""
+        """Select the line with this index.
+
+        If it is a heading, select the next line below that is not a heading.
+        """
         while 0 <= index < len(self.rows) and self.rows[index].title:
             index += 1
         if 0 <= index < len(self.rows):
@@ -154,20 +158,20 @@ class LinesPanel(ScrollView, can_focus=True):
 
     @property
     def columns(self) -> int:
-        """The columns for text, without the border, the sign and the scrollbar."""
+        """The number of columns for text, without the border, the first column for signs, and the scrollbar."""
         return max(0, self.scrollable_content_region.width - 1)
 
     def select(self, key: str | None) -> None:
-        """Select the line with this key, or none."""
+        """Select the line with this key. None: select no line."""
         self.selected = key
 
     def toggle_mark(self, key: str) -> None:
-        """Mark a line, or unmark it."""
+        """Mark the line with this key, or unmark it."""
         self.marked ^= {key}
         self._marked_last = key
 
     def mark_range(self) -> int:
-        """Mark all lines from the one that was marked last to the selected one. Return how many."""
+        """Mark all lines from the last marked line to the selected line. Return how many lines these are."""
         keys = [row.key for row in self.rows if not row.title]
         if self._marked_last not in keys or self.selected not in keys:
             return 0
@@ -193,7 +197,7 @@ class LinesPanel(ScrollView, can_focus=True):
     # ── showing ─────────────────────────────────────────────────────────────────────────────────
 
     def show(self, rows: list[Row], note: Plain = NOTHING) -> None:
-        """Replace the lines. Only lines that differ are drawn."""
+        """Replace the lines by `rows`, and the note beside the title. Only lines that differ are drawn."""
         if (at := self.selected_index()) >= 0:
             self._place = at
         old, self.rows = self.rows, rows
@@ -215,7 +219,7 @@ class LinesPanel(ScrollView, can_focus=True):
                 self.refresh(Region(0, y - top, self.size.width, 1))
 
     def _have_room(self, count: int) -> None:
-        """Reserve room for `count` lines.
+        """Reserve room for `count` lines in Textual's layout.
 
         Every change of `virtual_size` lays out and draws the whole screen. So once not all lines are visible,
         the panel reserves room for more lines than it has. `max_scroll_y` and the scrollbar use the real
@@ -235,13 +239,13 @@ class LinesPanel(ScrollView, can_focus=True):
         return max(0, self.count() - self.size.height)
 
     def _align_scrollbar(self) -> None:
-        """Set the position of the scrollbar, which misses scrolling that happened before it was visible."""
+        """Set the scrollbar to the panel's position, because it misses scrolling from before it was visible."""
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.position = self.scroll_y
 
     @property
     def vertical_scrollbar(self) -> ScrollBar:
-        """Make the scrollbar as Textual does, but as a LinesScrollBar."""
+        """The scrollbar of this panel: a LinesScrollBar instead of Textual's."""
         if self._vertical_scrollbar is None:
             self._vertical_scrollbar = LinesScrollBar(
                 vertical=True, name="vertical", thickness=self.scrollbar_size_vertical
@@ -251,7 +255,7 @@ class LinesPanel(ScrollView, can_focus=True):
         return self._vertical_scrollbar
 
     def set_title(self, note: Plain = NOTHING) -> None:
-        """Set the title in the border: number, name and a note."""
+        """Set the title in the upper border: the panel's number, its name and a note."""
         number = f"{self.number} " if self.number else ""
         title = plain(f"{number}{self.label}" + (f" · {note}" if note else ""))
         if self._titled != (title, self._letter):
@@ -263,7 +267,7 @@ class LinesPanel(ScrollView, can_focus=True):
             self.refresh(Region(-self.gutter.left, -self.gutter.top, self.outer_size.width, 1))
 
     def set_legend(self, line: Line) -> None:
-        """Set the words at the right of the lower border, which explain the signs."""
+        """Set the text at the right of the lower border, which explains the signs in the panel."""
         if line != self._legend:
             self._legend = line
             self.border_subtitle = assembled([(text, IN_BORDER[role]) for text, role in line])
@@ -288,7 +292,7 @@ class LinesPanel(ScrollView, can_focus=True):
         self.set_title()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Make room for all lines in the new size. A panel that had no room before asks for its lines."""
+        """Fit the lines to the panel's new size. If the panel was not visible before, ask for its lines."""
         self._have_room(self.count())
         covered, self._covered = self._covered, not event.size.height
         if covered and not self._covered:
@@ -339,28 +343,31 @@ class LinesPanel(ScrollView, can_focus=True):
     # ── moving ──────────────────────────────────────────────────────────────────────────────────
 
     def action_move(self, by: int) -> None:
-        """Select the line that is `by` lines below."""
+        """Select the line `by` lines below the selected line, or above if `by` is negative."""
         index = self.selected_index()
         self.go(self._place if index < 0 else index + by, by)
 
     def step_aside(self) -> None:
-        """Select the line below, or else the one above, because the selected line is about to go."""
+        """Select the line below the selected one, or else above, because the selected line will disappear."""
         before = self.selected
         self.action_move(1)
         if self.selected == before:
             self.action_move(-1)
 
     def action_page(self, by: int) -> None:
-        """Select the line that is `by` pages below."""
+        """Select the line `by` pages below the selected line, or above if `by` is negative."""
         index = max(0, self.selected_index())
         self.go(index + by * max(1, self.size.height - 1), by)
 
     def action_edge(self, to: int) -> None:
-        """Select the first line (`to` below 0) or the last one."""
+        """Select the first line if `to` is negative, otherwise the last line."""
         self.go(0 if to < 0 else self.count() - 1, to)
 
     def go(self, index: int, direction: int) -> None:
-        """Select the line with this number, or the nearest one, and scroll to it."""
+        """Select the line with this index, or the nearest line that can be selected, and scroll to it.
+
+        `direction`: where to go on from a heading: down if positive, up if negative.
+        """
         total = self.count()
         self._by_itself = False
         if not total:
@@ -376,11 +383,11 @@ class LinesPanel(ScrollView, can_focus=True):
         self.refresh()
 
     def is_title(self, index: int) -> bool:
-        """Return whether a line is a heading."""
+        """Return whether the line with this index is a heading, which cannot be selected."""
         return bool(self.rows) and self.rows[index].title
 
     def reveal(self, index: int) -> None:
-        """Scroll until a line is visible."""
+        """Scroll until the line with this index is visible."""
         top, height = int(self.scroll_offset.y), max(1, self.size.height)
         if index < top:
             self.scroll_to(y=0 if index == 1 and self.is_title(0) else index, animate=False, force=True)
@@ -388,7 +395,10 @@ class LinesPanel(ScrollView, can_focus=True):
             self.scroll_to(y=index - height + 1, animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
-        """Select the clicked line. A second click chooses it; one on the title sorts."""
+        """Select the clicked line. A click on the selected line chooses it.
+
+        A click on a heading posts HeadClicked.
+        """
         index = int(event.y - self.gutter.top + self.scroll_offset.y)
         if 0 <= index < self.count() and self.is_title(index):
             self.post_message(self.HeadClicked(self, event.x - self.gutter.left - 1, index))
@@ -401,7 +411,7 @@ class LinesPanel(ScrollView, can_focus=True):
             self._by_itself = False
 
     def on_focus(self) -> None:
-        """Select the first line if none is selected."""
+        """Select the first line if no line is selected, because the panel got the focus."""
         if self.selected_index() < 0 and self.count():
             self._select_first()
         self.refresh()
@@ -411,5 +421,5 @@ class LinesPanel(ScrollView, can_focus=True):
         self._by_itself = True
 
     def on_blur(self) -> None:
-        """Show the selected line as one of a panel without focus."""
+        """Draw the selected line in another colour, because the panel has lost the focus."""
         self.refresh()

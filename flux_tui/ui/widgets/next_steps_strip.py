@@ -1,4 +1,4 @@
-"""The strip that says what to do next (`rows/next_steps.py`).
+"""The strip that tells the person what to do next (`rows/next_steps.py`).
 
 It is as high as its lines, and hidden when there are none.
 """
@@ -11,14 +11,14 @@ from flux_tui.ui.widgets.one_line import LineStrip
 
 
 class NextStepsStrip(LineStrip):
-    """A strip with any number of lines."""
+    """A strip that shows any number of lines about what to do next."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._lines: list[Line] = []
 
     def tell(self, lines: list[Line]) -> None:
-        """Replace the lines."""
+        """Replace the lines of this strip."""
         if lines == self._lines:
             return
         if len(lines) != len(self._lines):

@@ -1,4 +1,7 @@
-"""The Objects panel: left and right go from tab to tab, and the selected line is unfolded at once."""
+"""The Objects panel. The left and right arrow keys change the tab.
+
+Details are shown below the selected object at once.
+"""
 
 from typing import ClassVar
 
@@ -13,7 +16,7 @@ from flux_tui.ui.widgets.plain_text import NOTHING
 
 
 class ObjectsPanel(LinesPanel):
-    """A panel of objects. More lines are shown under the selected one."""
+    """A panel of objects, with lines of details below the selected object."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "app.do('previous-tab')", "The tab before", show=False),
@@ -21,7 +24,7 @@ class ObjectsPanel(LinesPanel):
     ]
 
     class Unfolds(Message):
-        """Another line is selected: other lines have to be shown under it."""
+        """Message: another line is selected, so the details of its object have to be shown below it."""
 
     _showing = False
 
@@ -39,7 +42,10 @@ class ObjectsPanel(LinesPanel):
             self.post_message(self.Unfolds())
 
     def reveal_selected(self) -> None:
-        """Scroll until the selected line and the lines under it are visible, the selected line first."""
+        """Scroll until the selected line and the lines below it are visible.
+
+        If not all fit, the selected line is.
+        """
         at = end = self.selected_index()
         if at < 0:
             return

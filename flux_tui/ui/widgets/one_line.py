@@ -1,4 +1,4 @@
-"""One-line widgets: the header, the tabs of a small terminal, the strip of time, the footer."""
+"""The widgets of one line each: header, tabs of a small terminal, timeline, footer."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from flux_tui.ui.widgets.span_styles import SpanStyles
 
 
 class LineStrip(Widget):
-    """One line of spans. It is drawn only when it changed."""
+    """A widget that shows one line of spans (text with colours). It is drawn only when the line has changed."""
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -28,7 +28,7 @@ class LineStrip(Widget):
         self._span_styles.check()
 
     def show(self, line: Line) -> None:
-        """Replace the line."""
+        """Replace the line of this widget."""
         line = merged(line)
         if line != self._line:
             self._line = line
@@ -39,48 +39,48 @@ class LineStrip(Widget):
         return self.drawn(self._line)
 
     def drawn(self, line: Line) -> Strip:
-        """Draw a line as wide as this widget."""
+        """Return a line as Textual draws it, as wide as this widget."""
         segments = [segment(text, self._span_styles.role(role)) for text, role in line]
         return Strip(segments).crop_extend(0, self.size.width, self.rich_style)
 
 
 class TimeStrip(LineStrip):
-    """The strip of time. A click or a drag moves the cursor there."""
+    """The timeline. A click or a drag on it moves the cursor in time."""
 
     class Moved(Message):
-        """The person chose a column of the strip."""
+        """Message: the person clicked or dragged to a column of the timeline."""
 
         def __init__(self, x: int) -> None:
             super().__init__()
             self.x = x
 
     def on_mouse_down(self, event: MouseDown) -> None:
-        """Move the cursor there, and begin a drag."""
+        """Move the cursor to the moment of the clicked column, and begin a drag."""
         self.capture_mouse()
         self.post_message(self.Moved(event.x))
 
     def on_mouse_move(self, event: MouseMove) -> None:
-        """Move the cursor along while a button is held."""
+        """Move the cursor in time to the mouse, while a mouse button is held."""
         if event.button:
             self.post_message(self.Moved(event.x))
 
     def on_mouse_up(self) -> None:
-        """End the drag."""
+        """End the drag that began when the mouse button was pressed."""
         self.release_mouse()
 
 
 class Keybar(LineStrip):
-    """The footer. A click on a key does what the key does."""
+    """The footer with keys and their labels. A click on a key has the same effect as the key."""
 
     class Picked(Message):
-        """The person clicked a key."""
+        """Message: the person clicked a key in the footer."""
 
         def __init__(self, label: str) -> None:
             super().__init__()
             self.label = label
 
     def on_click(self, event: Click) -> None:
-        """Pick what was clicked."""
+        """Post a message with the key that was clicked in the footer."""
         end = 0
         for text, role in self._line:
             end += width(text)
@@ -90,10 +90,10 @@ class Keybar(LineStrip):
 
 
 class Tabs(LineStrip):
-    """The tabs: panels by number and name, for terminals where not all panels fit."""
+    """The tabs: the names and numbers of all panels, for terminals where not all panels fit."""
 
     class Picked(Message):
-        """The person clicked a tab."""
+        """Message: the person clicked the tab of a panel."""
 
         def __init__(self, number: int) -> None:
             super().__init__()
@@ -106,7 +106,7 @@ class Tabs(LineStrip):
         self._ends: list[int] = []
 
     def show_current(self, current: int) -> None:
-        """Mark the tab of the current panel."""
+        """Highlight the tab of the current panel. `current`: its number, from 1."""
         line: Line = []
         self._ends = []
         fitting = (
@@ -120,7 +120,7 @@ class Tabs(LineStrip):
         self.show(line)
 
     def on_click(self, event: Click) -> None:
-        """Pick what was clicked."""
+        """Post a message with the panel whose tab was clicked."""
         for number, end in enumerate(self._ends, 1):
             if event.x < end:
                 self.post_message(self.Picked(number))

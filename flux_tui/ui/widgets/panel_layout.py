@@ -1,6 +1,6 @@
-"""Choose which panels are visible at a terminal size.
+"""Chooses which panels are visible at a size of the terminal.
 
-This module sets CSS classes. The stylesheet makes the layout from them.
+It sets CSS classes, from which the stylesheet makes the layout.
 """
 
 from typing import Any
@@ -30,9 +30,10 @@ _OF_PARTS = ("-current", "-holds-current", "-no-current", "-empty-left", "-empty
 
 
 def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[str]]:
-    """Return the classes of the screen and of each part, by id, for this size and current panel.
+    """Return the CSS classes of the screen and of each widget, by id, for this terminal size and current panel.
 
-    The stylesheet uses them to choose the visible parts where not all panels fit.
+    By these classes, the stylesheet shows only some panels where not all fit. `zoomed`: the current panel
+    takes the whole screen.
     """
     width, height = size
     whole = width >= WIDE and height >= TALL
@@ -73,9 +74,9 @@ def shape(size: Size, current: str, *, zoomed: bool = False) -> dict[str, set[st
 
 
 def fit(screen: Screen[Any], size: Size, current: str) -> None:
-    """Apply the layout for this size.
+    """Set the CSS classes of the screen and its widgets for this terminal size and current panel.
 
-    Classes that stay the same are not touched, because each change restyles everything below it.
+    Classes that stay the same are not set again, because each change restyles all widgets below.
     """
     for name, wanted in shape(size, current, zoomed=screen.has_class("-zoomed")).items():
         part: DOMNode = screen.query_one(f"#{name}") if name else screen

@@ -1,8 +1,8 @@
-"""How text gets into Textual's widgets: as plain text, without markup or control characters.
+"""Passes text to Textual's widgets as plain text, without markup or control characters.
 
-Everything that Textual draws goes through here: `segment` for a span of a panel, `PlainText` for a fixed text,
-`PlainInput` for typed text, `content` for the title of a border. The linter bans Textual's own classes elsewhere.
-`ControlFilter` also checks every line on its way to the terminal; it should find nothing.
+Everything that Textual draws goes through here: `segment` for a span of a panel, `PlainText` for a fixed
+text, `PlainInput` for typed text, `content` for the title of a border. The linter forbids Textual's own
+classes elsewhere. `ControlFilter` also checks every line on its way to the terminal; it should find nothing.
 """
 
 from typing import Any
@@ -26,19 +26,22 @@ MAX_PASTED = 64 * 1024
 
 
 class PlainText(Static):
-    """A fixed text without markup."""
+    """A widget that shows a text without interpreting markup in it."""
 
     def __init__(self, text: Plain = NOTHING, **options: Any) -> None:
         super().__init__(text, markup=False, **options)
 
     def tell(self, text: Plain) -> None:
-        """Replace the text."""
+        """Replace the text of this widget."""
         if str(self.content) != text:
             self.update(text)
 
 
 class PlainInput(Input):
-    """An input. Its value stays exact, as it may be a path; the drawn text is made plain."""
+    """An input. Its value stays exactly as typed, because it may be a path.
+
+    Only the drawn text is made plain.
+    """
 
     @property
     def _value(self) -> Text:
@@ -47,11 +50,11 @@ class PlainInput(Input):
         return Text(plain_in_place(self.value), no_wrap=True, overflow="ignore", end="")
 
     def pasted(self, text: str) -> str:
-        """Return what is put into the line for a pasted text."""
+        """Return the text to insert into the input for a pasted text. Subclasses may change it."""
         return " ".join(text.split())
 
     def take(self, text: str) -> None:
-        """Paste all lines of a text, not only the first one."""
+        """Insert a pasted text with all of its lines, not only the first one."""
         if len(text) > MAX_PASTED:
             self.notify(f"that is too long for a line: {len(text):,} characters", severity="warning")
             return
@@ -68,22 +71,25 @@ class PlainInput(Input):
 
 
 def segment(text: Plain, style: Style) -> Segment:
-    """Return a piece of a line as Textual draws it."""
+    """Return a piece of a line as the object that Textual draws."""
     return Segment(text, style)
 
 
 def content(text: Plain) -> Content:
-    """Return a text for the border of a widget, where a bare string would be parsed as markup."""
+    """Return a text for the border of a widget. Textual would parse a bare string as markup."""
     return Content(text)
 
 
 def assembled(parts: list[tuple[Plain, str]]) -> Content:
-    """Return several texts, each with a style, for the border of a widget."""
+    """Return one text for the border of a widget, made of parts that each have a style."""
     return Content.assemble(*parts)
 
 
 class ControlFilter(LineFilter):
-    """A line filter that removes control characters of every widget, Textual's included. A line keeps its width."""
+    """A line filter that replaces control characters in every drawn line, Textual's lines included.
+
+    The width of the line stays the same.
+    """
 
     @override
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:

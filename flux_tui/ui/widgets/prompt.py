@@ -1,4 +1,4 @@
-"""The prompt at the bottom: one line for a filter, a moment or a command, with history and completion.
+"""The prompt at the bottom: an input for a filter, a moment or a command, with history and completion.
 
 Errors are shown beside the line. The typed text stays.
 """
@@ -31,7 +31,10 @@ SHOWN = 8
 
 
 class History:
-    """The lines typed before. They are stored in the home, so the next dashboard has them too."""
+    """The lines that the person typed before.
+
+    They are stored in the home, so the next dashboard has them too.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -46,11 +49,14 @@ class History:
                 self._lines.setdefault(kind, []).append(typed)
 
     def of(self, kind: str) -> list[str]:
-        """Return the lines of one kind of prompt, the newest last."""
+        """Return the lines typed before in one kind of prompt (such as `command`), the newest last."""
         return self._lines.get(kind, [])
 
     def add(self, kind: str, line: str) -> None:
-        """Remember a line. If the home cannot be written, the line is lost after this run."""
+        """Remember a typed line.
+
+        If it cannot be written to the home, it is remembered only until the dashboard ends.
+        """
         line = " ".join(line.split())
         lines = self._lines.setdefault(kind, [])
         if not line or (lines and lines[-1] == line):
@@ -72,7 +78,7 @@ class History:
 
 
 class PromptInput(PlainInput):
-    """An input in which the arrow keys go through the history and tab completes."""
+    """The input of the prompt. Its arrow keys go through the history, and tab completes the line."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "history(-1)", "Before", show=False),
@@ -83,31 +89,31 @@ class PromptInput(PlainInput):
     ]
 
     def action_history(self, by: int) -> None:
-        """Type the line that is `by` lines later in the history."""
+        """Show the line that is `by` lines later in the history, or earlier if `by` is negative."""
         self.prompt.recall(by)
 
     def action_complete(self, by: int) -> None:
-        """Type the next completion (`by` 1), or the one before (-1)."""
+        """Show the next completion of the typed text (1) or the previous one (-1)."""
         self.prompt.complete(by)
 
     def action_leave(self) -> None:
-        """Leave the prompt without doing anything."""
+        """Close the prompt without running the typed line."""
         self.prompt.leave()
 
     @property
     def prompt(self) -> "Prompt":
-        """The prompt that this input is part of."""
+        """The Prompt widget that contains this input."""
         return next(node for node in self.ancestors if isinstance(node, Prompt))
 
 
 class Prompt(Vertical):
-    """The prompt, drawn over the footer; its message is drawn over the line above.
+    """The prompt, drawn over the footer. Its messages are drawn over the line above.
 
-    Nothing moves when it opens. It takes no room while it is closed.
+    It takes no room while it is closed, and no other widget moves when it opens.
     """
 
     class Typed(Message):
-        """The typed text changed."""
+        """Message: the typed text has changed."""
 
         def __init__(self, kind: str, text: str) -> None:
             super().__init__()
@@ -115,10 +121,10 @@ class Prompt(Vertical):
             self.text = text
 
     class Entered(Typed):
-        """The person pressed enter. The receiver closes the prompt or shows an error."""
+        """Message: the person pressed enter. The receiver closes the prompt, or shows an error in it."""
 
     class Left(Message):
-        """The person closed the prompt without enter."""
+        """Message: the person closed the prompt without pressing enter."""
 
         def __init__(self, kind: str) -> None:
             super().__init__()
@@ -157,13 +163,17 @@ class Prompt(Vertical):
 
     @property
     def field(self) -> PromptInput:
-        """The input of the prompt."""
+        """The input in which the person types."""
         return self.query_one(PromptInput)
 
     def open(
         self, kind: str, label: str, hint: str, *, text: str = "", completer: Completer | None = None
     ) -> None:
-        """Show the prompt and give it the focus."""
+        """Show the prompt and give it the focus.
+
+        `kind`: command, goto or filter. `label`: the text before the input. `hint`: what can be typed.
+        `text`: the text that the input begins with. `completer`: returns completed lines.
+        """
         self.kind = kind
         self._completer = completer
         self._back, self._typed = 0, text
@@ -178,29 +188,29 @@ class Prompt(Vertical):
         self.screen.set_focus(self.field)
 
     def mask(self, masked: bool) -> None:
-        """Hide ids, addresses and paths while they are typed, or show them."""
+        """Hide or show ids, addresses and paths in the typed text."""
         self._masked = masked
 
     def close(self) -> None:
-        """Hide the prompt."""
+        """Hide the prompt, so that it takes no keys any more."""
         self.kind = ""
         self.display = False
 
     def say(self, text: str, *, bad: bool = True) -> None:
-        """Show a message beside the typed text."""
+        """Show a message near the typed text. `bad`: it is an error."""
         label = self.query_one("#prompt-error", PlainText)
         label.set_class(bad, "error")
         label.display = bool(text)
         label.tell(plain(text))
 
     def leave(self) -> None:
-        """Close the prompt without enter."""
+        """Close the prompt without running the typed line, and post the message Left."""
         kind = self.kind
         self.close()
         self.post_message(self.Left(kind))
 
     def recall(self, by: int) -> None:
-        """Show the line before (-1) or after (1) in the history that begins with the typed text."""
+        """Show the previous (-1) or next (1) line of the history that begins with the typed text."""
         if self._back == 0:
             self._typed = self.field.value
         lines = [line for line in self.history.of(self.kind) if line.startswith(self._typed)]
@@ -208,7 +218,11 @@ class Prompt(Vertical):
         self._set(lines[-self._back] if self._back else self._typed)
 
     def complete(self, by: int) -> None:
-        """Complete the common start of all candidates, then show one candidate after the other."""
+        """Complete the typed text as far as all candidates agree.
+
+        At further calls, show the candidates one by one. `by`: the next candidate (1) or the previous one
+        (-1).
+        """
         if self._completer is None:
             return
         if not self._candidates:
@@ -267,7 +281,7 @@ class Prompt(Vertical):
 
 
 def common_start(lines: list[str]) -> str:
-    """Return the longest common start of all lines."""
+    """Return the longest text with which all lines begin."""
     low, high = min(lines, default=""), max(lines, default="")
     length = next((at for at, (a, b) in enumerate(zip(low, high, strict=False)) if a != b), None)
     return low if length is None else low[:length]

@@ -1,11 +1,11 @@
-"""The Series panel: every entry of the series, at the cost of one screenful for any length.
+"""The Series panel: shows every entry of the series, and costs the same for any length of the series.
 
-While the panel follows, the newest entry is selected and in view. Any move upwards stops following. Going to
+While the panel follows, the newest entry is selected and visible. Any move upwards stops following. Going to
 the end (G) starts it again.
 
-Folding runs of like entries and filtering are done in slices, from the newest entry backwards. So near lines
-show at once and keys are never held up. Unfolded and unfiltered, the number of a line is the number of its
-entry, and no entry has to be read for it.
+To filter entries, or to fold runs of similar entries, the panel reads some entries at a time, from the newest
+back. So near lines are shown at once, and keys never wait. Without folding and filter, the number of a line
+is the number of its entry, and no entry has to be read to know it.
 """
 
 import time
@@ -41,7 +41,7 @@ AHEAD = 3
 
 
 class SeriesPanel(LinesPanel):
-    """A list of entries. The key of a line is the number of an entry in it."""
+    """The panel with the list of entries. The key of a line is the number of an entry that it shows."""
 
     def __init__(
         self,
@@ -72,28 +72,31 @@ class SeriesPanel(LinesPanel):
     # ── what is shown ───────────────────────────────────────────────────────────────────────────
 
     def set_source(self, source: Source, *, grows: bool) -> None:
-        """Show another series."""
+        """Show the series of another node. `grows`: whether a node still writes it."""
         self.source, self.grows = source, grows
         self._restart()
 
     def follow(self) -> None:
-        """Follow the cursor: its entry is the last line, selected and in view."""
+        """Follow the cursor: its entry is the last line, and is selected and visible."""
         self.following = True
 
     def set_filter(self, wanted: Filter) -> None:
-        """Show only entries that pass a filter. A selected entry stays selected if it passes."""
+        """Show only entries that pass a filter. The selected entry stays selected if it passes."""
         selected, following = self.selected, self.following
         self.filter = wanted
         self._keep_place(selected, following)
 
     def set_folding(self, folding: bool) -> None:
-        """Show runs of like entries as one line, or each entry as a line. The selection stays."""
+        """Show each run of similar entries as one line, or each entry as a line. The selection stays."""
         selected, following = self.selected, self.following
         self.folding = folding
         self._keep_place(selected, following)
 
     def _keep_place(self, selected: str | None, following: bool) -> None:
-        """Rebuild the lines around the selected entry, so that nothing jumps."""
+        """Make the lines around the selected entry again, so that it stays selected and in its place.
+
+        `selected`: its key. `following`: the panel followed the newest entry.
+        """
         self._restart()
         if not following and selected is not None:
             self._look_around(int(selected))
@@ -111,13 +114,13 @@ class SeriesPanel(LinesPanel):
         self._shown = ()
 
     def group(self, seq: int) -> Group:
-        """Return the group of entries whose line an entry is in."""
+        """Return the entries that are shown in one line together with entry `seq`."""
         index = self._window.index_of(seq) if self._windowed else -1
         return self._window[index] if index >= 0 else Group(seq, seq, 1)
 
     @property
     def _folds(self) -> bool:
-        """Whether runs are folded. A filter shows each match as a line of its own."""
+        """Whether runs of similar entries are shown as one line. With a filter, each match has its own line."""
         return self.folding and not self.filter
 
     @property
@@ -173,7 +176,7 @@ class SeriesPanel(LinesPanel):
     # ── the ticker ──────────────────────────────────────────────────────────────────────────────
 
     def update_view(self, view: View) -> None:
-        """Take in new entries, on a tick."""
+        """Show new entries. The dashboard calls this on every tick, with the state at the cursor (`view`)."""
         old, self._view = self._view, view
         named = len(view.state.objects) + len(view.called)
         renamed = old is not None and view.forms is not old.forms and _differ(old.forms, view.forms)
@@ -212,7 +215,7 @@ class SeriesPanel(LinesPanel):
         self.call_after_refresh(self._align_scrollbar)
 
     def _look(self) -> None:
-        """Read some more entries: first the new ones, then older ones."""
+        """Read some more entries for the filter or the folding: first new ones, then older ones."""
         window, cursor, budget = self._window, self.source.cursor, SLICE
         far = 10 * SLICE if self.filter else NEAR  # a filter keeps its count of matches
         if cursor < window.low or (self.following and cursor - window.high > far):
@@ -241,7 +244,7 @@ class SeriesPanel(LinesPanel):
 
     @property
     def looking(self) -> bool:
-        """Whether more entries have to be read."""
+        """Whether more entries have to be read for the filter or the folding."""
         if not self._windowed:
             return False
         window = self._window
@@ -249,7 +252,10 @@ class SeriesPanel(LinesPanel):
         return back or (window.high < self.source.cursor and (self.following or self._wants_more_below()))
 
     def _wants_more(self) -> bool:
-        """Return whether older lines are needed. A filter counts all matches; folding needs the visible lines."""
+        """Return whether older entries have to be read.
+
+        A filter counts all matches; folding needs only the visible lines.
+        """
         if self.filter:
             return True
         above = len(self._window) - self.size.height if self.following else int(self.scroll_offset.y)
@@ -260,7 +266,7 @@ class SeriesPanel(LinesPanel):
         return bool(self.filter) or below < AHEAD * max(10, self.size.height)
 
     def _look_around(self, seq: int) -> None:
-        """Read the lines around an entry, anywhere in the series."""
+        """Read the entries before and after entry `seq`, anywhere in the series, and make their lines."""
         if not self._windowed:
             return
         if not self._window.low < seq <= self._window.high:
@@ -271,7 +277,7 @@ class SeriesPanel(LinesPanel):
         self._look_back(SLICE // 2)
 
     def _settle(self, seq: int) -> None:
-        """Scroll until the line of an entry is in the middle."""
+        """Scroll until the line of entry `seq` is in the middle of the panel."""
         count = self.count()
         self._have_room(count)
         self._window.prepended = 0
@@ -281,7 +287,7 @@ class SeriesPanel(LinesPanel):
         self.refresh()
 
     def forget_names(self) -> None:
-        """Draw all lines again, because names have changed."""
+        """Draw all lines again, because names of peers or objects have changed, or were hidden."""
         self._lines.clear()
         self._shown = ()
 
@@ -315,12 +321,12 @@ class SeriesPanel(LinesPanel):
             self.following = False
 
     def on_mouse_scroll_up(self) -> None:
-        """Stop following the newest entry."""
+        """Stop following the newest entry, because the person scrolls up."""
         self.following = False
         self._title(self.count())
 
     def on_mouse_scroll_down(self) -> None:
-        """Follow the newest entry again at the end."""
+        """Follow the newest entry again, if the person has scrolled down to the end."""
         if self.scroll_offset.y >= self.max_scroll_y - 1 and self._window.high >= self.source.cursor:
             self.following = True
 
@@ -335,9 +341,9 @@ class SeriesPanel(LinesPanel):
         return self.filter.takes(entry, "", self._called, roots)
 
     def _read(self, after: int, limit: int) -> list[Entry]:
-        """Read a page, and learn from it which object each chunk belongs to.
+        """Return the first `limit` entries after the entry `after`, and note to which objects their chunks belong.
 
-        A filter can then find what happened to a chunk by the name of its object.
+        So a filter for the name of an object finds entries about its chunks, too.
         """
         page = self.source.read(after, limit)
         if self.filter.by_object and page:
@@ -352,7 +358,7 @@ class SeriesPanel(LinesPanel):
 
     @property
     def _called(self) -> Mapping[PeerId, str]:
-        """The names of peers that a filter may use. There are none while names are masked."""
+        """The names of peers for which a filter may look. Empty while names are hidden."""
         return NOBODY if self._view is None or self._view.masked else self._view.called
 
     def _title(self, count: int) -> None:
@@ -377,5 +383,5 @@ class SeriesPanel(LinesPanel):
 
 
 def _differ(old: Mapping[PeerId, Plain], new: Mapping[PeerId, Plain]) -> bool:
-    """Return whether a peer is shown in another form than before."""
+    """Return whether the text that stands for a peer on the screen has changed."""
     return any(new.get(peer, form) != form for peer, form in old.items())

@@ -1,8 +1,7 @@
-"""The style of a span: the stylesheet defines one class `role--NAME` for each role.
+"""Finds the style of a span by its role: the stylesheet defines one class `role--NAME` for each role.
 
-As component classes of Textual, all roles would be styled for every widget at each restyling. That is 150
-styles before the first frame, a tenth of its time. Here a style is made when something is first drawn with
-it.
+If the roles were component classes of Textual, each widget would style all of them again and again. That is
+150 styles before the first frame, a tenth of its time. Here a style is made when it is first needed.
 """
 
 from rich.style import Style
@@ -17,7 +16,7 @@ SELECTED = "lines--selected"
 
 
 class SpanStyles:
-    """The styles of the spans of one widget."""
+    """The styles of the spans (pieces of text with a role) of one widget."""
 
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
@@ -29,7 +28,7 @@ class SpanStyles:
         """Forget all styles if colours have changed. Return whether they have.
 
         A widget calls this when Textual notifies it of a change of styles. Textual does so at each change of
-        focus, too, which changes no role. Restyling all takes 5 ms.
+        focus, too, which changes no role. Making all styles again takes 5 ms.
         """
         ground = (self._widget.app.theme, *self._widget.background_colors)
         if ground == self._ground:
@@ -39,7 +38,7 @@ class SpanStyles:
         return True
 
     def role(self, role: str) -> Style:
-        """Return the style of a role. Raise KeyError if there is no such role."""
+        """Return the style for a role. Raise KeyError if the stylesheet has no such role."""
         style = self._styles.get(role)
         if style is None:
             if role not in ROLES:
@@ -62,7 +61,7 @@ class SpanStyles:
         return style
 
     def _styled(self, name: str) -> Style:
-        """Make a style as Textual does for a component class (`Stylesheet._process_component_classes`)."""
+        """Make a style from a class of the stylesheet, as Textual does in `Stylesheet._process_component_classes`."""
         widget = self._widget
         node = DOMNode(classes=name)
         node._attach(widget)
