@@ -79,11 +79,11 @@ class StoryState(NamedTuple):
     node: str
     """The node whose home to show."""
     look: Look = Look()
-    """What to show of it."""
+    """The view of that node that the screen shows."""
     starting: str = ""
-    """What is made and started now, in words."""
+    """The content and nodes that are being made or started now, in words."""
     press: str = ""
-    """What happens when the presenter presses enter. Empty: the story does not wait for that."""
+    """The effect of the enter key at this caption, in words. Empty: the demo does not wait for that key."""
     inspects: bool = False
     """Whether enter inspects the selected line first."""
     lanes: tuple[Lane, ...] = ()
@@ -98,9 +98,9 @@ class ShownState(NamedTuple):
 
     state: StoryState
     paused: bool
-    """Whether it stays until a key is pressed."""
+    """Whether the demo stays at this caption until a key is pressed."""
     back: int
-    """How many captions it is before the newest."""
+    """How many captions this one is before the newest."""
 
 
 def busy() -> float:

@@ -182,14 +182,14 @@ class Step(Look, frozen=True, kw_only=True):
     the words of a command.
     """
     press: str = ""
-    """What the presenter does by pressing enter: the caption then waits for that key. Empty: it does not wait."""
+    """The effect of the enter key, in words: the caption then waits for that key. Empty: it does not wait."""
     inspects: bool = False
     """Whether enter inspects the selected line. The story then goes on when that window is closed."""
     when: list[str] = []
     """Conditions that have to hold before the actions run, for a moment that shows what the caption says."""
     actions: list[Action] = []
     until: list[str] = []
-    """Conditions that all have to hold at the same time; see facts.py."""
+    """Conditions that all have to hold at the same time; see facts/__init__.py for their notation."""
     within: float = 60.0
     """The most seconds without progress until they hold, on a machine that is not busy."""
     seen: str = ""
@@ -223,7 +223,7 @@ class Scenario(_Part, frozen=True, kw_only=True):
     end: Look = Look(panel="objects")
     """What the screen shows with the outcome. Flow and Objects fill it."""
     lasts: str
-    """How long it takes to watch, in words."""
+    """How long the scenario takes to watch, in words."""
     later: list[str] = []
     """Nodes that do not start at the beginning."""
 

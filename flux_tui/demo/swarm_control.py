@@ -44,15 +44,15 @@ class Member:
     settings: dict[str, object]
     latency: float = 0.0
     pid: int | None = None
-    """The process of the node. None: it does not run."""
+    """The process of the node. None: the node does not run."""
     addrs: tuple[str, ...] = ()
-    """The addresses that others dial: those of its relay if it is far away. Empty until it listens."""
+    """The addresses that other nodes dial; of a far node, those of its relay. Empty until the node listens."""
     direct: tuple[str, ...] = ()
     """The addresses at which the node itself listens."""
     failed: str | None = None
     frozen: bool = False
     starting: bool = True
-    """Whether it is starting: True until it listens, ends or fails."""
+    """Whether the node is starting: True until it listens, ends or fails."""
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:

@@ -20,15 +20,15 @@ class Try(NamedTuple):
 
     at: float
     how: Literal["grant", "tell", "push"]
-    """grant: a holder that said yes is granted chunks of it; tell: a peer that said NO is told of it again,
-    alone; push: the intent is pushed to all again."""
+    """grant: a holder that said yes is granted chunks; tell: the want is repeated to one peer that said NO; push:
+    the intent is pushed to all peers again."""
     cause: RetryCause
     peer: PeerId | None = None
     """The peer that named the time; None: no peer did."""
     reason: Reason | None = None
-    """Why that peer said NO; None: it let a lease lapse."""
+    """Why that peer said NO; None: the peer let a lease lapse."""
     since: float | None = None
-    """When it said so; None: not known."""
+    """When the peer named the time; None: not known."""
 
 
 class Tries:
@@ -136,9 +136,10 @@ class WaitReason(NamedTuple):
     - unanswered: nobody has answered.
     """
     peer: PeerId | None = None
-    """The peer whose reason it is. None: several peers', nobody's, or the next try does not wait for that peer."""
+    """The peer that causes the wait. None: several peers do, or no peer, or the next step does not wait for that
+    peer."""
     peers: int = 0
-    """How many peers it applies to, if that is known; else 0."""
+    """How many peers cause the wait, if that is known; else 0."""
 
 
 def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -> WaitReason:

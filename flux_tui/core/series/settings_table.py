@@ -53,11 +53,11 @@ class Spec:
 
     kind: Kind
     meaning: str
-    """What it does, in whole sentences: in the sample settings, and in `--help`."""
+    """The meaning of the setting, in whole sentences, for the sample settings and `--help`."""
     option: str | None = ""
-    """The help of its option, if that is not `meaning`. None: it has no option."""
+    """The help of the setting's command-line option, if it is not `meaning`. None: the setting has no option."""
     live: bool = False
-    """Whether a command of its own changes it while a node runs. (`limit` changes the policy.)"""
+    """Whether a special command changes the setting while a node runs. (`limit` changes the policy.)"""
     words: str = ""
     """The words for this setting, with {} for the value, in about twelve characters: an entry is one line.
     Empty: by the name of the field."""

@@ -54,30 +54,30 @@ class Answer(msgspec.Struct):
 
     peer: PeerId
     asked_at: float | None = None
-    """When the want was last pushed to it directly. None: never, or with too many others to remember it."""
+    """When the want was last pushed to the peer directly. None: never, or together with too many other peers."""
     has: Extent | None = None
-    """How much of the object it has, as far as it said; None: it never said."""
+    """How much of the object the peer has, as far as it said; None: it never said."""
     blocks: int | None = None
-    """Blocks that it said it has, if it is still fetching the object itself."""
+    """How many blocks the peer said it has, if it is still fetching the object itself."""
     lacks: int = 0
-    """Chunks that it was granted and then did not have, since it last said what it has."""
+    """Chunks that the peer was granted and then did not have, since it last said how much it has."""
     said: Said | None = None
-    """What it said last."""
+    """The kind of the peer's last answer."""
     said_at: float = 0.0
     reason: Reason | None = None
-    """The reason of its last NO about the object or chunks of it. None: a yes came since."""
+    """The reason of the peer's last NO about the object or its chunks. None: the peer has said yes since."""
     retry_after: float | None = None
-    """Seconds from that NO until it may be asked again; None: it named no time."""
+    """Seconds from that NO until the peer may be asked again; None: the peer named no time."""
     text: str = ""
-    """The words of the last error that it reported about it."""
+    """The text of the last error about the object that the peer reported."""
     granted: int = 0
-    """Chunks of it that it was ever granted."""
+    """Chunks of the object that this peer was granted so far."""
     granted_at: float | None = None
     came: int = 0
-    """Chunks of it that came from this peer."""
+    """Chunks of the object that came from this peer."""
     bytes_in: int = 0
     came_at: float | None = None
-    """When one came last."""
+    """When the last chunk of the object came from this peer."""
 
 
 MAX_ANSWERS = 64
@@ -91,30 +91,31 @@ class Pending(msgspec.Struct):
     since: float
     by: str | None = None
     pushes: int = 0
-    """How often its intent left this node."""
+    """How often an intent for this want left this node."""
     in_network: bool = False
-    """Whether it has one of the `max_pending` places in the network."""
+    """Whether this want has one of the `max_pending` places in the network."""
     dormant: bool = False
-    """It gave up its place until its next push is due, because no peer is known to have it."""
+    """Whether this want gave up its place until its next push is due, because no peer is known to have the object."""
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
-    """Why it will be pushed again at `next_push_at`."""
+    """Why the want will be pushed again at `next_push_at`."""
     cause_peer: PeerId | None = None
     cause_reason: Reason | None = None
     """Why `cause_peer` said NO."""
     last_no: No | None = None
     yes: list[PeerId] = []
-    """Peers that said yes and did not take it back. Each is granted chunks as soon as it may be. At most
-    NAMED."""
+    """Peers that said yes and did not take it back. Each is granted chunks as soon as it may be. At most NAMED."""
     noes: list[PeerId] = []
-    """Peers that have it and said NO. Each is told of it again, alone, as soon as it may be. At most NAMED."""
+    """Peers that have the object and said NO. The want is repeated to each of them, alone, when it may be. At most
+    NAMED."""
     trouble: str | None = None
-    """What went wrong with it here, in words; None once a chunk of it has come."""
+    """The error here that stopped the want, in words; None once a chunk of the object has come."""
     held: bool = False
-    """It is fetched as a replica for another node: nobody here asked for it."""
+    """Whether the object is fetched as a replica for another node, so that nobody here asked for it."""
     answers: dict[PeerId, Answer] = {}
-    """What each peer said and sent about it, the one heard from last at the end; only for an object."""
+    """The answers of each peer about the object, the latest at the end. Empty for a chunk that was wanted by
+    itself."""
 
     @property
     def queued(self) -> bool:
@@ -137,17 +138,17 @@ class ObjectState(msgspec.Struct):
     size: int | None = None
     chunks_have: int = 0
     chunks_total: int | None = None
-    """Distinct blocks; None until its root is here. It may grow while inner nodes arrive."""
+    """The number of distinct blocks; None until the root is stored here. It may grow while inner nodes arrive."""
     have_bytes: int = 0
     path: str | None = None
     completed_at: float | None = None
     cancelled: bool = False
     limit: int | None = None
-    """Bytes that its ticket says it has: no more is written."""
+    """The object's size in bytes according to its ticket: no more is written."""
     broken: bool = False
-    """It was whole once, and a file of it was changed or removed since."""
+    """Whether the object was complete, and a file of it was changed or removed since."""
     sent_bytes: int = 0
-    """Bytes of it that other peers took from here, as `Fetcher` counts them."""
+    """Bytes of the object that other peers took from here, as `Fetcher` counts them."""
 
     @property
     def progress(self) -> float:
@@ -169,16 +170,17 @@ class Fetcher(msgspec.Struct):
 
     peer: PeerId
     asked_at: float
-    """When it last asked for it."""
+    """When the peer last asked for the object."""
     granted: int = 0
-    """Chunks that it granted to this node."""
+    """Chunks that the peer granted to this node, so that this node sends them."""
     chunks: int = 0
-    """Chunks that this node sent it."""
+    """Chunks that this node sent to the peer."""
     bytes_out: int = 0
     sent_at: float | None = None
-    """When something left last."""
+    """When the last chunk was sent to the peer."""
     estimated: bool = False
-    """Whether it asked for other things as well while these chunks left: then some of them may be of those."""
+    """Whether the peer asked for other objects too while these chunks were sent. Then some may belong to those
+    objects."""
 
 
 MAX_FETCHERS, MAX_FETCHED = 32, 128
@@ -197,7 +199,7 @@ class Lease(msgspec.Struct):
 MAX_FETCHES = 8
 """Objects that one peer is known to fetch from here at once. The one asked for longest ago is forgotten first."""
 HAS_IT: tuple[Reason, ...] = ("rate_limited", "busy")
-"""NO reasons that only a peer that has it can give."""
+"""The reasons of a NO that only a peer with the object can give."""
 
 
 class PeerState(msgspec.Struct):
@@ -212,48 +214,48 @@ class PeerState(msgspec.Struct):
     chunks_in: int = 0
     chunks_out: int = 0
     granted: int = 0
-    """Chunks that it was ever granted."""
+    """Chunks that the peer was granted so far."""
     lapsed: int = 0
-    """How many of these it did not send: too late, disconnected, or refused."""
+    """How many granted chunks the peer did not send: too late, disconnected, or refused."""
     broken: int = 0
-    """How many of those it owed: it neither sent them in time nor refused them in time. A NO is an answer."""
+    """How many granted chunks the peer neither sent nor refused in time. A NO is an answer."""
     late: bool = False
-    """Whether a lease of it was extended, and nothing has come from it since."""
+    """Whether a lease of this peer was extended, and nothing has come from the peer since."""
     wasted: int = 0
-    """Bytes from it that were of no use."""
+    """Bytes from this peer that were of no use."""
     faults: int = 0
     blame: float = 0.0
-    """The weight of its faults at `blamed_at`. It fades (faults.py)."""
+    """The weight of the peer's faults at `blamed_at`. It becomes less with time (faults.py)."""
     blamed_at: float = 0.0
     took_back: int = 0
-    """Chunks that it said it has and then did not have when they were granted. Each chunk that comes cancels
-    one."""
+    """Chunks that the peer said it has, and did not have when they were granted. Each chunk that comes cancels one.
+    """
     yes: int = 0
-    """Number of times that it said yes."""
+    """How often the peer said yes."""
     eta: float | None = None
     has_it: bool | None = None
-    """Whether it has what it was last asked for, as far as it said."""
+    """Whether the peer has the object that it was last asked for, as far as it said."""
     reason: Reason | None = None
-    """The reason of the last NO, except that a NO without a time does not replace one whose time still
-    stands. None: a yes or a chunk came since, or `until` is a pause after a lease that it let lapse."""
+    """The reason of the last NO; but a NO without a time does not replace one whose time is not over. None: a yes
+    or a chunk came since, or `until` is a pause after a lapsed lease."""
     retry_after: float | None = None
     until: float | None = None
-    """When it may be asked again, for anything (backoff.py). None, or a time in the past: now."""
+    """When the peer may be asked again, for anything (backoff.py). None, or a time in the past: now."""
     vague: int = 0
-    """NOs without a time for something that it has, since a chunk last came from it. Each doubles its wait."""
+    """NOs without a time about objects that the peer has, since its last chunk came. Each doubles the wait."""
     unreached: str = ""
-    """Why it could not be dialled since it was last connected, in words. Empty: it was not tried, or it came."""
+    """Why the peer could not be dialled since it was last connected, in words. Empty: no dial failed."""
     denies: bool = False
-    """Its last NO applies to everything that it has."""
+    """Whether the peer's last NO applies to everything that it has."""
     counts: dict[Reason, int] = {}
-    """NOs that it said, by reason."""
+    """How many NOs the peer gave, by reason."""
     said: dict[Reason, int] = {}
-    """NOs that this node said to it, by reason."""
+    """How many NOs this node gave to the peer, by reason."""
     fetches: list[Cid] = []
-    """Objects that it asked for and has not all of from here; at the end, the one that its last chunks were of. At
-    most MAX_FETCHES."""
+    """Objects that the peer asked for and has not completely got from here; its last chunks belong to the last of
+    these. At most MAX_FETCHES."""
     wants_loose: bool = False
-    """Whether it ever asked for chunks that are no object here."""
+    """Whether the peer ever asked for chunks that are not objects here."""
 
     @property
     def has(self) -> Literal["yes", "part", "no", "?"]:
@@ -277,9 +279,9 @@ class KeeperState(msgspec.Struct):
     peer: PeerId
     since: float
     how: HeldHow | None = None
-    """How much it said it has; None: it was told to keep it, and has not answered."""
+    """How much the peer said it has; None: it was told to keep the replica, and has not answered."""
     until: float | None = None
-    """When its answer is overdue."""
+    """When the peer's answer is overdue."""
 
 
 class Hold(msgspec.Struct):
@@ -298,7 +300,7 @@ class Hold(msgspec.Struct):
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
-    """Why it will be pushed again at `next_push_at`, if replicas are lacking."""
+    """Why the hold will be pushed again at `next_push_at`, if replicas are lacking."""
     keepers: dict[PeerId, KeeperState] = {}
     refused: dict[PeerId, No] = {}
     """Peers that will not keep one, with the last NO of each."""
@@ -320,14 +322,15 @@ class KeptReplica(msgspec.Struct):
     root: Cid
     since: float
     last_wanted: float
-    """When a peer last wanted it, or when it was accepted. The replica with the oldest time makes room first."""
+    """When a peer last wanted the replica, or when it was accepted. The replica with the oldest time is dropped
+    first."""
     size: int = 0
-    """Bytes of content: what its origin said, or more if there is more."""
+    """Bytes of content: as many as the origin said, or more if more came."""
     stored: int = 0
-    """Bytes of blocks that came for it."""
+    """Bytes of the replica's blocks that came."""
     name: str | None = None
     origins: dict[PeerId, float] = {}
-    """The origins that it is kept for, and since when."""
+    """The origins for which the replica is kept, and since when."""
     whole: bool = False
     own: bool = False
     """The object is the user's as well."""
@@ -365,7 +368,7 @@ class Removing(msgspec.Struct):
     """An object that is no longer shared, but whose blocks are still in the store."""
 
     mark: int
-    """The number of the entry that removed it."""
+    """The number of the entry that removed the object."""
     name: str | None = None
     path: str | None = None
     by: str | None = None
@@ -395,7 +398,7 @@ class State(msgspec.Struct, dict=True):
     """Pending wants that gave up their place until their next push is due."""
     leases: dict[Cid, Lease] = {}
     fetchers: dict[Cid, dict[PeerId, Fetcher]] = {}
-    """Who takes what from here: peers by object, the object and the peer that asked last at the end."""
+    """The peers that fetch from here, by object. The object and the peer that asked last are at the end."""
     peers: dict[PeerId, PeerState] = {}
     adding: dict[str, Adding] = {}
     holds: dict[Cid, Hold] = {}
@@ -416,7 +419,7 @@ class State(msgspec.Struct, dict=True):
     received_bytes: int = 0
     """Chunk bytes that came, useful or not."""
     unique_bytes: int = 0
-    """The useful ones of these."""
+    """Received bytes that were of use."""
     wasted_bytes: dict[Waste, int] = {}
     sent_bytes: int = 0
     errors: int = 0

@@ -33,7 +33,7 @@ Standing: TypeAlias = Literal[
 ORDER: tuple[Standing, ...] = (
     "sends", "ready", "waits", "late", "lacks", "silent", "unasked", "gone", "denies", "has_none",
 )  # fmt: skip
-"""The order of the lines: those first from whom something can be expected soonest."""
+"""The order of the lines: first the peers from which chunks can be expected soonest."""
 
 
 class PeerLine(NamedTuple):
@@ -42,34 +42,34 @@ class PeerLine(NamedTuple):
     peer: PeerId
     standing: Standing
     has: Extent | None
-    """How much of it the peer has, as far as it said; None: it never said."""
+    """How much of the object the peer has, as far as it said; None: it never said."""
     blocks: int | None
-    """Blocks that it said it has, if it is still fetching the object itself."""
+    """How many blocks the peer said it has, if it is still fetching the object itself."""
     lacks: int
-    """Chunks that it was granted and then did not have."""
+    """Chunks that the peer was granted and then did not have."""
     said: Said | None
     said_at: float | None
     reason: Reason | None
-    """Why it said NO last; None: it said yes since, or never NO."""
+    """The reason of the peer's last NO; None: it said yes since, or never NO."""
     until: float | None
-    """When it may be asked again; None: now, or no time is known."""
+    """When the peer may be asked again; None: now, or no time is known."""
     text: str
-    """What it reported as failed there. It comes from the peer."""
+    """The last error that the peer reported, in the peer's words."""
     asked_at: float | None
     granted: int
-    """Chunks that it was ever granted."""
+    """Chunks that the peer was granted so far."""
     came: int
-    """Chunks that came from it."""
+    """Chunks that came from the peer."""
     bytes_in: int
     came_at: float | None
     on_way: int
-    """Chunks that are granted to it now and have not come."""
+    """Chunks that are granted to the peer now and have not come."""
     deadline: float | None
-    """When the first of those leases lapses."""
+    """When the first of these leases lapses."""
     seen_at: float
-    """When anything was last heard from it."""
+    """When any message last came from the peer."""
     unreached: str = ""
-    """Why it could not be dialled since it is gone, in words. Empty: it was not tried, or nothing failed."""
+    """Why the peer could not be dialled since it disconnected, in words. Empty: no dial failed."""
 
 
 class Why(NamedTuple):
@@ -78,15 +78,15 @@ class Why(NamedTuple):
     cid: Cid
     pending: Pending
     found: ObjectState | None
-    """The object, if it is one; None: a loose chunk."""
+    """The wanted object; None: a chunk was wanted by itself."""
     lines: list[PeerLine]
-    """One for each peer that is known to have it or was asked, in the order of ORDER, the soonest first."""
+    """One line for each peer that has the object or was asked for it, sorted by ORDER."""
     next: Try | None
-    """What this node does next for it; None: nothing is planned, it goes on when something comes."""
+    """The next step that this node plans for the want; None: this node only waits for messages from peers."""
     on_way: int
     """Chunks that are granted and have not come."""
     quiet_since: float
-    """When a chunk of it came last, or since when it is wanted."""
+    """When the last chunk of the object came; if none did, since when it is wanted."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the explanation as plain data for JSON. Times are seconds since 1970, sizes are bytes."""

@@ -25,7 +25,7 @@ class Refusal(NamedTuple):
 
     reason: ev.Reason
     retry_after: float | None
-    """Seconds after which the peer may ask again; None: it need not."""
+    """Seconds after which the peer may ask again; None: waiting does not help."""
 
 
 class _Stored:

@@ -39,7 +39,7 @@ from flux_tui.core.wire.messages import (
 )
 
 PART_SECONDS = 1.0
-"""`retry_after` for a download, until enough of it is known to offer a part."""
+"""`retry_after` in seconds, in answers about a download of which too little is known to offer a part."""
 MAX_SEEN = 16_384
 """Intents that are remembered, so that a copy that came another way is not answered again."""
 MAX_OFFERED, MAX_OFFERED_ROOTS = 256, 64

@@ -27,7 +27,7 @@ MAX_WAIT_SECONDS = 2.0
 """Seconds that a chunk may wait because of a limit. It is long enough that a requester's next grant comes
 before its queue is empty."""
 PROMISED_SECONDS = 4.0
-"""The same for one chunk of a peer that was told to come back, and did."""
+"""Seconds that the first chunk of a peer may wait, if the peer was told to ask again at this time, and did."""
 MAX_QUEUED = 1024
 """Chunks that one peer may have in its queue here: what a requester grants to one holder at a time."""
 MAX_RESTING = 4096
@@ -41,7 +41,7 @@ class QueuedChunk(NamedTuple):
     """Chunks are numbered in the order of their release, all peers together, from 1."""
     cid: Cid
     size: int
-    """Bytes of its content."""
+    """Bytes of the chunk."""
 
 
 class _Limits:

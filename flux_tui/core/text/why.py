@@ -25,13 +25,13 @@ class PeerWords(NamedTuple):
 
     name: Plain
     has: Plain
-    """How much of it the peer has."""
+    """How much of the object the peer has."""
     says: Plain
-    """What it says or does now, and until when."""
+    """The peer's answer or state now, and until when it holds."""
     did: Plain
-    """What it was granted and what came of it."""
+    """How many chunks the peer was granted, and how many came."""
     reason: Reason | None
-    """The reason of the NO that holds it up, for its sign and colour; None: no NO does."""
+    """The reason of the NO that makes this node wait for the peer, for its sign and colour; None: there is none."""
 
 
 class WhyWords(NamedTuple):

@@ -171,7 +171,7 @@ class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=
     size: Size | None = None
     """The size of the object, if one root is offered and the holder knows its size."""
     have: Size | None = None
-    """Blocks of it that the holder has; None: all."""
+    """Blocks of the object that the holder has; None: all."""
     part: Annotated[bytes, msgspec.Meta(max_length=MAX_PART)] | None = None
     """If `have` is not all: a bitmap over the object's block CIDs, sorted as text
     (core/fetching/downloads/peer_bitmaps.py). None: the holder has all of it, whatever `have` says."""
@@ -236,7 +236,7 @@ class Held(_Wire, tag="held", frozen=True, kw_only=True):
     cids: Cids
     how: HeldHow
     reason: Reason | None = None
-    """If it is gone: why."""
+    """The reason, if the replica is gone."""
 
 
 class Release(_Wire, tag="release", frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias, get_args
 from flux_tui.core.series.events import ChunkReceived, DelayedYes, Entry, Granted, PushedWant, Requested
 
 Stage: TypeAlias = Literal["asking", "fetching", "between"]
-"""What a node waits for: an answer to its want; the chunks that it granted; nothing but itself."""
+"""The three things that a node waits for: an answer to its want; the chunks that it granted; or only itself."""
 
 
 class Stages:

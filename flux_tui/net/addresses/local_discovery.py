@@ -69,7 +69,7 @@ class Unreached(NamedTuple):
 
     text: str
     reported: bool = False
-    """Somebody has been told already, or was told the same a while ago."""
+    """Whether the reason was reported already, now or a while ago."""
 
 
 async def connect_any(

@@ -78,13 +78,13 @@ class Statistics(NamedTuple):
     """Numbers about the DHT of this node, for people and tests."""
 
     known: int
-    """Nodes in its routing table."""
+    """Nodes in this node's routing table."""
     records: int
-    """Provider records that it keeps for the swarm."""
+    """Provider records that this node stores for the swarm."""
     asked: int
-    """Streams that it opened for the DHT itself: lookups and records."""
+    """Streams that this node opened for look-ups and provider records."""
     sent: int
-    """Intents that it handed to other nodes: routed or forwarded."""
+    """Intents that this node routed or forwarded to other nodes."""
 
 
 class _Closest(NamedTuple):
