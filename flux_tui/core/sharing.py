@@ -148,7 +148,7 @@ class Sharing:
         removed = []
         for cid in dict.fromkeys(command.cids):
             if (why := self._why_not(cid)) is not None:
-                about = None if cid in self.ledger.state.pending else cid  # nothing happened to its want
+                about = None if cid in self.ledger.state.pending else cid  # the error is not about its want
                 self.ledger.emit(ev.ErrorOccurred(text=why, cid=about, by=command.by))
                 continue
             removed.append(cid)

@@ -227,7 +227,7 @@ class Player:
         began = time.monotonic()
         self._say(number, step.caption)
         if starting:
-            # They start while the caption is read. So its actions are run as soon as that is possible.
+            # The nodes start while the caption is read. The actions run as soon as the nodes are up.
             self._until_up(starting)
         if step.press and not self.auto:
             self._wait_for_press(number, step)

@@ -120,7 +120,7 @@ def _play(player: Player, swarm: Swarm) -> None:
         swarm.open()
         player.play()
     except (NotSeenError, StoppedError):
-        pass  # the screen shows the first error; at the second, it is gone
+        pass  # NotSeenError: the screen shows it; StoppedError: the screen is closed
 
 
 def watched_node(swarm: Swarm, player: Player, member: Member) -> WatchedNode:

@@ -187,7 +187,7 @@ class Engine:
         since = self.clock()
         while True:
             try:
-                # A commit that has begun is seen to its end. So it is known whether it was made.
+                # A commit that has begun is not cancelled, so that its outcome is known.
                 with trio.CancelScope(shield=True):
                     await trio.to_thread.run_sync(self.store.commit, events, landed, lost, checkpoint)
             except StoreError as error:

@@ -64,7 +64,7 @@ class Tries:
         at = pending.next_push_at
         pushed = at is not None and at > self._now - DUE_SECONDS
         if self._order and not self._stopped(pending) and self._lacks(pending):
-            # The soonest first: most of ten thousand wants wait for it.
+            # Try the peer that is due soonest first: most of ten thousand wants wait for this peer.
             for peer in self._order:
                 if pushed and at is not None and self._rank(at) < self._rank(self._grants[peer].at):
                     break

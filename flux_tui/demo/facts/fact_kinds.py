@@ -150,12 +150,12 @@ def _refusals(question: Question) -> Plain:
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)
     found = []
-    # A peer that does not have it refuses nothing: it comes last.
+    # `not_held` comes last: a peer without the object refuses nothing.
     for reason in sorted(REASONS, key=lambda reason: reason == "not_held"):
         peers = [peer for peer in state.peers.values() if peer.counts.get(reason)]
         if not peers:
             continue
-        # Of one whose wait runs, the time can be told.
+        # For a peer whose wait is not over, the remaining time can be shown.
         waiting = [peer for peer in peers if peer.reason == reason and (peer.until or 0.0) > now]
         standing = [peer for peer in peers if peer.reason == reason]
         peer = max(waiting or standing or peers, key=lambda peer: peer.counts[reason])

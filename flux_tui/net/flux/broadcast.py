@@ -102,7 +102,7 @@ class Broadcast:
         self._pubsub.set_topic_validator(INTENT_TOPIC, take, is_async_validator=False)
         subscription = await self._pubsub.subscribe(INTENT_TOPIC)
         while True:
-            await subscription.get()  # for the mesh; the validator has it
+            await subscription.get()  # only keeps the queue empty: the validator has passed the message on
 
 
 class TooManyPartsError(Exception):
@@ -188,7 +188,7 @@ class _PacedRpcs:
     async def read(self, n: int | None = None) -> bytes:
         """Return up to `n` bytes. Each message consists of its length and its body."""
         if self._at >= len(self._left):
-            await self._pace.settle()  # the last message's cost; nothing is held here while it waits
+            await self._pace.settle()  # pay for the last message; no message is in memory during this wait
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)
             rpc = rpc_pb2.RPC()
             rpc.ParseFromString(body)

@@ -199,7 +199,7 @@ class Dht:
     async def _run_meetings(self) -> None:
         async for at, peer in self._meet:
             await trio.sleep_until(at)
-            # The answer brings its addresses, which the table needs; this node's went with the query.
+            # The answer has the peer's addresses, which the table needs. The query carried this node's addresses.
             await self._kad.peer_routing._query_peer_for_closest(peer, self._host.get_id().to_bytes())
             await self._kad.routing_table.add_peer(peer)
             self._tell_size()

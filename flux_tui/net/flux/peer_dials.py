@@ -158,7 +158,7 @@ class PeerDials:
     def _refusal(self, peer: PeerId, addr: str) -> Unreached | None:
         """Return why this node must not dial a peer now; None: it may."""
         if is_told_by_person():
-            self._links.table.know(peer)  # a crowd of strangers does not keep it out
+            self._links.table.know(peer)  # so that a crowd of strangers does not keep the peer out
         if not self._links.allowed(peer):
             return _not_allowed(addr)
         return REPORTED if not is_told_by_person() and self._guard.refuses(addr) else None

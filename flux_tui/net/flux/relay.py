@@ -242,7 +242,7 @@ class Reservations:
             await _try_to_close(stream.close)
         if told.status != Status.OK:
             raise RelayRefusedError(told.status)
-        # This time is of the relay's clock, which may be wrong. So it is bounded.
+        # The relay's clock may be wrong, so the time is limited.
         return min(max(told.reservation.expire - time.time(), KEPT_MIN), KEPT_MAX)
 
     async def _take(self, stream: INetStream) -> None:

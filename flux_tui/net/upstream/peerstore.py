@@ -100,7 +100,7 @@ class BoundedPeerstore(PeerStore):
         peer = envelope.record().peer_id
         known = self.peer_record_map.get(peer)
         if known is not None and known.seq > (STEADY_TIME.time() + FUTURE_SECONDS) * 1e9:
-            del self.peer_record_map[peer]  # its clock was ahead: it would be the newest for years
+            del self.peer_record_map[peer]  # its clock was ahead, so the record would be the newest for years
         # A record older than the known one changes nothing, but it is not a forgery: its peer's clock was set
         # back, or the sender passes on what it heard long ago. libp2p's DHT would drop that sender.
         super().consume_peer_record(envelope, ttl)
