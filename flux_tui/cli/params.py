@@ -45,7 +45,7 @@ class Output(NamedTuple):
 
     path: Path
     folder: bool
-    """Whether it has to be a folder, because it ends in a slash: `new/`."""
+    """Whether the path has to be a folder, because it ends in a slash: `new/`."""
 
 
 class OutputOrFolderType(OutputType):

@@ -170,7 +170,7 @@ class _Fetching:
         """Why the fetch failed, in one sentence."""
         self._told_at = 0.0
         self._told_trouble: str | None = None
-        """What the person was told last about why nothing can be written."""
+        """The last reason for not being able to write that was shown to the person."""
         self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
 
     def run(self, go_on: bool) -> ev.ObjectCompleted:

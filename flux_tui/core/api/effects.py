@@ -108,7 +108,7 @@ class OpenTree(_Effect, frozen=True):
     path: str | None
     """None: the object goes to the home's own folder of objects."""
     held: bool = False
-    """It is a replica: it goes to the folder of replicas, which have no files."""
+    """Whether the object is a replica. A replica goes to the folder of replicas and has no files of its own."""
     limit: int | None = None
     """Bytes of content that may be written; None: no limit."""
 

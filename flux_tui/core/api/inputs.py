@@ -38,7 +38,7 @@ class IntentCame(_Input, frozen=True):
     intent: Intent
     via: Via
     fresh: bool = False
-    """Its origin itself pushed it: no clock is needed to know that it is not old."""
+    """Whether the origin itself pushed the intent. Then it cannot be old, whatever the clocks say."""
 
 
 class ChunkLanded(_Input, frozen=True):
@@ -141,7 +141,7 @@ class NotAdmitted(_Input, frozen=True):
 
     peer: PeerId
     forwarded: bool
-    """It came by gossip, so another node may have caused it."""
+    """Whether the push came by gossip, so that another node may have caused it."""
     intent: Intent | None = None
     """The intent, if it is known and its origin itself pushed it. Its signature was not checked."""
 
@@ -166,7 +166,7 @@ class RouteCame(_Input, frozen=True):
     peer: PeerId
     intent: Intent
     sealed: SealedIntent
-    """The same intent, in the form that can be forwarded."""
+    """The intent in the form in which it can be forwarded."""
     hops: int
     """How many more times it may be forwarded."""
 
@@ -202,7 +202,7 @@ class Placed(_Input, frozen=True):
     later: Effect | None = None
     """There is no room now: this effect is to be done again when there may be."""
     impossible: bool = False
-    """It can never be placed, however often it is tried."""
+    """Whether the part can never be placed, however often the store tries."""
 
 
 class Finished(_Input, frozen=True):

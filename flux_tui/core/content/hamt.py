@@ -20,7 +20,7 @@ from flux_tui.core.ids import dag_cid
 
 FANOUT = 256
 DEPTH = 8
-"""Bytes of the hash. Names that agree in all of them cannot be told apart."""
+"""Bytes of the hash. A folder cannot hold two names with the same hash."""
 HASH_BITS = 8 * DEPTH
 
 _Keyed = tuple[bytes, FolderEntry]

@@ -48,7 +48,7 @@ class Outbound(NamedTuple):
     nonce: bytes
     """The nonce of its intent; empty for a direct message to one peer."""
     at: float
-    """When it was pushed."""
+    """The time of the push, in steady seconds."""
 
     @property
     def size(self) -> int:

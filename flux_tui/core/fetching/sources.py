@@ -52,7 +52,7 @@ class Holder:
     def __init__(self, peer: PeerId) -> None:
         self.peer = peer
         self.said_yes = False
-        """It said yes in this session, so the next intents go to it first."""
+        """Whether this holder said yes in this session. If so, the next intents go to it first."""
         self._roots: OrderedDict[Cid, None] = OrderedDict()
         self.outstanding = 0
         self.outstanding_bytes = 0
@@ -65,7 +65,7 @@ class Holder:
         """Factor on the length of its leases. It doubles when a lease lapses and halves when a chunk comes."""
         self.delivered_at = 0.0
         self.snubbed = False
-        """It let a lease lapse and has sent nothing since. It is granted one chunk at a time."""
+        """Whether this holder let a lease lapse and has sent nothing since. It is granted one chunk at a time."""
         self._lapsed: BoundedTable[Cid, tuple[Waste, int]] = BoundedTable(MAX_LAPSED)
         """By chunk: the cause that a copy would be counted under, and how often the chunk was granted."""
         self.faults = 0
@@ -76,7 +76,7 @@ class Holder:
         self.chunks_in = 0
         """Chunks that it sent."""
         self.was_idle = False
-        """It was idle for a part of this sample."""
+        """Whether this holder was idle for a part of the current sample."""
 
     # ── what it offers ──────────────────────────────────────────────────────────────────────────
 

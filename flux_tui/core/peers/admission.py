@@ -40,16 +40,16 @@ from flux_tui.core.wire import messages as msg
 PEER_BYTES = 512 * 1024
 """Bytes of entries that one peer may cause at once: the wants and offers for about 2,000 loose chunks."""
 PEER_RATE = 24 * 1024
-"""The same, per second in the long run: 30 s of the worst case add up to 1.2 MiB."""
+"""The bytes that fill a peer's bucket each second: 30 s of the worst case add up to 1.2 MiB."""
 CREDIT_BYTES = PEER_BYTES // 2
 """Bytes of debt that a bucket may have for answers. A node that wants ten thousand loose chunks of many
 holders empties its bucket at each of them, and accepts the last offers after that. A grant that is left out
 would stand until its lease lapses."""
 COMMON_BYTES, COMMON_RATE = 768 * 1024, 24 * 1024
-"""The same for all strangers together."""
+"""The size and the rate (a second) of the bucket that all strangers share."""
 CHUNK_WORTH = 16 * 2 * 61
-"""Bytes that a chunk earns besides its own: up to sixteen holders were told of its want and said yes, and one
-of them sends it."""
+"""Bytes that a chunk earns besides its own size. Up to sixteen holders get its want and say yes, and one of
+them sends it."""
 FIRST_BYTES = 4 * 1024
 """Bytes that a connected stranger may spend besides: a dozen wants of a few chunks."""
 MAX_BUCKETS = 1024
@@ -57,7 +57,7 @@ MAX_BUCKETS = 1024
 NO_SECONDS = 5.0
 """Seconds between two entries about a NO to a peer that is not admitted."""
 NO_BURST, NO_RATE = 64.0, 1.0
-"""Such NOs to one peer, at once and per second in the long run."""
+"""NOs to one peer that is not admitted: at once, and per second in the long run."""
 
 
 class AdmissionRefusal(NamedTuple):
@@ -78,9 +78,9 @@ class _PeerBucket(TokenBucket):
         self.refusals = TokenBucket(NO_BURST, NO_RATE, now)
         """NOs that it may still be answered because it was not admitted."""
         self.refused_at = float("-inf")
-        """When the last entry about such a NO was due."""
+        """When the last entry about a NO to a push that was not admitted was due."""
         self.proven = False
-        """Whether it sent or took a useful chunk."""
+        """Whether the peer sent or took a useful chunk."""
         self.spent = 0.0
 
 

@@ -25,8 +25,8 @@ from flux_tui.core.limits import BoundedTable, TokenBucket
 TELLER_BURST, TELLER_RATE = 32.0, 0.5
 """Dials on one peer's word, at once and per second: one DHT lookup brings 20 names."""
 ALL_BURST, ALL_RATE = 256.0, 8.0
-"""Dials on the word of all peers together. A node that is new in a swarm of hundreds meets them within a
-minute."""
+"""Dials of addresses that peers named, at once and per second, for all peers together. A node that is new in a
+swarm of hundreds connects to all of them within a minute."""
 DOOR_BURST, DOOR_RATE = 4.0, 1 / 15
 """Dials of one address and port, whatever peer id it is named with."""
 HOST_BURST, HOST_RATE = 16.0, 0.5
@@ -34,7 +34,7 @@ HOST_BURST, HOST_RATE = 16.0, 0.5
 MAX_BUCKETS = 2048
 """Peers and addresses whose budget is remembered."""
 MAX_HEARD = 4096
-"""Addresses for which the node remembers who named them."""
+"""Addresses for which the node remembers the peer that named them."""
 
 
 class Reach(IntEnum):
@@ -115,7 +115,7 @@ class DialRefusal(NamedTuple):
 
     text: str
     news: bool
-    """It is the first refusal of its kind in a while, so an entry is due."""
+    """Whether this is the first refusal of its kind in a while, so that an entry is due."""
 
 
 class DialBudget:

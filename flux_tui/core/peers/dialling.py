@@ -21,13 +21,13 @@ from flux_tui.core.turn import Ledger
 STRANGERS_BURST, STRANGERS_RATE = 16.0, 1.0
 """Dials of return addresses, at once and per second in the long run."""
 UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
-"""The same for intents that seem to be old: any node that stored them can push them again."""
+"""The budget for return addresses of intents that seem to be old: any node that stored them can push them again."""
 SPENT_SECONDS = 60.0
 """Seconds between two entries which say that this budget is spent."""
 MAX_UNREACHABLE = 1024
 """Addresses whose failure is remembered."""
 MAX_QUIET = 4096
-"""Addresses whose failures are not reported. Any node on the local network can make them up."""
+"""Addresses without reports of failures. Any node on the local network can make such addresses up."""
 
 
 class Dialling:

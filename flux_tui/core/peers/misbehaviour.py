@@ -25,9 +25,9 @@ MAX_NOT_ADMITTED = 2048
 MAX_UNASKED = 8
 """Chunks that nobody granted to a peer, until its link is closed. Each cost up to 2 MiB of bandwidth."""
 BAN = Backoff(60.0, 3600.0)
-"""Seconds for which a peer is refused whose link was closed."""
+"""Seconds for which a peer is refused after it was disconnected for its faults."""
 MAX_COUNTED = 1024
-"""Peers whose faults are counted. The one whose latest fault is oldest is forgotten first."""
+"""Peers whose faults are counted. The peer whose latest fault is oldest is forgotten first."""
 MAX_TEXT = 512
 """Characters of a text about a peer that are stored."""
 

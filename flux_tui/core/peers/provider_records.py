@@ -29,8 +29,8 @@ class ProviderRecords:
         self._paths: dict[Cid, str] = {}
         """Each announced root and its path."""
         self._roots: dict[str, dict[Cid, None]] = {}
-        """The same by path, so that the objects of a lost file are found without a search through all of
-        them."""
+        """The announced roots by path, so that the objects of a lost file are found without a search through
+        all of them."""
         self.withdrawn: BoundedSet[Cid] = BoundedSet(MAX_WITHDRAWN)
         """Withdrawn roots. Others may still think that they are here."""
 

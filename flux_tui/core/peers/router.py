@@ -69,7 +69,7 @@ class RoutingPlan(NamedTuple):
     routes: tuple[Cid, ...]
     """Roots whose providers the DHT is asked for. Empty: the DHT is not used."""
     gossip: bool
-    """Whether it is also sent to the whole swarm by gossip."""
+    """Whether the want is also sent to the whole swarm by gossip."""
 
 
 def choose(

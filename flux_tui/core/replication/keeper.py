@@ -62,7 +62,7 @@ _REASONS: dict[DropCause, Reason | None] = {
     "failed": "not_held",
     "lost": "not_held",
 }
-"""The reason that an origin is told when its replica is gone."""
+"""The reason in the message to an origin whose replica was dropped, by cause."""
 
 
 class Keeper:

@@ -38,7 +38,7 @@ ENOUGH = 2
 NEIGHBOURS_SECONDS = 5.0
 """Seconds for neighbours to answer; then the swarm is asked."""
 ANSWER_SECONDS = 30.0
-"""Seconds for a peer that was told to keep a replica to say that it has begun."""
+"""Seconds within which a peer must answer a `keep`. Otherwise it is given up."""
 GRACE_SECONDS = 60.0
 """Seconds for a disconnected keeper to come back: a restart is no reason to copy an object once more."""
 AGAIN = Backoff(first=5.0, most=80.0)
@@ -48,7 +48,7 @@ and again, cannot make this node push all the time."""
 SPARE_SECONDS = 120.0
 """Seconds that an offer is remembered that was not needed."""
 MAX_SPARES = 32
-"""Such offers for one hold."""
+"""Remembered offers for one hold that were not needed."""
 MAX_UP = 64
 """Holds that a new neighbour is asked about at once."""
 

@@ -75,10 +75,10 @@ class Download:
         self.root = root
         self.path = path
         self.tree = tree
-        """Its content is written to files. False: it is a loose chunk for the store."""
+        """Whether the content is written to files. False: it is a loose chunk for the store."""
         self.by = by
         self.held = held
-        """It is a replica for others: nobody here asked for it."""
+        """Whether this is a replica for other nodes, which nobody here asked for."""
         self.size_hint = size or 0
         """Bytes that a ticket or a holder says it has."""
         self.limit = limit
@@ -102,13 +102,13 @@ class Download:
         self.unanswered_pushes = 0
         """Pushes in a row that found no holder. Each doubles the wait for the next."""
         self.pushed_at = float("-inf")
-        """When it was last pushed normally, not only told to single peers."""
+        """The time of the last push to the swarm. Pushes to single peers do not count."""
         self.last_chunk_at = float("-inf")
         """When a chunk of it came last."""
         self.holder_free_at = float("-inf")
         """The first time at which a peer that has it and said NO may be asked again."""
         self.finishing = False
-        """All of it is here, and the store was told to give it its name."""
+        """Whether every block is here and the store was asked to move the object to its path."""
         self._holders: dict[PeerId, None] = {}
         self._order: tuple[Cid, ...] | None = None
         self._rotated = False

@@ -19,13 +19,13 @@ from flux_tui.core.wire.messages import MAX_PART
 MAX_BLOCKS = 8 * MAX_PART
 """Blocks of an object that a bitmap can name. Sorting a million blocks takes a second."""
 TELL_SHARE = 20
-"""A watcher is told again when this fraction (1/20) of the object has come."""
+"""A watcher gets a new bitmap when this fraction (1/20) of the object has come."""
 TELL_BLOCKS = 8
-"""But not when fewer blocks than this have come."""
+"""A watcher gets no new bitmap for fewer blocks than this."""
 MAX_WATCHED = 256
 """Objects that may have watchers. The oldest is forgotten first."""
 MAX_WATCHERS = 64
-"""Watchers of one object. Other peers are told when they push their want again."""
+"""Watchers of one object. Other peers get a new bitmap when they push their want again."""
 
 
 def bitmap(order: Sequence[Cid], have: Container[Cid]) -> bytes:

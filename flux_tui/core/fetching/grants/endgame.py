@@ -20,7 +20,7 @@ the chunks may be on their way."""
 MOVE_SHARE = 0.6
 """Chunks are moved only if they then come within this share of the time that they would take where they are."""
 HEDGES = 4
-"""Overdue chunks that an idle holder is told to send as well, at a time."""
+"""The most overdue chunks that an idle holder is granted as hedges at a time."""
 
 
 class Endgame:

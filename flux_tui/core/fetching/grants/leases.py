@@ -33,7 +33,7 @@ class Batch:
         self.estimate = estimate
         """Bytes that each chunk is assumed to have."""
         self.hedge = hedge
-        """This is a hedge: the second lease of a chunk. A hedge has one chunk only."""
+        """Whether this is a hedge: the second lease of a chunk. A hedge has one chunk only."""
         self.deadline = 0.0
         """When the lease lapses."""
         self.due = 0.0

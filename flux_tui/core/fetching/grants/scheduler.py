@@ -50,10 +50,10 @@ having all missing chunks in its queue."""
 SOLE_LOOK = 8
 """Objects of a holder that are checked to see whether it is the sole holder."""
 CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
-"""Causes of a lapse after which the chunk is not expected: it came, or its holder was told not to send it.
-After every other cause it may still come."""
+"""Causes of a lapse after which the chunk cannot come any more: it has come, or its holder was told not to send
+it. After every other cause the chunk may still come."""
 LAPSED = Backoff(first=SNUB, most=64.0)
-"""The wait until a want is pushed again whose last lease lapsed. It grows with each push without an answer."""
+"""The wait until the next push of a want after its last lease lapsed. It grows with each push without an answer."""
 
 
 class Scheduler:
@@ -84,7 +84,7 @@ class Scheduler:
         self._idle: dict[PeerId, float] = {}
         """Idle holders, and when to look again whether they can take over chunks."""
         self._extended: dict[int, Batch] = {}
-        """Batches whose holder was given more time. Some may be empty by now."""
+        """Batches that got more time because no other peer had the chunks. Some may be empty by now."""
 
     def next_deadline(self) -> float:
         """Return when a lease lapses, a chunk becomes overdue, or a holder may be granted more."""

@@ -41,14 +41,14 @@ JITTER = 0.1
 SILENCE = Backoff(first=60.0, most=600.0, jitter=(1.0, 1.0 + JITTER))
 """The wait after a push that nobody answered until the next one."""
 STALLED_SECONDS = 10.0
-"""Seconds without a chunk of a want that is being sent until other peers are asked as well; also the least
-time between two such pushes."""
+"""If no chunk of a granted want comes for so many seconds, other peers are asked as well. There are at least so
+many seconds between two such pushes."""
 KEEP_SECONDS = 10.0
 """Seconds. A want keeps its place if one of its holders may be asked again within this time."""
 AT_ONCE_BURST, AT_ONCE_RATE = 32.0, 4.0
 """Wants of a person that do not wait for room: at once, and per second in the long run."""
 MAX_TOLD_AT_ONCE = 4 * MAX_CIDS_WANT
-"""Wants that a newcomer is told of at once."""
+"""The most wants that are pushed at once to a peer that connects."""
 
 
 class WantPusher:
@@ -74,8 +74,8 @@ class WantPusher:
         self._unrouted: dict[Cid, None] = {}
         """Wants that were pushed while the DHT knew no node to route them to."""
         self._tell_later: dict[PeerId, BoundedSet[Cid]] = {}
-        """Peers that said NO to objects that they have, and the objects that each is told of again as soon as
-        it may be asked."""
+        """Peers that have objects but said NO, and the wants for these objects. The wants are pushed to the
+        peer again as soon as it may be asked."""
         self._drawn: tuple[tuple[float, PeerId | None], float] = ((0.0, None), 0.0)
 
     @property

@@ -49,7 +49,8 @@ class WantQueue:
         self._check_at: dict[Cid, float] = {}
         """By want: when to check whether it keeps its place."""
         self._checks: deque[tuple[float, Cid]] = deque()
-        """The same times and wants, the earliest first. All waits are equally long, so a new one goes to the end."""
+        """The times and wants of `_check_at`, the earliest first. All waits are equally long, so a new one goes
+        to the end."""
         self._urgent: OrderedDict[Cid, None] = OrderedDict()
         self._fresh: OrderedDict[Cid, None] = OrderedDict()
         self._due: OrderedDict[Cid, None] = OrderedDict()

@@ -21,7 +21,7 @@ STEP_SECONDS = 2.0
 MAX_CHECKS = 2048
 """Wants that are checked for one intent."""
 MAX_TOLD = 256
-"""Peers that are being told at a time. When there are more, the first one is told no more."""
+"""Newcomers to which wants are being pushed at a time. If there are more, the first one gets no more wants."""
 SLACK = 1024
 """Entries of ended wants that may stay in the list before it is rebuilt."""
 
@@ -35,8 +35,8 @@ class Wantlist:
         self._number_of: dict[Cid, int] = {}
         self._next = 0
         self._cursors: BoundedTable[PeerId, tuple[float, int]] = BoundedTable(MAX_TOLD, refresh=True)
-        """By newcomer: when it is told the next wants, and below which number. The newest
-        wants are told first."""
+        """By newcomer: when the next wants are pushed to it, and the number below which they begin. The newest
+        go first."""
 
     def add(self, root: Cid) -> None:
         """Add a new want to the end of the list."""

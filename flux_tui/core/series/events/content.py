@@ -50,9 +50,9 @@ class ObjectRemoved(ContentBase, tag="object_removed", frozen=True, kw_only=True
     name: str | None = None
     size: int | None = None
     path: str | None = None
-    """The path that it had."""
+    """The path of the object while it was shared."""
     peers: tuple[PeerId, ...] = ()
-    """Peers that were told at once."""
+    """Connected peers to which this node pushed the NO at once."""
     by: str | None = None
 
 
@@ -87,7 +87,7 @@ class ObjectCompleted(ContentBase, tag="object_completed", frozen=True, kw_only=
     root: Cid
     size: int
     path: str | None
-    """Its path; None if it was wanted for the store only."""
+    """The path of the object; None if it was wanted for the store only."""
     by: str | None = None
 
 
@@ -99,7 +99,7 @@ class ObjectRefused(ContentBase, tag="object_refused", frozen=True, kw_only=True
 
     root: Cid
     path: str | None = None
-    """The path that it was meant for."""
+    """The path that the object was meant for."""
 
 
 class ObjectDiscarded(ContentBase, tag="object_discarded", frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ class ObjectDiscarded(ContentBase, tag="object_discarded", frozen=True, kw_only=
 
     root: Cid
     chunks: int
-    """Its blocks that no other object here contains."""
+    """The number of its blocks that no other object here contains."""
     size: int
     """Bytes of these blocks."""
 

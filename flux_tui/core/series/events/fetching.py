@@ -24,7 +24,7 @@ class Requested(FetchingBase, tag="requested", frozen=True, kw_only=True):
     """The path of its file when it is whole."""
     by: str | None = None
     held: bool = False
-    """It is fetched as a replica for another node."""
+    """Whether the object is fetched as a replica for another node."""
 
 
 class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
@@ -34,15 +34,15 @@ class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
     peers: tuple[PeerId, ...]
     """Peers that it was pushed to directly."""
     gossip: bool
-    """Whether it goes to the whole swarm by gossip."""
+    """Whether the intent goes to the whole swarm by gossip."""
     retry: bool
     next_push_at: float
-    """When it is pushed again if no answer comes."""
+    """When the want is pushed again if no answer comes."""
     routed: bool = False
-    """Whether it goes by DHT to the nodes that know who has it."""
+    """Whether the intent goes by DHT to nodes that may know providers of the roots."""
     besides: bool = False
-    """These peers were told in addition, because they connected or because their `retry_after` came. The time
-    of the next push, and the want's place in the network, stay as they were."""
+    """Whether this push is an extra one, to peers that connected or whose `retry_after` came. The time of the
+    next push, and the want's place in the network, stay as they were."""
 
 
 class WentDormant(FetchingBase, tag="went_dormant", frozen=True, kw_only=True):

@@ -95,7 +95,7 @@ class PeerFaulted(NodeBase, tag="peer_faulted", frozen=True, kw_only=True):
     `memory`."""
     text: str
     count: int = 1
-    """How many times since the last such entry. `text` is that of the latest."""
+    """How often this fault occurred since the last entry about it. `text` is of the latest."""
 
 
 class MessagePassedOver(NodeBase, tag="message_passed_over", frozen=True, kw_only=True):
@@ -106,9 +106,9 @@ class MessagePassedOver(NodeBase, tag="message_passed_over", frozen=True, kw_onl
 
     peer: PeerId
     kind: str
-    """Its tag, and the unknown word if that is another one."""
+    """The tag of the message. If only a word in the message is unknown, also this word."""
     count: int = 1
-    """How many such messages since the last such entry. `kind` is that of the latest."""
+    """How many unknown messages came since the last entry about them. `kind` is that of the latest."""
 
 
 class ClockDiffers(NodeBase, tag="clock_differs", frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class PushedHold(ReplicationBase, tag="pushed_hold", frozen=True, kw_only=True):
     peers: tuple[PeerId, ...]
     gossip: bool
     next_push_at: float
-    """When it is pushed again if too few keepers were found."""
+    """When the hold is pushed again if too few keepers were found."""
 
 
 class CanHold(ReplicationBase, tag="can_hold", frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class CanHold(ReplicationBase, tag="can_hold", frozen=True, kw_only=True):
     peer: PeerId
     root: Cid
     whole: bool
-    """It has all of the object already."""
+    """Whether the peer has all of the object already."""
 
 
 class PushedKeep(ReplicationBase, tag="pushed_keep", frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class PushedKeep(ReplicationBase, tag="pushed_keep", frozen=True, kw_only=True):
     peer: PeerId
     root: Cid
     deadline: float
-    """If the peer has not said by then that it has begun, another peer is told."""
+    """If the peer has not said by this time that it has begun, another peer is asked."""
 
 
 class ReplicaHeld(ReplicationBase, tag="held", frozen=True, kw_only=True):
@@ -137,7 +137,7 @@ class ReplicaEvicted(ReplicationBase, tag="replica_evicted", frozen=True, kw_onl
 
     root: Cid
     chunks: int
-    """Its blocks that no other object here contains."""
+    """The number of its blocks that no other object here contains."""
     size: int
     """Bytes of these blocks."""
     name: str | None = None
