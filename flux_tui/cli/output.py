@@ -69,7 +69,7 @@ def say_failure(sentence: str) -> None:
 
 
 def failure_in(line: str) -> str | None:
-    """Return the sentence of a log line that `say_failure` wrote; None if the line is any other."""
+    """Return the sentence in a log line that `say_failure` wrote; None for other lines."""
     return line.removeprefix(FAILED) if line.startswith(FAILED) else None
 
 

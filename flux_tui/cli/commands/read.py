@@ -29,7 +29,7 @@ FOLLOW_SECONDS = 0.1
 @home_option
 @json_option
 def state(at: int | None, home: Path | None, as_json: bool) -> None:
-    """Print the state that follows from the series: of now, or as it was after one entry."""
+    """Print the state that follows from the series: the current state, or the state after one entry."""
     reader = open_series(the_home(home))
     last = reader.last_seq()
     if at is not None and at > last:

@@ -84,7 +84,7 @@ class Cancel(_Command, tag="cancel", frozen=True):
 
 
 class Retry(_Command, tag="retry", frozen=True):
-    """Push the wants for these objects or chunks again now, before their timers. Empty: all pending wants."""
+    """Push the wants for these CIDs again now, without waiting for their timers. Empty: all pending wants."""
 
     cids: tuple[Cid, ...] = ()
     by: str | None = None
@@ -204,8 +204,7 @@ def decode_command(data: bytes) -> Command:
 def check_command(command: Command) -> None:
     """Raise BadCommandError if this command can never succeed.
 
-    For example, a want without a valid CID would stay in the series, and each later start of the node would
-    fail on it.
+    For example, a want without a valid CID would stay in the series and disturb each later start of the node.
     """
     match command:
         case Want():

@@ -149,9 +149,10 @@ class Outbox:
         return self._retries.setdefault(peer, _Retries()).add(push, now + wait)
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
-        """Plan to push the messages that a peer refused to it again after `wait` seconds.
+        """Plan to push messages that a peer refused to this peer again after `wait` seconds.
 
-        Returns those of the names that stand for messages of this node.
+        `names`: the names of the refused messages (`name_of`). Returns the names that belong to messages of
+        this node.
         """
         known: list[Cid] = []
         for name in names:

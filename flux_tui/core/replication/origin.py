@@ -121,7 +121,7 @@ class Origin:
         return True
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Push the holds of these objects that lack replicas now, before their timers."""
+        """For each of these objects whose hold lacks replicas, push the hold now, without waiting for its timer."""
         for root in roots:
             if (hold := self.holds.get(root)) is not None and hold.lacking:
                 self._search(hold)

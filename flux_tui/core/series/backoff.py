@@ -71,7 +71,7 @@ def promised(peer: PeerState, yes: DelayedYes) -> None:
 
 
 def delivered(peer: PeerState, at: float) -> None:
-    """Clear a peer's last NO, because a chunk came from it, unless the wait is not over at time `at`."""
+    """If a peer's wait is over at time `at`, clear its last NO, because a chunk came from the peer."""
     if peer.vague:
         peer.vague = 0
     if peer.reason is None and peer.until is None:

@@ -385,10 +385,10 @@ class Download:
         return not (self._missing or self._granted or self.open_work or self._postponed)
 
     def finish(self) -> bool:
-        """Return True, once only, when every block is here, so that the store can move the object to its path.
+        """Return True once, when every block is here, so that the store can move the object to its path.
 
-        A block that is fetched for another download may not be here yet, although nothing is missing in this
-        one.
+        Otherwise return False. A block that is fetched for another download may not be here yet, although
+        nothing is missing in this one.
         """
         if self.finishing or not self.done or len(self._have) < len(self._blocks):
             return False

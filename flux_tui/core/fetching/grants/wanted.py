@@ -92,7 +92,7 @@ class WantedBlocks:
     # ── a holder came, or the last one went ─────────────────────────────────────────────────────
 
     def wake(self, download: Download) -> None:
-        """Look at each holder of this download again, because it has chunks to grant."""
+        """Let the scheduler look at each holder of this download again, because there are chunks to grant."""
         self.holders.wake(download.root, download.holders)
 
     def has_holder(self, download: Download) -> bool:

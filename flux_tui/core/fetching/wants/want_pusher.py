@@ -241,7 +241,7 @@ class WantPusher:
         self._changed.clear()
 
     def _give_up_places(self) -> None:
-        """Make the wants dormant that nobody is known to have, so that they give up their places in the network."""
+        """Make wants dormant that no peer is known to have. They lose their places in the network."""
         if self.queue.next_check() > self.ledger.now:
             return
         gone = self.queue.give_up(self.ledger.now, self._keeps_place)

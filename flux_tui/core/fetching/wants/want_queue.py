@@ -58,7 +58,7 @@ class WantQueue:
         """Batches of new wants since the due wants had their turn."""
 
     def __len__(self) -> int:
-        """The number of wants that queue for a place."""
+        """The number of wants that queue for a place in the network."""
         return len(self._urgent) + len(self._fresh) + len(self._due)
 
     def __contains__(self, root: Cid) -> bool:

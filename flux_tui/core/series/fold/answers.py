@@ -75,7 +75,7 @@ def retry_set(state: State, event: ev.RetrySet) -> None:
 
 
 def _reason_now(state: State, pending: Pending, peer: PeerState, cause: RetryCause) -> Reason | None:
-    """Return the reason in a peer's NO for which a want is pushed again; None if it is not for a NO.
+    """Return the reason of the NO for which a want is pushed again; None if no NO is the cause.
 
     If a peer let a lease lapse, an old NO of this peer is not the reason why nothing comes.
     """

@@ -74,7 +74,7 @@ def granted(state: State, event: ev.Granted) -> None:
 
 
 def came(pending: Pending, event: ev.ChunkReceived, at: float) -> None:
-    """Record that a chunk of a wanted object came from a peer. No other event is folded as often."""
+    """Record that a chunk of a wanted object came from a peer, at time `at`. This is called most often."""
     answer = pending.answers.get(event.peer) or _answer(pending, event.peer)
     answer.came += 1
     answer.bytes_in += event.size

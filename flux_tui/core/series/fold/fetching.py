@@ -141,7 +141,7 @@ def _lapsed(state: State, event: ev.LeaseLapsed) -> None:
 
 
 def chunk_received(state: State, event: ev.ChunkReceived) -> None:
-    """Apply a chunk that came to the state. A node that fetches has no event as often as this."""
+    """Apply an event about a chunk that came to the state. It is the most frequent event of a node that fetches."""
     size = event.size
     chunks.stored(state, 1, size)
     state.received_bytes += size

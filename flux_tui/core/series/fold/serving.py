@@ -35,7 +35,7 @@ def fold(state: State, event: ev.ServingEvent) -> None:
 
 
 def chunks_sent(state: State, event: ev.ChunksSent) -> None:
-    """Apply chunks that were sent to the state. A node that serves has no event as often as this."""
+    """Apply an event about sent chunks to the state. It is the most frequent event of a node that serves."""
     size = event.size
     peer = seen(state, event.peer)
     peer.bytes_out += size
