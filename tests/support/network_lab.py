@@ -430,6 +430,11 @@ class LabNode:
         """Run a `flux-tui` command for this home on this host. Return what it prints."""
         return self.host.flux(*arguments, home=self.home.name, timeout=timeout)
 
+    def get(self, ticket: str, path: Path) -> "subprocess.Popen[str]":
+        """Start `flux-tui get` for this home on this host."""
+        command = [sys.executable, "-m", "flux_tui", "get", ticket, "-o", str(path), "--home", str(self.home)]
+        return self.host.start(*command, log=self.log)
+
     def add(self, path: Path) -> str:
         """Share a file. Return its ticket."""
         return str(json.loads(self.flux("add", "--json", str(path)))["ticket"])
