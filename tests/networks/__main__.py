@@ -44,9 +44,9 @@ def main() -> int:
                 except AssertionError as error:
                     figures = f"failed: {error}"
                 took = time.monotonic() - began
-            print(f"| {name} | {situation} | {figures} | {took:.0f} s in all |", flush=True)  # noqa: T201
+            print(f"| {name} | {situation} | {figures} | {took:.0f} s in all |", flush=True)
         if not given.names:
-            print(f"{name}: {situation}")  # noqa: T201
+            print(f"{name}: {situation}")
     return 0
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.network_lab import Cable, Host, Lab, LabNode, Shape, until
+from tests.support.network_lab import Cable, Lab, LabNode, Shape, until
 
 RATE = 1_000_000.0
 """Bytes a second of the getter's link."""
@@ -74,7 +74,9 @@ def getter_moves(lab: Lab) -> str:
     return f"{transfer.goes_on():.1f} s until bytes arrive again"
 
 
-def _away(lab: Lab, seconds: float, leave: Callable[[Cable], None], back: Callable[[Cable], None], who: int) -> str:
+def _away(
+    lab: Lab, seconds: float, leave: Callable[[Cable], None], back: Callable[[Cable], None], who: int
+) -> str:
     holder, getter, *cables = two_hosts(lab, "--no-mdns")
     transfer = Transfer(lab, getter, holder.add(a_file(lab)))
     leave(cables[who])
