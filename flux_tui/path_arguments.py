@@ -61,7 +61,7 @@ def typed_paths(text: str, folder: Path | None) -> list[Path]:
     for literal in (text, text.strip()):
         if folder is not None or literal.startswith(("/", "~/")):
             path = typed_path(literal, folder)
-            if stands_at(path, too_long=False):
+            if exists_at(path, too_long=False):
                 return [path]
     return [typed_path(word, folder) for word in dropped_words(text.strip())]
 
@@ -101,7 +101,7 @@ def path_of_url(word: str) -> str:
     return os.fsdecode(unquote_to_bytes(os.fsencode(parts.path + query)))
 
 
-def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool:
+def exists_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool:
     """Return whether a file, folder or anything else exists at a path.
 
     `follow`: look at the target of a link. Raises PathError if this cannot be known: this process has no
@@ -123,7 +123,7 @@ def stands_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool
 
 def to_share(path: Path) -> Path:
     """Return the path unchanged, if something exists there that can be shared. Raises PathError if not."""
-    if not stands_at(path):
+    if not exists_at(path):
         raise PathError("does not exist", path)
     if not is_text(str(path)):
         raise PathError(NOT_UTF_8, path)

@@ -65,7 +65,7 @@ class SeriesSource(Protocol):
 
 
 class SeriesReader(SeriesSource):
-    """Reads a series in a file. Use it from one thread at a time."""
+    """Reads the series in a home's database or an exported file. Use it from one thread at a time."""
 
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db

@@ -15,7 +15,7 @@ from textual.pilot import Pilot
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import raw_cid
-from flux_tui.path_arguments import GONE, PathError, dropped_words, stands_at, typed_paths
+from flux_tui.path_arguments import GONE, PathError, dropped_words, exists_at, typed_paths
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
@@ -153,9 +153,9 @@ def test_unreadable_paths_are_refused(tmp_path: Path) -> None:
 
 def test_impossible_paths_are_refused() -> None:
     with pytest.raises(PathError, match="file name too long"):
-        stands_at(Path("/tmp") / ("x" * 300))
+        exists_at(Path("/tmp") / ("x" * 300))
     with pytest.raises(PathError, match="a character that no name can have"):
-        stands_at(Path("/tmp/\0"))
+        exists_at(Path("/tmp/\0"))
     with pytest.raises(LineError, match="that is a ticket, not a path: `get` takes it"):
         read_line(f"add {LONG}", plain_context(Path("/")))
 

@@ -127,12 +127,14 @@ def _write(where: Inside, offsets: list[int], view: memoryview, runs: list[holes
     try:
         for offset in offsets:
             here = runs
-            if not holes.is_all(runs, len(view)) and not holes.can_stay(descriptor, offset, len(view), runs):
+            if not holes.is_all(runs, len(view)) and not holes.has_holes_for(
+                descriptor, offset, len(view), runs
+            ):
                 here = [holes.Run(0, len(view))]
             for start, end in here:
                 _write_all(descriptor, view[start:end], offset + start)
             if not here or here[-1].end < len(view):
-                holes.reach(where, descriptor, offset + len(view))
+                holes.extend_to(where, descriptor, offset + len(view))
     finally:
         os.close(descriptor)
 
@@ -173,7 +175,7 @@ def read_at(descriptor: int, offset: int, size: int, *, wait: bool = True) -> by
 
 
 def stat_of(descriptor: int) -> os.stat_result:
-    """Return the stat of an open file."""
+    """Return the stat of an open file. `descriptor`: the file's descriptor."""
     return os.fstat(descriptor)
 
 
@@ -218,7 +220,7 @@ def read_inside(where: Inside, offset: int, size: int) -> bytes:
 
 
 def rename_new(part: Path, path: Path) -> None:
-    """Rename `part` to `path`, but never over an existing file. Raises StoreError, OSError."""
+    """Rename `part` to `path`, but never replace an existing file. Raises StoreError, OSError."""
     if part.is_dir() and not part.is_symlink():
         if os.path.lexists(path):
             raise StoreError(f"{path} exists already; the fetched files are in {part}")

@@ -48,7 +48,7 @@ def flush(base: Path, rels: Sequence[str]) -> None:
 
 
 def flush_folder(folder: Path) -> None:
-    """Flush the names in a folder to the device. Raises OSError."""
+    """Flush the list of names in a folder to the device. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

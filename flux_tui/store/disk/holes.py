@@ -72,7 +72,7 @@ def is_all(runs: list[Run], size: int) -> bool:
     return runs == [Run(0, size)] or not size
 
 
-def can_stay(descriptor: int, offset: int, size: int, runs: list[Run]) -> bool:
+def has_holes_for(descriptor: int, offset: int, size: int, runs: list[Run]) -> bool:
     """Return whether the file has holes wherever this chunk has zeros, so that no zeros need to be written.
 
     `offset` and `size`: where the chunk belongs. `runs`: its byte ranges that are not zeros.
@@ -94,7 +94,7 @@ def _is_hole(descriptor: int, start: int, end: int, seek_data: int) -> bool:
         return error.errno == errno.ENXIO  # the file has no data from there on; other errors tell nothing
 
 
-def reach(where: Inside, descriptor: int, end: int) -> None:
+def extend_to(where: Inside, descriptor: int, end: int) -> None:
     """Make a file at least `end` bytes long if it ends in a hole. Others may write to it meanwhile.
 
     Raises StoreError, OSError.

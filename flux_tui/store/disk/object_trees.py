@@ -124,20 +124,20 @@ class Tree:
         """
         return Inside(self.part, rel)
 
-    def is_a(self, rel: str, kind: Kind) -> None:
+    def note_kind(self, rel: str, kind: Kind) -> None:
         """Note that the object has a file, folder or link (`kind`) at the relative path `rel`, inside folders.
 
         Raises StoreError if the object says two different kinds of one path.
         """
         above = ""
         for name in parts_of(rel)[:-1] if rel else ():
-            self._is_a(above, "folder")
+            self._note_kind(above, "folder")
             above = f"{above}/{name}" if above else name
         if rel:
-            self._is_a(above, "folder")
-        self._is_a(rel, kind)
+            self._note_kind(above, "folder")
+        self._note_kind(rel, kind)
 
-    def _is_a(self, rel: str, kind: Kind) -> None:
+    def _note_kind(self, rel: str, kind: Kind) -> None:
         if (known := self._kinds.setdefault(rel, kind)) != kind:
             raise ImpossibleError(
                 f"the object says two things of {rel!r}: that it is a {known}, and a {kind}"
@@ -150,22 +150,22 @@ class Tree:
         """
         if not rel:
             raise ImpossibleError(f"the object is nothing but a link, to {target!r}: there is no file in it")
-        self.is_a(rel, "link")
+        self.note_kind(rel, "link")
         if leads_out(rel, target):
             self.left_out[rel] = f"{rel} → {target} (it leads out of the folder)"
         else:
             self._links[rel] = target
 
     def make_folder(self, rel: str) -> None:
-        """Create a folder of the object. Raises StoreError, OSError."""
-        self.is_a(rel, "folder")
+        """Create a folder of the object at the relative path `rel`. Raises StoreError, OSError."""
+        self.note_kind(rel, "folder")
         check_path(self.at(rel))
         with self._names.explained(rel):
             self._names.take(rel, self.at(rel).make_folder())
 
     def make_file(self, rel: str, size: int | None) -> None:
         """Create a file of the object, with `size` bytes if the size is known. Raises StoreError, OSError."""
-        self.is_a(rel, "file")
+        self.note_kind(rel, "file")
         check_path(self.at(rel))
         with self._names.explained(rel):
             size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
@@ -194,7 +194,7 @@ class Tree:
             self.at(rel).chmod(self._modes[rel], folder=self._kinds.get(rel) == "folder")
 
     def make_links(self) -> None:
-        """Make the symbolic links, once everything else is in place. Raises StoreError, OSError."""
+        """Make the object's symbolic links, after everything else was written. Raises StoreError, OSError."""
         for rel, target in self._links.items():
             made = self.at(rel).make_link(target)
             self._names.take(rel, self.at(rel).stat())
@@ -268,7 +268,7 @@ class Trees:
             self._left = [tree for tree in self._left if tree.writers]
             self._at_rest.notify_all()
 
-    def rest(self, root: Cid) -> None:
+    def wait_for_writers(self, root: Cid) -> None:
         """Wait until no thread writes to the files of an object that is no longer being fetched."""
         with self._at_rest:
             while any(tree.root == root for tree in self._left):

@@ -40,10 +40,7 @@ class RemovalCounts(NamedTuple):
 
 
 class _Copy(NamedTuple):
-    """One copy of an object, which is to be removed.
-
-    It has the copy's rows, its unfinished files, and the leaves that are in its files.
-    """
+    """The copy of an object that a removal deletes: its rows, its unfinished files, and the leaves in its files."""
 
     trees: list[int]
     parts: list[str]
@@ -124,7 +121,7 @@ class Evictions:
             known = self._trees.by_root.get(root)
             if known is not None and known.path == path:
                 self._trees.drop(root)
-        self._trees.rest(root)
+        self._trees.wait_for_writers(root)
         with self._lock:
             query = f"SELECT id, part FROM tree WHERE root = ? AND {which}"  # noqa: S608 - ours, both times
             rows = self._db.execute(query, (root, str(path))).fetchall()

@@ -29,10 +29,7 @@ OBJECTS = "objects"
 
 
 class FreedBlocks(NamedTuple):
-    """The blocks that the index has forgotten, because no object contains them any more.
-
-    It has their CIDs, their number (`chunks`) and their bytes (`size`).
-    """
+    """Blocks that the index has forgotten, because no object contains them: their CIDs, number and bytes."""
 
     cids: tuple[Cid, ...]
     """Empty where the blocks were forgotten before a crash: then only the figures are known."""
@@ -80,7 +77,7 @@ class Freeing:
         """Forget the blocks that only the object `root` contains, and return them.
 
         `mark`: the number of this removal. `others` and `paths`: the other objects, and their paths.
-        `adding`: whether an add that runs now has found a block.
+        `adding`: whether a file that is being added now contains a block.
         """
         blocks = dict.fromkeys(made_of(self._index.read_block, root))
         stay = self.needed(blocks, others)
@@ -97,9 +94,9 @@ class Freeing:
         return went
 
     def forget(self, blocks: Iterable[Cid], others: Collection[Cid], adding: Callable[[Cid], bool]) -> None:
-        """Forget the blocks of an add that was cancelled, except those that the objects `others` contain.
+        """Forget the blocks of an add (sharing of a path) that was cancelled, unless other objects contain them.
 
-        `adding`: whether an add that runs now has found a block.
+        `adding`: whether a file that is being added now contains a block.
         """
         known = dict.fromkeys(blocks)
         stay = self.needed(known, others)
@@ -135,7 +132,7 @@ class Freeing:
         return _Row(row[0], row[1], apart is not None)
 
     def _move(self, stay: Iterable[Cid], covered: "_Covered") -> None:
-        """Index the blocks that stay in a file of another object, or copy each to a place of its own.
+        """Keep the blocks `stay`: index each in a file of another object, or copy it to a place of its own.
 
         `covered`: whether a file belongs to another object.
         """

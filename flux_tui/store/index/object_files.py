@@ -49,7 +49,7 @@ class ObjectFilesReader:
 
     @classmethod
     def open(cls, path: Path) -> "ObjectFilesReader":
-        """Open a home's database. Raises StoreError."""
+        """Open a home's database to read which files its objects have. Raises StoreError."""
         return cls(open_reader(path), path)
 
     def read(self, root: Cid, path: str | None, limit: int) -> ObjectFiles | None:

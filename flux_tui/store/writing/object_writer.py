@@ -21,7 +21,7 @@ from flux_tui.store.writing.loose_chunks import LooseChunks
 
 
 class ObjectWriter:
-    """Writes the objects of one home that are being fetched."""
+    """Writes the files of the objects that one home is fetching."""
 
     def __init__(
         self,

@@ -45,7 +45,7 @@ class DisplayActions:
         self._changed = changed
 
     def next_panel(self, by: int) -> None:
-        """Give the focus to the next panel (1) or the one before (-1), in a circle."""
+        """Give the focus to the next (1) or previous (-1) panel; after the last panel comes the first."""
         self._panels.go_to(PANELS[(PANELS.index(self._panels.current) + by) % len(PANELS)])
 
     def fold(self) -> None:

@@ -14,7 +14,10 @@ NOT_FILTERED = "Throughput has no lines to filter"
 
 
 class Filtering:
-    """Sets the filter of the current panel. `changed` is called afterwards."""
+    """Sets the filter of the current panel, and selects matching lines.
+
+    `changed` is called after each change.
+    """
 
     def __init__(
         self,

@@ -83,7 +83,10 @@ class SelectedObjects:
         self._changed()
 
     def hold(self) -> None:
-        """Open the command line with `hold` and the selected object. The person adds the number of replicas."""
+        """Open the command line with `hold` and the selected object.
+
+        The person then types the number of replicas.
+        """
         if not self._sender.can_type():
             return
         root = self._panels.selected_root()
@@ -91,7 +94,10 @@ class SelectedObjects:
         self._type_command(f"hold {root if ' ' in called or '…' in called else called}".rstrip() + " ")
 
     def cancel(self) -> None:
-        """Cancel the selected or marked wants, or release the selected hold."""
+        """Cancel the selected want or all marked wants.
+
+        If a hold is selected, release it: no more replicas are kept.
+        """
         if not self._sender.ready():
             return
         panel, state = self._panels.panel(), self._nodes.state
@@ -110,7 +116,7 @@ class SelectedObjects:
                 self._cancelled = again
                 self._unmark()
                 if self._panels.current != OBJECTS:  # there it stays, as cancelled
-                    panel.step_aside()
+                    panel.select_neighbour()
 
     def undo(self) -> None:
         """Want again the objects and loose chunks that were cancelled last, at the same paths."""

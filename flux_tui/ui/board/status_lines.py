@@ -71,7 +71,7 @@ class StatusLines:
     def _next_steps(self, view: View) -> list[Line]:
         """Return lines that say what the person can do next. Empty: no live node can act on it."""
         source = self._nodes.source
-        busy = self._narration.told or source.frozen or source.loading
+        busy = self._narration.active or source.frozen or source.loading
         if busy or self._nodes.shown.recording or not (self._liveness.alive or self._liveness.starting):
             return []
         return next_step_lines(view, self._keys)
@@ -143,7 +143,7 @@ class StatusLines:
         self.footer.show(fitting(parts, width))
 
     def _situation(self) -> Situation:
-        if self._narration.told:
+        if self._narration.active:
             return "told"
         if self._nodes.shown.recording:
             return "recording"

@@ -128,7 +128,7 @@ class Dashboard(App[bool]):
 
     @property
     def theme_names(self) -> Iterable[str]:
-        """The names of all themes."""
+        """The names of all themes (sets of colours)."""
         return self.available_themes
 
     def set_theme(self, name: str) -> None:

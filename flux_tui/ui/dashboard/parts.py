@@ -55,7 +55,7 @@ class Host(TickedApp, Protocol):
 
     @property
     def theme_names(self) -> Iterable[str]:
-        """The names of all themes."""
+        """The names of all themes (sets of colours)."""
 
     def clear_notifications(self) -> None:
         """Remove the notice that is shown."""
@@ -79,7 +79,7 @@ class Host(TickedApp, Protocol):
         """Write a control sequence to the terminal. The sequence must change nothing on the screen."""
 
     def save_screenshot(self, filename: str) -> str:
-        """Save a picture of the screen. Return its path."""
+        """Save a picture of the screen (SVG) under this file name. Return its path."""
 
     def set_theme(self, name: str) -> None:
         """Set the colours of the dashboard. `name`: the name of a theme."""
@@ -117,7 +117,7 @@ class Parts:
         self.liveness = Liveness(
             nodes,
             seconds=seconds / 2,
-            often=self.narration.told,
+            often=self.narration.active,
             restart_key=keys.shown(keys.named("restart")),
         )
         self.playback = Playback(
@@ -138,7 +138,7 @@ class Parts:
         self.timeline = TimelineStrip(nodes, self.liveness, self.playback, self.views, changed=self._draw)
         caption = CaptionStrip(keys, glyphs, id="caption")
         self.screen_tree = ScreenTree(
-            self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.told else None
+            self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.active else None
         )
 
         # What keys do.
@@ -195,7 +195,7 @@ class Parts:
             nodes,
             self.views,
             notice_by,
-            quiet=self.narration.told,
+            quiet=self.narration.active,
             notify=app.notify,
             ring=app.bell,
             to_terminal=app.write_to_terminal,

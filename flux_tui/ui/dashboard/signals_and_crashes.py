@@ -40,7 +40,7 @@ class SignalEnd:
                 asyncio.get_running_loop().add_signal_handler(number, self.end, number)
 
     def end(self, number: int) -> None:
-        """End the dashboard because of a signal.
+        """End the dashboard because the signal `number` came.
 
         If the terminal is gone, or a second signal comes a while after the first, the process ends without
         waiting for pending work.

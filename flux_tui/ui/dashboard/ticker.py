@@ -33,7 +33,7 @@ class TickedApp(Protocol):
 
     @property
     def is_running(self) -> bool:
-        """Whether the app runs."""
+        """Whether the app is running, so that frames can be drawn."""
 
     @property
     def screen_stack(self) -> Sequence[object]:
@@ -147,7 +147,7 @@ class Ticker:
         self._lines.draw_footer(self._app.columns)
 
     def _draw_if_changed(self) -> None:
-        """Draw a frame only if something would look different."""
+        """Draw a frame, but only if something would look different from the last frame."""
         if not self._running:
             return
         depends_on = self._depends_on()

@@ -25,7 +25,7 @@ from flux_tui.core.text.why import why_words
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, Sign
 from flux_tui.ui.rows.view import Line, Row, View, cut, merged, span
-from flux_tui.ui.series.flow import OWN, Bar, Cell, FlowWindow, Lane, MarkKind
+from flux_tui.ui.series.flow import OWN, Cell, FlowWindow, Lane, MarkKind, WaitPeriod
 
 T = TypeVar("T")
 STEPS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -155,7 +155,7 @@ def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
     ]
 
 
-def _standing_wait(view: View, known: PeerState | None) -> Bar | None:
+def _standing_wait(view: View, known: PeerState | None) -> WaitPeriod | None:
     """Return the time during which a peer may not be asked, if `now` is in it.
 
     It may have begun before the window.
@@ -163,7 +163,7 @@ def _standing_wait(view: View, known: PeerState | None) -> Bar | None:
     if known is None or known.until is None or known.reason is None or known.until <= view.now:
         return None
     start = known.until - known.retry_after if known.retry_after is not None else view.now
-    return Bar(start, known.until, known.reason)
+    return WaitPeriod(start, known.until, known.reason)
 
 
 def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tuple[PeerId, Lane]]:
@@ -191,7 +191,7 @@ def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tup
 
 def _visible(lane: Lane, flow: FlowWindow, shown: Frame) -> bool:
     """Return whether a lane has anything to show in the period that is drawn."""
-    return bool(lane.cells) or lane.owes > 0 or any(bar.until > shown.first * flow.step for bar in lane.bars)
+    return bool(lane.cells) or lane.owes > 0 or any(bar.until > shown.first * flow.step for bar in lane.waits)
 
 
 def _highest(flow: FlowWindow) -> int:
@@ -231,7 +231,7 @@ def _line(
     name: Plain,
     words: Plain,
     top: int,
-    wait: Bar | None,
+    wait: WaitPeriod | None,
 ) -> Line:
     line: Line = [
         span(cell_width.fit(name, shown.name - 1) + " ", "peer" if lane is not flow.own else "strong")
@@ -241,7 +241,9 @@ def _line(
     return merged(line)
 
 
-def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int, wait: Bar | None) -> Line:
+def _marks(
+    glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int, wait: WaitPeriod | None
+) -> Line:
     """Return the drawn columns of one lane.
 
     `wait`: the time during which the peer may not be asked, if it lasts now. `top`: the bytes that the
@@ -261,7 +263,7 @@ def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int,
         elif not here:
             waiting = False
             drawn.append((" ", "text"))
-        elif (bar := _bar(lane, wait, (number + 0.5) * flow.step)) is not None:
+        elif (bar := _wait_at(lane, wait, (number + 0.5) * flow.step)) is not None:
             drawn.append((glyphs.glyph(HATCH), REASON_SIGNS[bar.reason].role))
         elif owes:
             drawn.append((glyphs.glyph(OWED), OWED.role))
@@ -271,9 +273,9 @@ def _marks(glyphs: Glyphs, flow: FlowWindow, shown: Frame, lane: Lane, top: int,
     return [span(text, role) for text, role in drawn]
 
 
-def _bar(lane: Lane, wait: Bar | None, at: float) -> Bar | None:
+def _wait_at(lane: Lane, wait: WaitPeriod | None, at: float) -> WaitPeriod | None:
     """Return the time during which the peer may not be asked, if the moment `at` is in it."""
-    if (bar := lane.until(at)) is not None:
+    if (bar := lane.wait_at(at)) is not None:
         return bar
     return wait if wait is not None and wait.start <= at < wait.until else None
 

@@ -161,7 +161,7 @@ def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[R
     return found
 
 
-def tells(text: str) -> bool:
+def identifies(text: str) -> bool:
     """Return whether a text contains an id, an address or a path."""
     return bool(_IDENTIFYING.search(text))
 
@@ -172,7 +172,7 @@ def hidden(text: str) -> str:
 
 
 def text_of(line: Line) -> str:
-    """Return the text of a line."""
+    """Return the text of a line without its colours."""
     return "".join(text for text, _ in line)
 
 
@@ -276,7 +276,7 @@ def _moment(at: float, view: View, before: float | None) -> str:
 
 
 def cut(line: Line, width: int, ellipsis: str = "…") -> Line:
-    """Cut a line to `width` columns. A longer line ends in an ellipsis."""
+    """Cut a line to `width` terminal columns. A line that is longer ends in `ellipsis`."""
     if wide(line) <= width:
         return line
     room = max(width - 1, 0)

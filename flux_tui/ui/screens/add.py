@@ -18,7 +18,7 @@ from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain
 from flux_tui.path_arguments import PathError, dropped_words, to_share, typed_paths
-from flux_tui.ui.rows.view import tells
+from flux_tui.ui.rows.view import identifies
 from flux_tui.ui.screens.typed_window import TypedWindow
 from flux_tui.ui.typed.completions import paths
 from flux_tui.ui.typed.line_types import Context
@@ -47,7 +47,7 @@ def complete_path(value: str, folder: Path | None) -> str | None:
 
 
 class PathField(PlainInput):
-    """An input for a path, or for files dropped on the terminal."""
+    """An input for the path to share. It also takes files that are dropped on the terminal."""
 
     @override
     def pasted(self, text: str) -> str:
@@ -106,7 +106,7 @@ class AddScreen(TypedWindow[list[Path]]):
     @on(PlainInput.Changed)
     def hide(self, event: PlainInput.Changed) -> None:
         """Hide the typed text, if ids are hidden and the text has an id, an address or a path."""
-        event.input.password = self._masked and tells(event.value)
+        event.input.password = self._masked and identifies(event.value)
 
     def on_paste(self, event: events.Paste) -> None:
         """Put a pasted text into the input, while the tree or nothing has the focus."""

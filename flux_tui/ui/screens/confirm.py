@@ -35,5 +35,5 @@ class ConfirmScreen(ModalScreen[bool]):
             yield PlainText(plain("y yes · n no"), classes="note")
 
     def action_answer(self, answer: bool) -> None:
-        """Close the window with an answer."""
+        """Close the window with the person's answer: True for yes."""
         self.dismiss(answer)

@@ -37,7 +37,7 @@ NOTE = "/ searches · grey: names for [keys] in settings.toml and `:` · esc"
 
 
 class Entry(NamedTuple):
-    """A line of the help: a key or a term, what it means, and a note in grey."""
+    """One entry of the help: a key or a term, its meaning, and a note in grey."""
 
     head: str
     text: str

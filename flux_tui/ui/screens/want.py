@@ -12,7 +12,7 @@ from typing_extensions import override
 from flux_tui.core.api.commands import Command
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
-from flux_tui.ui.rows.view import HIDDEN, tells
+from flux_tui.ui.rows.view import HIDDEN, identifies
 from flux_tui.ui.screens.typed_window import TypedWindow
 from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
@@ -72,7 +72,7 @@ class WantScreen(TypedWindow[list[Command]]):
         # While the person types, an unfinished CID is not an error yet. A space says that the word is whole.
         text = self.field.value
         # the preview below says what was understood, without ids
-        self.field.password = self._masked and tells(text)
+        self.field.password = self._masked and identifies(text)
         found = errors[:3] if text.endswith(" ") else []
         self.say(*([self._trouble] if self._trouble is not None and not found else found))
 

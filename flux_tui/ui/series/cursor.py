@@ -78,7 +78,7 @@ class Source:
 
     @property
     def state(self) -> State:
-        """The state at the cursor. Callers must not change it or store it."""
+        """The state at the cursor. Callers must not change it, and must not keep it for later."""
         return self._live if self._frozen is None else self._frozen
 
     @property

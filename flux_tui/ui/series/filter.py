@@ -58,7 +58,7 @@ class Filter(NamedTuple):
 
     @property
     def by_object(self) -> bool:
-        """Whether any term can match the object that an entry is about."""
+        """Whether any term may match the name or CID of the object to which an entry's chunks belong."""
         return any(term.field in ("", "cid") for term in self.terms)
 
     def takes(

@@ -67,7 +67,7 @@ class Cell:
         self.chunks = self.bytes_in = self.bytes_out = 0
 
 
-class Bar(NamedTuple):
+class WaitPeriod(NamedTuple):
     """A period in which a peer may not be asked again, because it said NO: begin, end, and the reason.
 
     Begin and end are in seconds since 1970.
@@ -87,7 +87,7 @@ class Lane:
         """Chunks that it was granted and did not send yet, after each bin in which the number changed."""
         self.owes = 0
         """The same now."""
-        self.bars: list[Bar] = []
+        self.waits: list[WaitPeriod] = []
         self.here: dict[int, bool] = {}
         """Whether it was connected, after each bin in which that changed."""
         self.chunks = self.bytes_in = self.bytes_out = 0
@@ -97,12 +97,12 @@ class Lane:
         self.last = 0.0
         """When something passed last."""
 
-    def until(self, at: float) -> Bar | None:
+    def wait_at(self, at: float) -> WaitPeriod | None:
         """Return the period in which the peer may not be asked and in which the moment `at` is.
 
         None: there is none.
         """
-        for bar in reversed(self.bars):
+        for bar in reversed(self.waits):
             if bar.start <= at < bar.until:
                 return bar
         return None
@@ -177,7 +177,7 @@ class FlowWindow:
                 old = [number for number in steps if number < first]
                 for number in old[:-1]:  # the last one tells how the window begins
                     del steps[number]
-            lane.bars = [bar for bar in lane.bars if bar.until >= at]
+            lane.waits = [bar for bar in lane.waits if bar.until >= at]
         self.since = at if self.since is None else max(self.since, at)
 
     # ── one entry ───────────────────────────────────────────────────────────────────────────────
@@ -202,7 +202,7 @@ class FlowWindow:
             case ev.DelayedYes():
                 if self._is_about(event.cids):
                     self._answered(event.peer, at)
-                    self._end_bar(event.peer, at)
+                    self._end_wait(event.peer, at)
                     self._mark(entry, event.peer, "yes")
             case ev.HaveReceived():
                 if self._is_about((event.root,)):
@@ -230,7 +230,7 @@ class FlowWindow:
                 self._mark(entry, event.peer, "connected")
             case ev.PeerDisconnected():
                 self.lane(event.peer).here[self.bin_of(at)] = False
-                self._end_bar(event.peer, at)
+                self._end_wait(event.peer, at)
                 self._mark(entry, event.peer, "gone")
             case ev.ObjectCompleted():
                 if self._is_about((event.root,)):
@@ -327,8 +327,8 @@ class FlowWindow:
         lane = self.lane(event.peer)
         self._answered(event.peer, entry.at)
         if event.retry_after is not None:
-            self._end_bar(event.peer, entry.at)
-            lane.bars.append(Bar(entry.at, entry.at + event.retry_after, event.reason))
+            self._end_wait(event.peer, entry.at)
+            lane.waits.append(WaitPeriod(entry.at, entry.at + event.retry_after, event.reason))
         self._mark(entry, event.peer, "no", reason=event.reason)
 
     def _answered(self, peer: PeerId, at: float) -> None:
@@ -336,9 +336,9 @@ class FlowWindow:
         if lane.answered is None:
             lane.answered = at
 
-    def _end_bar(self, peer: PeerId, at: float) -> None:
+    def _end_wait(self, peer: PeerId, at: float) -> None:
         """End the period in which a peer may not be asked, because the peer gave another answer or disconnected."""
-        bars = self.lane(peer).bars
+        bars = self.lane(peer).waits
         if bars and bars[-1].until > at:
             bars[-1] = bars[-1]._replace(until=at)
 
@@ -360,7 +360,7 @@ class FlowWindow:
             lane.here[self.bin_of(at)] = False
             lane.owes = 0
             lane.owed[self.bin_of(at)] = 0
-            self._end_bar(peer, at)
+            self._end_wait(peer, at)
 
     def _forget_all(self) -> None:
         """Forget all messages, because the clock was set: their times do not fit the times of new ones."""

@@ -21,7 +21,7 @@ from flux_tui.core.series.policy import POLICY
 from flux_tui.core.text.names import checked_name, is_peer_id
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
-from flux_tui.path_arguments import PathError, path_of_url, stands_at, to_share, typed_path
+from flux_tui.path_arguments import PathError, exists_at, path_of_url, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS, action_named
 from flux_tui.ui.typed.completions import among, called, filters, paths, pending
 from flux_tui.ui.typed.line_types import Context, LineError, Outcome, Word
@@ -106,7 +106,7 @@ def _get(arguments: list[str], context: Context) -> Outcome:
     _some(arguments, WORDS["get"].usage)
     if into is not None and len(object_words(arguments, named(context.state))) > 1:
         raise LineError("-o is for one ticket")
-    if into is not None and stands_at(into, follow=False):
+    if into is not None and exists_at(into, follow=False):
         raise LineError(f"{into} exists already: choose another name")
     if into is not None and not is_text(str(into)):
         raise LineError(f"{into} is not UTF-8: choose another name")
@@ -127,7 +127,7 @@ def _add(arguments: list[str], context: Context) -> Outcome:
 def _paths_to_share(argument: str, context: Context) -> list[Path]:
     """Return the paths that one argument of `add` means. Raise PathError or LineError."""
     path = typed_path(path_of_url(argument), context.folder)
-    if is_ticket_like(argument) and not stands_at(path, too_long=False):
+    if is_ticket_like(argument) and not exists_at(path, too_long=False):
         raise LineError("that is a ticket, not a path: `get` takes it")
     return [to_share(path)]
 

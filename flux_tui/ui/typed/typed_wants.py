@@ -11,7 +11,7 @@ from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
-from flux_tui.path_arguments import PathError, stands_at, typed_path
+from flux_tui.path_arguments import PathError, exists_at, typed_path
 from flux_tui.ui.rows.view import HIDDEN, hidden
 
 MAX_WORDS = 1_000
@@ -123,7 +123,7 @@ def free(path: Path, taken: set[Path]) -> Path:
     Raise PathError. `taken`: paths that will be used.
     """
     number, candidate = 1, path
-    while candidate in taken or stands_at(candidate, follow=False):
+    while candidate in taken or exists_at(candidate, follow=False):
         number += 1
         end = f"-{number}{path.suffix}"
         stem = os.fsencode(path.stem)[: MAX_FILE_NAME - len(os.fsencode(end))]

@@ -17,7 +17,7 @@ MOST = 60_000
 """Entries of a stretch that are read. Of a longer one, only the newest."""
 
 
-class _Stretch:
+class _PeriodReader:
     """Reads the entries of the visible period of one series. Each entry is read only once while time goes on."""
 
     def __init__(self, source: Source) -> None:
@@ -58,7 +58,7 @@ class FlowFeed:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._stretches: dict[Source, _Stretch] = {}
+        self._stretches: dict[Source, _PeriodReader] = {}
         self._step: float | None = None
         """Seconds of a column. None: what fits the object."""
         self._order = ORDERS[0]
@@ -105,8 +105,8 @@ class FlowFeed:
         """
         return self._stretch(source).window(view, step, self._root)
 
-    def _stretch(self, source: Source) -> "_Stretch":
-        return self._stretches.setdefault(source, _Stretch(source))
+    def _stretch(self, source: Source) -> "_PeriodReader":
+        return self._stretches.setdefault(source, _PeriodReader(source))
 
     @property
     def _window(self) -> FlowWindow:

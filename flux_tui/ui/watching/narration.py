@@ -19,7 +19,7 @@ class Narration:
         """The panel that the story showed last. None: the first one, or the one that the person chose."""
 
     @property
-    def told(self) -> bool:
+    def active(self) -> bool:
         """Whether a narrated demo is shown."""
         return self._narrator is not None
 

@@ -50,7 +50,7 @@ class Narrator(Protocol):
 
     @property
     def caption(self) -> Caption:
-        """The caption to show now."""
+        """The caption of the narrated demo to show now."""
 
     def move(self, by: int) -> None:
         """Show the next caption (1) or the previous caption (-1)."""

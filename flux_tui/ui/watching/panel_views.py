@@ -37,7 +37,7 @@ class Views:
 
     @property
     def masked(self) -> bool:
-        """Whether ids and addresses are hidden."""
+        """Whether ids and addresses are hidden on the screen."""
         return self._masked
 
     @property

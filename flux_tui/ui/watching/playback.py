@@ -147,7 +147,7 @@ class Playback:
             self.go_live()
 
     def leave_node(self) -> None:
-        """Stop playing, because another node is shown."""
+        """Stop playing the series, because another node is shown now."""
         self._shown_at, self._playing = None, False
 
     def _newest(self) -> float:

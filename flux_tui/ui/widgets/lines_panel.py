@@ -187,7 +187,7 @@ class LinesPanel(ScrollView, can_focus=True):
         return bool(self.marked)
 
     def clear_marks(self) -> None:
-        """Unmark all lines."""
+        """Unmark all lines of the panel."""
         self.marked.clear()
 
     def set_empty(self, text: Plain) -> None:
@@ -347,7 +347,7 @@ class LinesPanel(ScrollView, can_focus=True):
         index = self.selected_index()
         self.go(self._place if index < 0 else index + by, by)
 
-    def step_aside(self) -> None:
+    def select_neighbour(self) -> None:
         """Select the line below the selected one, or else above, because the selected line will disappear."""
         before = self.selected
         self.action_move(1)

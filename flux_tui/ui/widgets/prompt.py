@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from flux_tui.core.text.plain import plain
 from flux_tui.regular_files import read_regular
-from flux_tui.ui.rows.view import tells
+from flux_tui.ui.rows.view import identifies
 from flux_tui.ui.typed.shell_words import last_argument
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
@@ -255,13 +255,13 @@ class Prompt(Vertical):
         if self.field.value != text:
             self._own_change = True
             self.field.value = text
-        self.field.password = self._masked and tells(text)
+        self.field.password = self._masked and identifies(text)
         self.field.cursor_position = len(text)
 
     @on(PlainInput.Changed)
     def _changed(self, event: PlainInput.Changed) -> None:
         event.stop()
-        event.input.password = self._masked and tells(event.value)
+        event.input.password = self._masked and identifies(event.value)
         if self._own_change:
             self._own_change = False
         else:

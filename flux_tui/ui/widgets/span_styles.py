@@ -47,7 +47,7 @@ class SpanStyles:
         return style
 
     def base(self) -> Style:
-        """Return the style of the widget itself."""
+        """Return the style of the widget itself, for the parts of a line without a span."""
         style = self._styles.get("")
         if style is None:
             style = self._styles[""] = self._widget.rich_style

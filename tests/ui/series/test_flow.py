@@ -8,7 +8,7 @@ from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.store.series_reader import SeriesReader
-from flux_tui.ui.series.flow import MAX_LANES, MAX_MESSAGES, Bar, FlowWindow
+from flux_tui.ui.series.flow import MAX_LANES, MAX_MESSAGES, FlowWindow, WaitPeriod
 from tests.sim.swarm import peer_name
 from tests.support.rows import ADA, BOB
 
@@ -62,9 +62,12 @@ def test_a_want_reaches_many_lanes_and_each_answer_is_in_its_own() -> None:
 
 def test_a_no_has_a_bar_until_the_peer_says_something_else() -> None:
     found = window((1.0, no(ADA, after=5.0)), (1.0, no(BOB, after=None)), (3.0, yes(ADA)))
-    assert found.lanes[ADA].bars == [Bar(1.0, 3.0, "busy")]
-    assert (found.lanes[ADA].until(2.0), found.lanes[ADA].until(3.5)) == (Bar(1.0, 3.0, "busy"), None)
-    assert found.lanes[BOB].bars == []
+    assert found.lanes[ADA].waits == [WaitPeriod(1.0, 3.0, "busy")]
+    assert (found.lanes[ADA].wait_at(2.0), found.lanes[ADA].wait_at(3.5)) == (
+        WaitPeriod(1.0, 3.0, "busy"),
+        None,
+    )
+    assert found.lanes[BOB].waits == []
 
 
 def test_a_lease_lasts_from_its_grant_to_its_last_chunk() -> None:
@@ -126,10 +129,10 @@ def test_a_peer_that_leaves_ends_its_lane_and_a_restart_ends_all() -> None:
     gone = ev.PeerDisconnected(peer=ADA, why="")
     found = window((0.0, ev.PeerConnected(peer=ADA, addr="")), (1.0, no(ADA)), (2.0, gone))
     assert found.lanes[ADA].here == {0: True, 2: False}
-    assert found.lanes[ADA].bars == [Bar(1.0, 2.0, "busy")]
+    assert found.lanes[ADA].waits == [WaitPeriod(1.0, 2.0, "busy")]
     started = ev.NodeStarted(peer_id=peer_name(9), addrs=(), version="", max_pending=1)
     found = window((1.0, grant(BOB, *CHUNKS)), (1.0, no(ADA)), (3.0, started))
-    assert (found.lanes[BOB].owes, found.lanes[BOB].owed[3], found.lanes[ADA].bars[0].until) == (0, 0, 3.0)
+    assert (found.lanes[BOB].owes, found.lanes[BOB].owed[3], found.lanes[ADA].waits[0].until) == (0, 0, 3.0)
 
 
 def test_what_is_not_shown_any_more_is_forgotten() -> None:
@@ -166,7 +169,7 @@ def test_a_window_is_the_same_however_the_entries_are_cut() -> None:
         slices.extend(series[start : start + 7])
     for peer, lane in whole.lanes.items():
         other = slices.lanes[peer]
-        assert (lane.owed, lane.bars, lane.here) == (other.owed, other.bars, other.here)
+        assert (lane.owed, lane.waits, lane.here) == (other.owed, other.waits, other.here)
         assert {n: (c.kind, c.seq, c.bytes_in) for n, c in lane.cells.items()} == {
             n: (c.kind, c.seq, c.bytes_in) for n, c in other.cells.items()
         }

@@ -23,7 +23,7 @@ class Teller:
 
 def test_without_a_narrator_nothing_is_told() -> None:
     narration = Narration(None)
-    assert not narration.told
+    assert not narration.active
     assert narration.read() is None
     narration.page(1)
     narration.toggle_pause()

@@ -1,1 +1,4 @@
-"""The content of the window of Inspect: facts about a subject, and the entries that touch it. Pure."""
+"""The content of the window Inspect: the facts about an entry, object or peer, and the entries about it.
+
+Pure.
+"""
