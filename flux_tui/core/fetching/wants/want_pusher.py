@@ -167,7 +167,10 @@ class WantPusher:
         self._tell_newcomers()
 
     def push_now(self, roots: Iterable[Cid]) -> None:
-        """Push these wants now, before their timers. Wants without a place in the network queue for one."""
+        """Push these wants now, without waiting for their timers.
+
+        Wants without a place in the network queue for one.
+        """
         inside: list[Cid] = []
         for root in roots:
             if self.queue.is_in_network(root):
