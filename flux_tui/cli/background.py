@@ -60,14 +60,14 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
         if home.listening():
             return True
         if process is not None and process.poll() is not None:
-            raise HomeError(_last_words(home, log_start))
+            raise HomeError(_start_error(home, log_start))
         if process is None and home.running() is None:
             return False
         time.sleep(0.03)
     raise HomeError(f"the node of {home.path} does not take commands: see {home.node_log}")
 
 
-def _last_words(home: Home, start: int) -> str:
+def _start_error(home: Home, start: int) -> str:
     """Return why a node failed to start, in one sentence: read from the node's log, after byte `start`."""
     with open_to_read(home.node_log) as log:
         log.seek(start)

@@ -24,7 +24,7 @@ def the_home(path: Path | None) -> Home:
     return Home(path or default_home())
 
 
-def home_to_look_with(path: Path | None) -> Home:
+def home_for_settings(path: Path | None) -> Home:
     """Return the home whose settings a dashboard uses when it shows a recording and not this home's node.
 
     If the home does not exist, an empty home is returned, which has the default settings.

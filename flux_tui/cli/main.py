@@ -84,7 +84,7 @@ class Commands(click.Group):
             return name, command, rest
         known = {option for parameter in command.params for option in parameter.opts}
         before: list[str] = []
-        for words in _given(context):
+        for words in _typed_options(context):
             option = words[0].partition("=")[0]
             if option not in known:
                 raise click.UsageError(self._misplaced(context, option, str(name)), context)
@@ -102,16 +102,16 @@ class Commands(click.Group):
 
     @override
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        with _endings_told():
+        with _own_exceptions():
             return super().make_context(*args, **extra)
 
     @override
     def invoke(self, context: click.Context, /) -> Any:
-        with _endings_told():
+        with _own_exceptions():
             return super().invoke(context)
 
 
-def _given(context: click.Context) -> Iterator[list[str]]:
+def _typed_options(context: click.Context) -> Iterator[list[str]]:
     """Yield the options that the person typed before the command, each as a list of words."""
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -129,7 +129,7 @@ def _given(context: click.Context) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _endings_told() -> Iterator[None]:
+def _own_exceptions() -> Iterator[None]:
     """Convert a signal or a broken pipe into our own exceptions before Click handles them.
 
     Click would print an empty line, and would not tell which signal came.
@@ -185,7 +185,7 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (NoReaderError, BrokenPipeError):
-        _hush()
+        _discard_output()
         return OK
     except (HomeError, StoreError, SettingsError, BadIdError, PathError) as error:
         return _fail(str(error))
@@ -202,12 +202,12 @@ def _fail(sentence: str) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        _hush()
+        _discard_output()
     say_failure(sentence)
     return FAILED
 
 
-def _hush() -> None:
+def _discard_output() -> None:
     """Discard all further output, because the program that read it is gone. Python would write at exit, too."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -46,7 +46,7 @@ def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
         if not path.parent.is_dir():
             raise Failure(f"the folder {path.parent} does not exist")
         return path / name
-    if path.is_dir() and not _stands(home, ticket, path):
+    if path.is_dir() and not _is_at(home, ticket, path):
         return path / name  # the path is a folder to put the object into, not the object
     return path
 
@@ -55,7 +55,7 @@ def is_free(home: Home, ticket: Ticket, path: Path) -> bool:
     """Return True if nothing is at the path, False if this object is. Raises Failure if something else is there."""
     if not os.path.lexists(path):
         return True
-    if not _stands(home, ticket, path) and not _was_removed(home, ticket.root, path):
+    if not _is_at(home, ticket, path) and not _was_removed(home, ticket.root, path):
         raise Failure(f"{path} exists already: choose another name with -o")
     return False
 
@@ -87,7 +87,7 @@ def _was_removed(home: Home, root: Cid, path: Path) -> bool:
     return False
 
 
-def _stands(home: Home, ticket: Ticket, path: Path) -> bool:
+def _is_at(home: Home, ticket: Ticket, path: Path) -> bool:
     """Return whether this object is at the path. Raises Failure if its files were changed."""
     if not home.database.exists():
         return False

@@ -72,7 +72,7 @@ def carry(terminal: int) -> None:
             for kind, content in packets(pending):
                 if kind == b"D":
                     os.write(terminal, content)
-                elif not obey(terminal, json.loads(content)):
+                elif not handle_message(terminal, json.loads(content)):
                     return
 
 
@@ -88,7 +88,7 @@ def packets(pending: bytearray) -> Iterator[tuple[bytes, bytes]]:
         yield kind, content
 
 
-def obey(terminal: int, told: dict[str, object]) -> bool:
+def handle_message(terminal: int, told: dict[str, object]) -> bool:
     """Handle a JSON message of the page: a new size, or the end. Returns whether the page is still open."""
     match told:
         case {"type": "resize", "width": int(columns), "height": int(rows)}:

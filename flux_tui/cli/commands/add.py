@@ -100,7 +100,7 @@ def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
             return add_offline(home, path, new_mark(), bar.update, bar.tell)
     except KeyboardInterrupt:
         with contextlib.suppress(HomeError, StoreError), contextlib.closing(open_series(home)) as reader:
-            _tell_interrupted(path, fold(reader))
+            _report_interrupted(path, fold(reader))
         raise
 
 
@@ -135,13 +135,13 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
                         raise Failure(f"the node stopped while it was adding {path}: try again")
                     time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
-            _take_back(home, reader, state, path, mark, shared_before)
+            _undo_add(home, reader, state, path, mark, shared_before)
             raise
     reader.close()
     return outcome[0]
 
 
-def _take_back(
+def _undo_add(
     home: Home, reader: SeriesReader, state: State, path: Path, mark: str, shared_before: Collection[Cid]
 ) -> None:
     """Undo an interrupted add: the node stops reading the path, or stops sharing the object that it has just added."""
@@ -161,10 +161,10 @@ def _take_back(
         if isinstance(added, ev.ObjectAdded) and added.root not in shared_before:
             home.push(cmd.Remove((added.root,)))
             del state.objects[added.root]
-    _tell_interrupted(path, state)
+    _report_interrupted(path, state)
 
 
-def _tell_interrupted(path: Path, state: State) -> None:
+def _report_interrupted(path: Path, state: State) -> None:
     """Tell the person whether this path is still shared after an interrupted add (an earlier add may share it)."""
     if any(known.path == str(path) and known.completed_at is not None for known in state.objects.values()):
         say(f"Interrupted: {path.name} was shared before, and still is.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from flux_tui.cli.common import home_to_look_with
+from flux_tui.cli.common import home_for_settings
 from flux_tui.cli.output import Failure, need_terminal, say, tell
 from flux_tui.cli.params import OutputType
 from flux_tui.path_arguments import literal_path
@@ -150,7 +150,7 @@ def _play_from_menu(speed: float, auto: bool) -> None:
     from flux_tui.cli.commands.show import crash_log_of
     from flux_tui.demo.menu import play_from_menu
 
-    play_from_menu(speed=speed, auto=auto, crash_log=crash_log_of(home_to_look_with(None)))
+    play_from_menu(speed=speed, auto=auto, crash_log=crash_log_of(home_for_settings(None)))
 
 
 def _show(name: str, speed: float, *, auto: bool, once: bool) -> None:
@@ -159,7 +159,7 @@ def _show(name: str, speed: float, *, auto: bool, once: bool) -> None:
     from flux_tui.demo.scenario import load
     from flux_tui.demo.screen import show
 
-    log = crash_log_of(home_to_look_with(None))
+    log = crash_log_of(home_for_settings(None))
     error = show(load(name), speed=speed, once=once, auto=auto, crash_log=log)
     if error is not None:
         raise Failure(f"the demo did not finish: {error}")

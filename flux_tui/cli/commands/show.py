@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import home_to_look_with, the_home
+from flux_tui.cli.common import home_for_settings, the_home
 from flux_tui.cli.node_flags import apply_to_running, node_flags
 from flux_tui.cli.options import home_option
 from flux_tui.cli.output import Failure, need_terminal, say
@@ -55,7 +55,7 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
         if not path.is_file():
             raise Failure(f"there is no series at {path}")
     # reports errors in the files before Textual takes the screen
-    names = PetNames(home_to_look_with(home), _names_of(paths))
+    names = PetNames(home_for_settings(home), _names_of(paths))
     need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
     gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
     from flux_tui.ui.series.cursor import Source
@@ -68,7 +68,7 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
         WatchedNode(title=title, source=Source.of_file(path), names=names, rename=names.rename)
         for title, path in zip(titles, paths, strict=True)
     ]
-    app = dashboard(nodes[0], home_to_look_with(home), others=nodes[1:], masked=mask)
+    app = dashboard(nodes[0], home_for_settings(home), others=nodes[1:], masked=mask)
     app.run_in_terminal()
     _end(app)
 
@@ -124,7 +124,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     stays = True
     try:
         stays = app.run_in_terminal()
-        if (words := left_words(node.source.newest, stays=stays)) is not None:
+        if (words := unfinished_words(node.source.newest, stays=stays)) is not None:
             say(words)
     except Ended as ended:
         stays = ended.number == signal.SIGHUP  # the terminal is gone, which does not concern the node
@@ -135,7 +135,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     _end(app)
 
 
-def left_words(state: State, *, stays: bool) -> str | None:
+def unfinished_words(state: State, *, stays: bool) -> str | None:
     """Return the sentence for a person who leaves while objects are not whole yet; None if there are none.
 
     `stays`: whether the node goes on running without the dashboard.

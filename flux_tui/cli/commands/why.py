@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.common import fold, home_to_look_with, open_series, the_home
+from flux_tui.cli.common import fold, home_for_settings, open_series, the_home
 from flux_tui.cli.options import home_option, json_option
 from flux_tui.cli.output import Failure, print_json, tell
 from flux_tui.cli.params import PathType
@@ -51,7 +51,7 @@ def why(
         reader, running = open_series(the_home(home)), the_home(home).running() is not None
     state, now = _state_at(reader, moment, running=running)
     reader.close()
-    called = PetNames(home_to_look_with(home))
+    called = PetNames(home_for_settings(home))
     cids = [find_pending(state, text) for text in wanted] or _all_pending(state)[:MAX_EXPLAINED]
     if not cids and not as_json:
         tell("nothing is pending")

@@ -72,7 +72,7 @@ class PeerAnswers:
             first = not self.wanted.has_holder(download)
             download.offered_by(peer, PeerBitmap(part) if part is not None and len(cids) == 1 else None)
             if first:
-                self.wanted.gather(download)
+                self.wanted.gained_first_holder(download)
             download.rotate_missing(self.ledger.random)
             if size is not None and len(cids) == 1:
                 download.told_size(size)

@@ -144,7 +144,7 @@ class Router:
         answered.sort(key=lambda peer: -peers[peer].chunks_in)
         if retry and self.ledger.now >= self._recall_at:
             self._recall_at = self.ledger.now + RECALL_SECONDS
-            self._look(only_givers=True)
+            self._dial_remembered(only_givers=True)
         told = (*proven, *answered, *strangers)
         untold = bool(self._unlinked) or any(peer in self._table for peer in told[MAX_DIRECT:])
         return choose(
@@ -200,7 +200,7 @@ class Router:
 
     def start(self) -> None:
         """After a start of the node, dial peers of earlier sessions."""
-        self._look()
+        self._dial_remembered()
 
     def peer_up(self, peer: PeerId) -> None:
         """Note a new neighbour. Remembered peers need not be dialled any more."""
@@ -221,9 +221,9 @@ class Router:
     def on_time(self) -> None:
         """Dial remembered peers again if this node still has no neighbours."""
         if self.ledger.now >= self._alone_at:
-            self._look()
+            self._dial_remembered()
 
-    def _look(self, *, only_givers: bool = False) -> None:
+    def _dial_remembered(self, *, only_givers: bool = False) -> None:
         """Dial some peers of earlier sessions, the most recent first. Peers that said yes or sent chunks go first.
 
         `only_givers`: dial no other peers.

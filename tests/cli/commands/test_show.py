@@ -2,7 +2,7 @@
 
 import pytest
 
-from flux_tui.cli.commands.show import left_words
+from flux_tui.cli.commands.show import unfinished_words
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series.state import ObjectState, Pending, State
 
@@ -19,13 +19,13 @@ def wanting(*names: str, progress: int = 61) -> State:
 
 
 def test_a_person_who_leaves_learns_how_it_goes_on() -> None:
-    assert left_words(wanting("film.mkv"), stays=False) == (
+    assert unfinished_words(wanting("film.mkv"), stays=False) == (
         "film.mkv is at 61%: what came is kept, and `flux-tui` or `flux-tui node` goes on from there"
     )
-    assert left_words(wanting("film.mkv"), stays=True) == (
+    assert unfinished_words(wanting("film.mkv"), stays=True) == (
         "film.mkv is at 61%: the node goes on with it; `flux-tui` shows it, `flux-tui stop` stops the node"
     )
-    many = left_words(wanting("a", "b", "c", "d", "e"), stays=False)
+    many = unfinished_words(wanting("a", "b", "c", "d", "e"), stays=False)
     assert many is not None
     assert many.startswith("a is at 61%, b is at 61%, c is at 61%, and 2 more are not whole: ")
 
@@ -37,4 +37,4 @@ def test_nothing_is_said_about_what_nobody_here_waits_for(held: bool) -> None:
     state.pending[loose] = Pending(cid=loose, since=0.0)
     for want in state.pending.values():
         want.held = held
-    assert left_words(state, stays=False) is None
+    assert unfinished_words(state, stays=False) is None

@@ -114,7 +114,7 @@ class Scheduler:
         holder, now = batch.holder, self.ledger.now
         downloads = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
-            self._let_go(batch, "restarted")
+            self._lapse_batch(batch, "restarted")
             for download in downloads:
                 self.schedule_push(download, None, "lapsed", holder.peer)
             return
@@ -134,7 +134,7 @@ class Scheduler:
             )
             return
         holder.missed_deadline()
-        late = self._let_go(batch, "deadline")
+        late = self._lapse_batch(batch, "deadline")
         if holder.peer in self.holders.connected:
             self.tell_cancel(holder.peer, late)
         for download in downloads:
@@ -154,7 +154,7 @@ class Scheduler:
                 del self._extended[number]
                 self.leases.watch(batch, self.ledger.now, 0.0)
 
-    def _let_go(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
+    def _lapse_batch(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
         """Let all leases of a batch lapse. If its chunks still come, they count as late. Returns its chunks."""
         late = list(batch.chunks)
         self.lapse(batch.holder, late, cause)
@@ -369,7 +369,7 @@ class Scheduler:
         if download.granted or not download.missing or any(self.usable(other) for other in download.holders):
             return
         if download.tree and not self.wanted.has_holder(download):
-            self.wanted.hand_on(download)
+            self.wanted.lost_last_holder(download)
         if wait is not None:
             self.want_pusher.push_again(download, wait, cause, peer)
         elif cause == "lapsed":

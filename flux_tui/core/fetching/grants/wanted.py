@@ -99,7 +99,7 @@ class WantedBlocks:
         """Whether a connected peer offers this download's object."""
         return any(peer in self.holders.connected for peer in download.holders)
 
-    def gather(self, download: Download) -> None:
+    def gained_first_holder(self, download: Download) -> None:
         """Handle a download's first holder: move blocks to it that are missing in downloads without a holder."""
         for cid in download.blocks if len(self.downloads) > 1 else ():
             if cid not in download.have and cid not in download.missing:
@@ -108,7 +108,7 @@ class WantedBlocks:
                         self._move(cid, other, download)
                         break
 
-    def hand_on(self, download: Download) -> None:
+    def lost_last_holder(self, download: Download) -> None:
         """Handle the loss of a download's last holder.
 
         Its missing blocks move to other downloads that contain them and have a holder.

@@ -33,7 +33,7 @@ def fold(state: State, event: ev.ReplicationEvent) -> None:
             if kept := state.kept.get(event.root):
                 kept.origins.pop(event.peer, None)
         case ev.ReplicaDropped() | ev.ReplicaAdopted() | ev.ReplicaEvicted():
-            _let_go(state, event)
+            _stop_keeping(state, event)
         case _:
             assert_never(event)
 
@@ -147,7 +147,7 @@ def _keep(state: State, event: ev.KeepReceived) -> None:
     kept.origins[event.peer] = state.at
 
 
-def _let_go(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | ev.ReplicaEvicted) -> None:
+def _stop_keeping(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | ev.ReplicaEvicted) -> None:
     """Apply an event by which this node stops keeping a replica: dropped, adopted or evicted."""
     match event:
         case ev.ReplicaDropped():
