@@ -252,7 +252,9 @@ class Machine:
             case inp.Freed():
                 self.sharing.freed(given)
             case inp.PeerUp():
-                self._peer_up(given.peer, given.addr)
+                self._peer_up(given)
+            case inp.PeerMoved():
+                self.ledger.emit(ev.PeerMoved(peer=given.peer, addr=given.addr, way=given.way))
             case inp.PeerDown():
                 self._peer_down(given.peer, given.why)
             case inp.PeerFault():
@@ -324,10 +326,11 @@ class Machine:
         self.responder.chunks_gone(given.path, given.cids, given.size, given.text, given.peer)
         self.keeper.file_lost(given.path, given.replica)
 
-    def _peer_up(self, peer: PeerId, addr: str) -> None:
+    def _peer_up(self, given: inp.PeerUp) -> None:
+        peer = given.peer
         self.connected.add(peer)
-        self.dialling.answered(addr)
-        self.ledger.emit(ev.PeerConnected(peer=peer, addr=addr))
+        self.dialling.answered(given.addr)
+        self.ledger.emit(ev.PeerConnected(peer=peer, addr=given.addr, way=given.way))
         self.router.peer_up(peer)
         self.answers.peer_up(peer)
         self.requester.peer_up(peer)

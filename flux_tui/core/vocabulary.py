@@ -84,3 +84,7 @@ DropCause: TypeAlias = Literal[
 Via: TypeAlias = Literal["direct", "gossip", "routed"]
 """How an intent came. direct: its signer pushed it; gossip: the swarm forwarded it; routed: a node close to
 what it wants sent it through the DHT."""
+
+Way: TypeAlias = Literal["direct", "punched", "relayed"]
+"""Which way a link to a peer goes. direct: one node dialled the other; punched: both dialled at the same moment,
+through their NATs; relayed: a relay stands in between."""

@@ -18,10 +18,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire.messages import Chunk, Message, Route
 from flux_tui.net.connections.frame_buffer import Piece
 
 PUSH_PROTOCOL = "/flux/push/1.0.0"
+MOVE_PROTOCOL = "/flux/move/1.0.0"
+"""A stream on which the push stream of its opener goes on. The one before is closed at the end of a frame."""
 INTENT_TOPIC = "/flux/intent/1.0.0"
 KAD_PROTOCOL = "/flux/kad/1.0.0"
 ROUTE_PROTOCOL = "/flux/route/1.0.0"
@@ -57,11 +60,14 @@ class LoadedChunk(NamedTuple):
 class Receiver(Protocol):
     """Handles everything that arrives from the network. The node implements it."""
 
-    def on_connected(self, peer: PeerId, addr: str) -> None:
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
         """Called when the push link to `peer` is up: messages can flow both ways.
 
         It is never called twice for a peer without on_disconnected in between.
         """
+
+    def on_moved(self, peer: PeerId, addr: str, way: Way) -> None:
+        """Called when the push link to `peer` goes another way from now on. It stays up, and nothing is lost."""
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:
         """Called when the push link to a peer has ended. Everything queued for the peer is lost. `why`: a sentence."""

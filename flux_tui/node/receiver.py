@@ -8,6 +8,7 @@ from typing_extensions import override
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.intent_limits import IntentLimits
+from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.connections.frame_buffer import Piece
@@ -54,8 +55,12 @@ class NodeReceiver(Receiver):
             self._node.engine.feed(given)
 
     @override
-    def on_connected(self, peer: PeerId, addr: str) -> None:
-        self._feed(inp.PeerUp(peer=peer, addr=addr))
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
+        self._feed(inp.PeerUp(peer=peer, addr=addr, way=way))
+
+    @override
+    def on_moved(self, peer: PeerId, addr: str, way: Way) -> None:
+        self._feed(inp.PeerMoved(peer=peer, addr=addr, way=way))
 
     @override
     def on_disconnected(self, peer: PeerId, why: str) -> None:

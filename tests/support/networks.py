@@ -10,6 +10,7 @@ import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent
 from flux_tui.net.connections.frame_buffer import Piece
 from flux_tui.net.flux import host
@@ -30,6 +31,8 @@ class Seen:
         """("up" or "down", peer), in the order of the calls."""
         self.addrs: list[str] = []
         """The arguments of on_connected."""
+        self.ways: dict[PeerId, Way] = {}
+        """Which way the latest link to each peer went last."""
         self.whys: list[str] = []
         """The arguments of on_disconnected."""
         self.messages: list[Message] = []
@@ -77,9 +80,14 @@ class Seen:
     def latest(self, peer: PeerId) -> str | None:
         return next((kind for kind, other in reversed(self.links) if other == peer), None)
 
-    def on_connected(self, peer: PeerId, addr: str) -> None:
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
         self.links.append(("up", peer))
         self.addrs.append(addr)
+        self.ways[peer] = way
+        self._news.unpark_all()
+
+    def on_moved(self, peer: PeerId, addr: str, way: Way) -> None:
+        self.ways[peer] = way
         self._news.unpark_all()
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:

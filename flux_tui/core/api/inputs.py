@@ -11,7 +11,7 @@ import msgspec
 from flux_tui.core.api.commands import Command
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.series.events import Via
+from flux_tui.core.series.events import Via, Way
 from flux_tui.core.wire.messages import Intent, Message, SealedIntent
 
 
@@ -112,6 +112,15 @@ class PeerUp(_Input, frozen=True):
 
     peer: PeerId
     addr: str
+    way: Way = "direct"
+
+
+class PeerMoved(_Input, frozen=True):
+    """The push streams to a peer go another way. Nothing that was on its way is lost."""
+
+    peer: PeerId
+    addr: str
+    way: Way
 
 
 class PeerDown(_Input, frozen=True):
@@ -350,6 +359,7 @@ Input: TypeAlias = (
     | ChunksWritten
     | ChunksGone
     | PeerUp
+    | PeerMoved
     | PeerDown
     | PushDropped
     | PeerFault

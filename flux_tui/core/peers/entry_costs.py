@@ -106,6 +106,7 @@ def _node(event: ev.NodeEvent) -> int:
             | ev.PolicyChanged()
             | ev.ErrorOccurred()
             | ev.PeerConnected()
+            | ev.PeerMoved()
             | ev.PeerDisconnected()
             | ev.PushedCustom()
         ):

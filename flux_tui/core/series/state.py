@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste
+from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste, Way
 from flux_tui.core.series.policy import Policy
 
 MAX_PEERS = 1024
@@ -256,6 +256,8 @@ class PeerState(msgspec.Struct):
     these. At most MAX_FETCHES."""
     wants_loose: bool = False
     """Whether the peer ever asked for chunks that are not objects here."""
+    way: Way = "direct"
+    """Which way the link to the peer goes. If the peer is gone: which way it went."""
 
     @property
     def has(self) -> Literal["yes", "part", "no", "?"]:

@@ -192,4 +192,5 @@ def _peer(peer: PeerState) -> dict[str, Any]:
         "wasted": peer.wasted,
         "faults": peer.faults,
         "took_back": peer.took_back,
+        "way": peer.way if peer.connected else None,
     }

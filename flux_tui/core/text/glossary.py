@@ -189,6 +189,7 @@ KINDS: Mapping[str, str] = {
     "policy_changed": "What this node gives to others has changed.",
     "error": "Something failed here: what, why, and what to do.",
     "peer_connected": "A connection to this peer is open.",
+    "peer_moved": "The connection to this peer goes another way from now on. Nothing that was on its way is lost.",
     "peer_disconnected": "The connection to this peer is gone.",
     "peer_faulted": "A peer broke the protocol. It pays for it, this node does not.",
     "message_passed_over": "A peer sent a kind of message that this version does not know. That is no fault.",
@@ -242,6 +243,8 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "kept": "The share of its granted chunks that it sent, or refused in time.",
         "standing": "How it stands now: good, quiet, late, changed, at fault, gone, or the reason of its NO.",
         "answers": "How soon it answers a want.",
+        "way": "Which way the connection goes: direct, punched (both dialled at the same moment, through their NATs),"
+        " or relayed.",
         "address": "Where it is connected.",
     },
 }

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from libp2p.abc import INetConn
+from libp2p.abc import IMuxedConn, INetConn
+from libp2p.connection_types import ConnectionType
 from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
@@ -24,15 +25,30 @@ class PeerAddrs:
         """Note that this node dials a peer at this address."""
         self._dialled[peer] = addr
 
-    def of(self, peer: PeerId) -> str:
-        """Return a peer's multiaddr, ending in /p2p/…; an empty text if none is known."""
+    def of(self, peer: PeerId, now_on: IMuxedConn | None = None) -> str:
+        """Return a peer's multiaddr, ending in /p2p/…; an empty text if none is known.
+
+        `now_on`: the connection to which its link has moved. From then on, the peer's address is that of this
+        connection.
+        """
+        if now_on is not None and now_on.get_connection_type() != ConnectionType.RELAYED:
+            self._dialled.pop(peer, None)
+            if (addr := _remote(now_on, peer)) is not None:
+                return addr
         if (dialled := self._dialled.get(peer)) is not None:
             return dialled
         for connection in reversed(self._connections(ID.from_base58(peer))):
-            muxed: Any = connection.muxed_conn
-            ask = getattr(muxed, "get_remote_address", lambda: None)
-            remote = ask()
-            if remote is not None:
-                family = "ip6" if ":" in remote[0] else "ip4"
-                return f"/{family}/{remote[0]}/tcp/{remote[1]}/p2p/{peer}"
+            if (addr := _remote(connection.muxed_conn, peer)) is not None:
+                return addr
         return ""
+
+
+def _remote(connection: Any, peer: PeerId) -> str | None:
+    """Return the address at the other end of a connection; None: it is closed."""
+    if connection.get_connection_type() == ConnectionType.RELAYED:
+        return next(map(str, connection.get_transport_addresses()), None)
+    remote = connection.get_remote_address()
+    if remote is None:
+        return None
+    family = "ip6" if ":" in remote[0] else "ip4"
+    return f"/{family}/{remote[0]}/tcp/{remote[1]}/p2p/{peer}"

@@ -6,13 +6,14 @@ A link is *opening* until both sides have opened a stream, then *up*, and *over*
 from typing import Any
 
 import trio
-from libp2p.abc import INetStream
+from libp2p.abc import IMuxedConn, INetStream
 
 from flux_tui.core.ids import PeerId
 from flux_tui.net.flux.push_stream import Outgoing
 from flux_tui.net.flux.transport import WRITE_BYTES, write_slices
 from flux_tui.net.port import Receiver
 from flux_tui.net.upstream.budget import GuardedYamux
+from flux_tui.net.upstream.streams import way_of
 
 CLOSED = "the connection was closed"
 REPLACE_SECONDS, MAX_REPLACED = 15.0, 8
@@ -46,6 +47,12 @@ class Link:
         """Why the link is over, in a sentence."""
         self.foreign = False
         """The peer says that it does not know flux's protocol."""
+        self.moving = False
+        """This node opens a stream on another connection, on which its side of the link goes on."""
+        self._moved: INetStream | None = None
+        """A stream of the peer, on which its side of the link goes on when the one before has ended."""
+        self.told: IMuxedConn | None = None
+        """The connection of which the receiver was told that the link goes this way."""
         self._opening = False
         self._heard = False
         """Something came on the peer's stream: the peer had its side of the link up."""
@@ -87,6 +94,52 @@ class Link:
     def _check(self) -> None:
         if self.inbound is not None and self.outbound is not None:
             self.complete.set()
+
+    def goes_on(self, stream: INetStream) -> None:
+        """Write to this stream of this node from the next frame on."""
+        before: Any = self.outbound
+        self.outbound = stream
+        self.outgoing.go_on(stream, before.close_write)
+
+    def accept_moved(self, stream: INetStream) -> bool:
+        """Take a stream on which the peer's side of the link goes on. Returns False if there is one already."""
+        if self._moved is not None:
+            return False
+        self._moved = stream
+        return True
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the peer's side of the link goes on on another stream, when this one has been read."""
+        return self._moved is not None
+
+    def read_on(self) -> bool:
+        """Read the peer's next stream: it has closed this one. Returns False if there is none: the link is over."""
+        if self._moved is None:
+            return False
+        self.inbound, self._moved = self._moved, None
+        return True
+
+    def is_on(self, connection: IMuxedConn) -> bool:
+        """Whether a stream of the link is on this connection, or will be."""
+        streams = (self.inbound, self.outbound, self._moved)
+        return any(stream is not None and stream.muxed_conn is connection for stream in streams)
+
+    def is_on_one(self) -> bool:
+        """Whether this node's stream is on the connection that the peer's side of the link is about to leave."""
+        return (
+            self.inbound is not None
+            and self.outbound is not None
+            and self.inbound.muxed_conn is self.outbound.muxed_conn
+        )
+
+    def farthest(self) -> IMuxedConn | None:
+        """Return the connection that tells which way the link goes: a relayed one, if there is one."""
+        streams = [stream for stream in (self.outbound, self._moved or self.inbound) if stream is not None]
+        connections = [stream.muxed_conn for stream in streams]
+        return next(
+            (one for one in connections if way_of(one) == "relayed"), connections[0] if connections else None
+        )
 
     def may_replace(self, stream: INetStream | None = None) -> bool:
         """Whether a new stream of the peer may replace the peer's previous one in this link.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 import trio
-from libp2p.abc import IHost, INetStream
+from libp2p.abc import IHost, IMuxedConn, INetStream
 from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 
@@ -26,16 +26,18 @@ from flux_tui.core.wire import codec
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.flux.link import CLOSED, Link, is_gone
 from flux_tui.net.flux.link_table import LinkTable
-from flux_tui.net.flux.push_stream import Source, StalledError, read_from
+from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StalledError, read_from
 from flux_tui.net.flux.transport import source_of, widen
-from flux_tui.net.port import BAN_SECONDS, PUSH_PROTOCOL, Receiver
-from flux_tui.net.upstream.streams import is_foreign, on_connection
+from flux_tui.net.port import BAN_SECONDS, MOVE_PROTOCOL, PUSH_PROTOCOL, Receiver
+from flux_tui.net.upstream.streams import is_foreign, on_connection, way_of
 
 log = logging.getLogger(__name__)
 
-PROTOCOL = TProtocol(PUSH_PROTOCOL)
+PROTOCOL, MOVE = TProtocol(PUSH_PROTOCOL), TProtocol(MOVE_PROTOCOL)
 LINK = "link"
 """The reason for which libp2p keeps a connection."""
+LEAVE_SECONDS = 60.0
+"""Seconds for the rest of what is under way on a connection that a link leaves. After that it is closed."""
 HANDSHAKE_SECONDS = 10.0
 """Seconds for a link to have both of its streams."""
 REOPEN_SECONDS = 1.0
@@ -45,6 +47,8 @@ CLOSE_SECONDS = 0.5
 DISCONNECT_SECONDS = 1.0
 """Seconds for closing all connections to one peer."""
 POLL_SECONDS = 0.02
+LEFT_SECONDS = 0.1
+"""Seconds between two looks whether a peer has read a stream to its end."""
 SETTLE_SECONDS = 0.5
 """Seconds after which the stream of a peer whose link flaps is answered, if it still exists then."""
 
@@ -52,8 +56,8 @@ SETTLE_SECONDS = 0.5
 class Links:
     """Opens, runs and ends the push links of one host.
 
-    `addr_of`: returns a peer's address. `on_up`: called for each link that comes up, before the receiver's
-    `on_connected`.
+    `addr_of`: returns a peer's address; given a connection, the address there. `on_up`: called for each link that
+    comes up, before the receiver's `on_connected`.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Links:
         nursery: Tasks,
         table: LinkTable,
         *,
-        addr_of: Callable[[PeerId], str],
+        addr_of: Callable[[PeerId, IMuxedConn | None], str],
         on_up: Callable[[PeerId], None],
     ) -> None:
         self._host = host
@@ -73,6 +77,7 @@ class Links:
         self._on_up = on_up
         self.table = table
         host.set_stream_handler(PROTOCOL, self.take)
+        host.set_stream_handler(MOVE, self.take_moved)
 
     def allowed(self, peer: PeerId) -> bool:
         """Whether this peer may have a link now. While the node is closing, no peer may."""
@@ -114,6 +119,63 @@ class Links:
         self._open_soon(link)
         link.accepted()
         await link.done.wait()
+
+    async def move(self, peer: PeerId, connection: IMuxedConn) -> bool:
+        """Let this node's side of a link go on over another connection. Returns whether it does.
+
+        The stream before is closed at the end of a frame, and the peer reads it to its end first. So nothing is lost,
+        and nothing is sent twice. A peer of an earlier version does not know how to follow: its link stays.
+        """
+        link = self.table.up(peer)
+        if link is None or link.moving or link.outbound is None or link.outbound.muxed_conn is connection:
+            return False
+        before, link.moving = link.outbound, True
+        try:
+            with trio.fail_after(HANDSHAKE_SECONDS), on_connection(connection):
+                stream = await self._host.new_stream(ID.from_base58(peer), [MOVE])
+            if stream.muxed_conn is not connection or link.scope.cancel_called:
+                await _reset(stream)
+                return False
+        except Exception as error:  # libp2p raises many kinds; each means that the link stays where it is
+            log.debug("no stream to %s to go on with: %r", peer, error)
+            return False
+        finally:
+            link.moving = False
+        link.goes_on(stream)
+        self._tell_way(link)
+        self._nursery.start_soon(self._leave, link, before)
+        return True
+
+    async def take_moved(self, stream: INetStream) -> None:
+        """Accept a stream on which a peer's side of the link goes on. This node's side follows it."""
+        peer = PeerId(str(stream.muxed_conn.peer_id))
+        link = self.table.up(peer)
+        if link is None or not link.accept_moved(stream):
+            await _reset(stream)
+            return
+        await widen(stream)
+        self._tell_way(link)
+        if link.is_on_one():
+            self._nursery.start_soon(self.move, peer, stream.muxed_conn)
+        await link.done.wait()
+
+    async def _leave(self, link: Link, before: INetStream) -> None:
+        """Close the relayed connection that a link has left, once the peer has read everything on it."""
+        with trio.move_on_after(LEAVE_SECONDS):
+            while not link.done.is_set() and (link.is_on(before.muxed_conn) or not is_gone(before)):  # noqa: ASYNC110
+                await trio.sleep(LEFT_SECONDS)  # nothing wakes for a closed stream
+        if link.done.is_set() or link.is_on(before.muxed_conn) or way_of(before.muxed_conn) != "relayed":
+            return
+        for connection in list(self._host.get_network().connections.get(ID.from_base58(link.peer), ())):
+            if connection.muxed_conn is before.muxed_conn:
+                await connection.close()
+
+    def _tell_way(self, link: Link) -> None:
+        """Tell the receiver if the link goes another way now."""
+        connection = link.farthest()
+        if connection is not None and link.told is not connection:
+            link.told = connection
+            self._receiver.on_moved(link.peer, self._addr_of(link.peer, connection), way_of(connection))
 
     def _link(self, peer: PeerId) -> Link:
         link = self.table.of(peer)
@@ -164,7 +226,9 @@ class Links:
                 self._protect(link.peer)
                 self.table.came_up(link.peer)
                 self._on_up(link.peer)
-                self._receiver.on_connected(link.peer, self._addr_of(link.peer))
+                link.told = link.farthest()
+                way = "direct" if link.told is None else way_of(link.told)
+                self._receiver.on_connected(link.peer, self._addr_of(link.peer, None), way)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read, link)
                     nursery.start_soon(self._write, link)
@@ -210,8 +274,16 @@ class Links:
 
     async def _read(self, link: Link) -> None:
         try:
-            source = await self._first_bytes(link)
-            await read_from(source, link.peer, self._receiver, lambda: self.table.know(link.peer))
+            while True:
+                try:
+                    source = await self._first_bytes(link)
+                    await read_from(source, link.peer, self._receiver, lambda: self.table.know(link.peer))
+                except EndOfStreamError:
+                    before = link.inbound
+                    if not link.read_on() or before is None:
+                        raise
+                    await _close(before)  # so that the peer sees that everything was read
+                    self._tell_way(link)
         except StalledError as error:
             self._receiver.on_fault(link.peer, "slow", str(error))
             link.end(str(error))
@@ -237,7 +309,9 @@ class Links:
                     await source.fill(1)
                     link.heard()
                     return source
-            except Exception:  # the end of the stream, in any wording of libp2p
+            except Exception as error:  # the end of the stream, in any wording of libp2p
+                if isinstance(error, EndOfStreamError) and link.has_moved:
+                    raise
                 if not await self._is_replaced(link, stream):
                     raise
 
@@ -268,3 +342,10 @@ async def _reset(stream: INetStream) -> None:
         await stream.reset()
     except Exception as error:  # it is gone already
         log.debug("resetting a stream: %r", error)
+
+
+async def _close(stream: INetStream) -> None:
+    try:
+        await stream.close()
+    except Exception as error:  # it is gone already
+        log.debug("closing a stream: %r", error)

@@ -51,6 +51,10 @@ class ByteStream(Protocol):
         """Write all of these bytes."""
 
 
+class EndOfStreamError(EOFError):
+    """The peer closed its stream in order: everything that it wrote has been read."""
+
+
 class Source(Protocol):
     """The bytes that a peer sent: a buffer of received bytes, and a method that waits for more."""
 
@@ -66,7 +70,7 @@ class Source(Protocol):
     async def fill(self, least: int) -> None:
         """Wait until `buffer` has at least `least` bytes.
 
-        Raises EOFError, or the stream's error, if the stream ends before.
+        Raises EndOfStreamError if the peer closed its stream before, or the stream's error.
         """
         ...
 
@@ -82,11 +86,11 @@ class StreamSource:
         """Do nothing: reading from the stream lets the peer send more."""
 
     async def fill(self, least: int) -> None:
-        """Read from the stream until `buffer` has `least` bytes. Raises EOFError, or the stream's error."""
+        """Read from the stream until `buffer` has `least` bytes. Raises EndOfStreamError, or the stream's error."""
         while len(self.buffer) < least:
             data = await self._stream.read(READ_BYTES)
             if not data:
-                raise EOFError("the peer closed its stream")
+                raise EndOfStreamError("the peer closed its stream")
             self.buffer.extend(data)
 
 
@@ -124,6 +128,16 @@ class Outgoing:
         self._empty = trio.Event()
         """Set when nothing is queued and everything is written."""
         self._empty.set()
+        self._next: tuple[ByteStream, Callable[[], Awaitable[None]]] | None = None
+        """The stream on which the writing goes on."""
+
+    def go_on(self, stream: ByteStream, leave: Callable[[], Awaitable[None]]) -> None:
+        """Write to this stream from the next frame on.
+
+        `leave`: closes the one before, when its last frame is written. The peer reads it to its end.
+        """
+        self._next = stream, leave
+        self._wake.set()
 
     def push(self, message: Message) -> bool:
         """Queue a message. Returns False if the queue is full; the message is then dropped."""
@@ -154,6 +168,9 @@ class Outgoing:
         async with trio.open_nursery() as nursery:
             loaded: trio.MemoryReceiveChannel[Sequence[LoadedChunk]] | None = None
             while True:
+                if self._next is not None:
+                    (stream, leave), self._next = self._next, None
+                    await leave()
                 if self._control:
                     await self._write_control(stream)
                     continue
@@ -161,7 +178,7 @@ class Outgoing:
                     loaded = self._prefetch(nursery)
                 if loaded is None:
                     self._wake = trio.Event()
-                    if not self._control and not self._has_chunks:
+                    if not self._control and not self._has_chunks and self._next is None:
                         self._empty.set()
                         await self._wake.wait()
                     continue
@@ -231,8 +248,8 @@ async def read_from(
 ) -> None:
     """Read frames and pass them to the receiver, until the stream ends. Then raises the stream's exception.
 
-    Raises BadFrameError for garbage, and StalledError. `taken`: called for each wanted chunk that arrived
-    completely.
+    Raises EndOfStreamError if the peer closed the stream between two frames, BadFrameError for garbage, and
+    StalledError. `taken`: called for each wanted chunk that arrived completely.
     """
     buffer = source.buffer
     pace = Pace(MESSAGE_BURST, MESSAGE_RATE)
@@ -277,7 +294,10 @@ async def read_from(
 def _in_time(size: int) -> Iterator[None]:
     """Raise StalledError if the code inside this context takes longer than `size` bytes should need."""
     with trio.move_on_after(FRAME_SECONDS + size / PAYLOAD_RATE) as scope:
-        yield
+        try:
+            yield
+        except EndOfStreamError as error:
+            raise EOFError("the peer closed its stream within a frame") from error
     if scope.cancelled_caught:
         raise StalledError(f"it stopped in the middle of a frame, for {FRAME_SECONDS:.0f} s or more")
 

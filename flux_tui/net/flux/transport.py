@@ -34,7 +34,7 @@ from typing_extensions import override
 from flux_tui.net.connections.frame_buffer import FrameBuffer
 from flux_tui.net.connections.keepalive import set_options
 from flux_tui.net.connections.whole_writes import keep_whole
-from flux_tui.net.flux.push_stream import Source, StreamSource
+from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StreamSource
 from flux_tui.net.upstream.budget import HEADER, PLAIN_DATA, RECEIVE_WINDOW
 from flux_tui.net.upstream.session import BATCH_BYTES, ReadAheadSession, batch
 
@@ -112,7 +112,10 @@ class YamuxSource:
             await muxed.send_window_update(taken)
 
     async def fill(self, least: int) -> None:
-        """Wait until `buffer` has `least` bytes. Raises EOFError if the stream ends before."""
+        """Wait until `buffer` has `least` bytes.
+
+        Raises EOFError if the stream ends before: EndOfStreamError if the peer closed it in order.
+        """
         muxed, buffer, events = self._muxed, self.buffer, self._muxed.conn.stream_events
         try:
             while True:
@@ -126,7 +129,8 @@ class YamuxSource:
                     buffer.clear()
                     if muxed.closed:
                         await muxed.conn._finalize_stream(muxed, fully_closed=True)
-                    raise EOFError("the peer closed its stream")
+                        raise EOFError("the stream was reset")
+                    raise EndOfStreamError("the peer closed its stream")
                 buffer.wanted = least
                 event = events[muxed.stream_id]
                 if event.is_set():  # too few bytes have come

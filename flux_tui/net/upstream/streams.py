@@ -22,6 +22,8 @@ from libp2p.abc import IMuxedConn, INetConn
 from libp2p.connection_types import ConnectionType
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 
+from flux_tui.core.vocabulary import Way
+
 UNKNOWN = "protocols not supported"
 """How libp2p's error begins when a peer speaks none of the protocols that it was asked for.
 
@@ -69,5 +71,12 @@ def is_foreign(error: BaseException) -> bool:
 
 def is_relayed(connection: INetConn) -> bool:
     """Whether a connection goes through a relay."""
-    kind = getattr(connection.muxed_conn, "get_connection_type", lambda: ConnectionType.DIRECT)
-    return bool(kind() == ConnectionType.RELAYED)
+    return way_of(connection.muxed_conn) == "relayed"
+
+
+def way_of(connection: IMuxedConn) -> Way:
+    """Return which way a connection goes."""
+    kind = getattr(connection, "get_connection_type", lambda: ConnectionType.DIRECT)
+    if kind() == ConnectionType.RELAYED:
+        return "relayed"
+    return "punched" if getattr(connection, "punched", False) else "direct"

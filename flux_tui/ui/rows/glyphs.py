@@ -63,6 +63,7 @@ KINDS: dict[str, Sign] = {
     "pushed_custom": Sign("→", ">", "accent"),
     "custom_received": Sign("←", "<", "accent"),
     "peer_connected": Sign("●", "+", "good"),
+    "peer_moved": Sign("◐", ">", "accent"),
     "peer_disconnected": Sign("○", "-", "dim"),
     "peer_faulted": Sign("▲", "!", "bad"),
     "object_added": Sign("+", "+", "good"),

@@ -5,6 +5,7 @@ too narrow leaves out its least important columns. No column is ever cut in two.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 from flux_tui.core.series.events import REASONS, Reason
@@ -14,6 +15,7 @@ from flux_tui.core.series.state import PeerState
 from flux_tui.core.text.names import WHO_WIDTH, short_addr
 from flux_tui.core.text.plain import plain
 from flux_tui.core.text.quantities import human_seconds, human_size
+from flux_tui.core.vocabulary import Way
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, reason_words
 from flux_tui.ui.rows.view import HIDDEN, Line, Row, Span, View, cut, span, wide
@@ -26,6 +28,7 @@ GAPS = (3, 2, 1)
 """Spaces between the columns of NO by node, the widest first."""
 AGAIN = "again in"
 HAS_ROLES: dict[str, Role] = {"yes": "good", "part": "warn", "no": "dim", "?": "dim"}
+WAY_ROLES: dict[Way, Role] = {"direct": "text", "punched": "good", "relayed": "warn"}
 LATE = 0.9
 """A peer is late if it sent or refused less than this share of its grants in time."""
 
@@ -270,8 +273,13 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
     return span("good", "good") if _serves(peer) else span("quiet", "dim")
 
 
+def _way(view: View, peer: PeerState) -> Line:
+    here = peer.connected and not view.dead
+    return [span(" ", "text"), span(peer.way if here else "", WAY_ROLES[peer.way])]
+
+
 def peer_columns(view: View) -> list[Column]:
-    """Return the columns of the panel Peers: name, rate, bytes, grants, delivered chunks, standing, address."""
+    """Return the columns of the panel Peers: name, rate, bytes, grants, delivered chunks, standing, way, address."""
     glyphs, now = view.glyphs, view.now
 
     peers = view.state.peers.values()
@@ -326,14 +334,15 @@ def peer_columns(view: View) -> list[Column]:
         Column("out", "out", 9, lambda peer: [span(human_size(peer.bytes_out), "out")],
                lambda peer: peer.bytes_out, 3 if gives else 6),
         Column("granted", "granted", 9, lambda peer: [span(f"{peer.granted:,}", "text")],
-               lambda peer: peer.granted, 9),
+               lambda peer: peer.granted, 10),
         Column("came", "came", 7, lambda peer: [span(f"{peer.chunks_in:,}", "text")],
-               lambda peer: peer.chunks_in, 10),
+               lambda peer: peer.chunks_in, 11),
         Column("kept", "kept", 6, kept,
                lambda peer: -1.0 if peer.delivered_share is None else peer.delivered_share, 5),
         Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now, glyphs)[0], 2, left=True),
         Column("answers", "answers", 8, answer,
-               lambda peer: view.trends.of(peer.peer).answer or float("inf"), 8),
+               lambda peer: view.trends.of(peer.peer).answer or float("inf"), 9),
+        Column("way", " way", 9, partial(_way, view), lambda peer: peer.way, 8, left=True),
         Column("address", "  address", 23, address, lambda peer: peer.addr, 7, left=True),
     ]  # fmt: skip
 

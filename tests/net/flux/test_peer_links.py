@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.vocabulary import Way
 from flux_tui.net.flux import link, peer_links
 from tests.abuse.attacker import Attacker, attacking
 from tests.support.networks import Loopback, Node, node, settled, words
@@ -48,8 +49,8 @@ def talk(one: Node) -> None:
     """Let a node say something on each link as soon as it is up, as a real node does."""
     record = one.seen.on_connected
 
-    def on_connected(peer: PeerId, addr: str) -> None:
-        record(peer, addr)
+    def on_connected(peer: PeerId, addr: str, way: Way = "direct") -> None:
+        record(peer, addr, way)
         one.network.push(peer, words(1))
 
     one.seen.on_connected = on_connected  # type: ignore[method-assign]

@@ -70,6 +70,7 @@ from flux_tui.core.series.events.node import (
     PeerConnected,
     PeerDisconnected,
     PeerFaulted,
+    PeerMoved,
     PolicyChanged,
     PushedCustom,
 )
@@ -113,6 +114,7 @@ from flux_tui.core.vocabulary import (
     RetryCause,
     Via,
     Waste,
+    Way,
 )
 
 __all__ = [
@@ -173,6 +175,7 @@ __all__ = [
     "PeerConnected",
     "PeerDisconnected",
     "PeerFaulted",
+    "PeerMoved",
     "PolicyChanged",
     "PushedCustom",
     "PushedHave",
@@ -200,6 +203,7 @@ __all__ = [
     "Unknown",
     "Via",
     "Waste",
+    "Way",
     "WentDormant",
     "decode_event",
     "encode_event",

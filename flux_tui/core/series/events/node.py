@@ -5,7 +5,7 @@ from typing import TypeAlias
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.series.policy import Policy
-from flux_tui.core.vocabulary import Via
+from flux_tui.core.vocabulary import Via, Way
 
 
 class NodeBase(EventBase, frozen=True, kw_only=True):
@@ -77,6 +77,16 @@ class PeerConnected(NodeBase, tag="peer_connected", frozen=True, kw_only=True):
 
     peer: PeerId
     addr: str
+    way: Way = "direct"
+    """Which way the link goes. Entries of earlier versions do not tell: they all say `direct`."""
+
+
+class PeerMoved(NodeBase, tag="peer_moved", frozen=True, kw_only=True):
+    """The link to this peer goes another way from now on. Nothing that was on its way is lost."""
+
+    peer: PeerId
+    addr: str
+    way: Way
 
 
 class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
@@ -155,6 +165,7 @@ NodeEvent: TypeAlias = (
     | PolicyChanged
     | ErrorOccurred
     | PeerConnected
+    | PeerMoved
     | PeerDisconnected
     | PeerFaulted
     | MessagePassedOver

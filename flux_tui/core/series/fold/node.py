@@ -7,8 +7,10 @@ from flux_tui.core.series import backoff, faults
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import pending_wants
 from flux_tui.core.series.fold.peers import seen
-from flux_tui.core.series.state import State
+from flux_tui.core.series.state import PeerState, State
 
+CIRCUIT = "/p2p-circuit"
+"""In the address of a relayed peer. Entries of early versions tell the way by it alone."""
 MAX_UNREACHED = 160
 """Characters of the words why a peer could not be dialled."""
 
@@ -27,12 +29,8 @@ def fold(state: State, event: ev.NodeEvent) -> None:
             state.policy = event.policy
         case ev.ErrorOccurred():
             _failed(state, event)
-        case ev.PeerConnected():
-            peer = seen(state, event.peer)
-            peer.connected = True
-            backoff.connected(peer)
-            peer.addr = event.addr or peer.addr
-            peer.unreached = ""
+        case ev.PeerConnected() | ev.PeerMoved():
+            _goes(seen(state, event.peer), event)
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():
@@ -45,6 +43,18 @@ def fold(state: State, event: ev.NodeEvent) -> None:
             pass
         case _:
             assert_never(event)
+
+
+def _goes(peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
+    """Note where a peer is connected, and which way."""
+    peer.addr = event.addr or peer.addr
+    peer.way = event.way
+    if isinstance(event, ev.PeerConnected):
+        peer.connected = True
+        peer.unreached = ""
+        backoff.connected(peer)
+        if event.way == "direct" and CIRCUIT in event.addr:
+            peer.way = "relayed"  # an entry of an early version
 
 
 def _started(state: State, event: ev.NodeStarted) -> None:

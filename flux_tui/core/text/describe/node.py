@@ -7,6 +7,9 @@ from flux_tui.core.text.describe.wording import Wording
 from flux_tui.core.text.names import short_addr
 from flux_tui.core.text.phrases import clock_words, policy_words, reason_first
 from flux_tui.core.text.quantities import counted, human_duration, human_size
+from flux_tui.core.vocabulary import Way
+
+WAYS: dict[Way, str] = {"direct": "", "punched": ", through both NATs", "relayed": ", through a relay"}
 
 
 def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
@@ -27,7 +30,9 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
         case ev.ErrorOccurred():
             return w.names.text(reason_first(event.text, event.addr or event.path))
         case ev.PeerConnected():
-            return f"at {short_addr(w.names.text(event.addr))}"
+            return f"at {short_addr(w.names.text(event.addr))}{WAYS[event.way]}"
+        case ev.PeerMoved():
+            return f"goes on at {short_addr(w.names.text(event.addr))}{WAYS[event.way] or ', directly'}"
         case ev.PeerDisconnected():
             return w.names.text(event.why)
         case ev.PeerFaulted():

@@ -1,0 +1,109 @@
+"""Links that move to another connection: nothing is lost, nothing comes twice, and nobody is told of an end."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+from libp2p.crypto.ed25519 import create_new_key_pair
+from multiaddr import Multiaddr
+
+from flux_tui.net.flux import host, peer_links
+from tests.support.hosts import host_of, id_of
+from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
+
+
+@asynccontextmanager
+async def member(number: int, **options: Any) -> AsyncIterator[Node]:
+    seen = Seen()
+    key = create_new_key_pair(bytes([number]) * 32)
+    async with host.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)(seen) as network:
+        yield Node(network, seen)
+
+
+@asynccontextmanager
+async def relayed_pair() -> AsyncIterator[tuple[Node, Node]]:
+    """A node that has dialled another one through a relay."""
+    async with (
+        member(1, serve_relay=True) as middle,
+        member(2, relays=[middle.addr]) as hidden,
+        member(3) as asker,
+    ):
+        with trio.fail_after(BOUND):
+            while asker.seen.latest(hidden.id) != "up":
+                asker.network.dial(hidden.network.addrs[0])
+                await asker.seen.until(lambda: asker.seen.links or asker.seen.failed)
+                asker.seen.failed.clear()
+        await hidden.seen.up(asker.id)
+        yield asker, hidden
+
+
+def links_of(one: Node) -> peer_links.Links:
+    return one.network._links  # type: ignore[attr-defined, no-any-return]
+
+
+async def dial_directly(one: Node, other: Node) -> Any:
+    """Open a second connection to a peer, beside the relayed one. Return it."""
+    addr = next(addr for addr in other.network.addrs if "p2p-circuit" not in addr)
+    made = await host_of(one).get_network().dial_addr(Multiaddr(addr), id_of(other))
+    await settled()
+    return made.muxed_conn
+
+
+def connections(one: Node, other: Node) -> int:
+    return len(host_of(one).get_network().connections.get(id_of(other), []))
+
+
+async def test_a_link_goes_on_over_a_direct_connection() -> None:
+    chunks = [a_chunk(MIB, fill=number) for number in range(24)]
+    async with relayed_pair() as (asker, hidden):
+        assert (asker.seen.ways[hidden.id], hidden.seen.ways[asker.id]) == ("relayed", "relayed")
+        for part in range(8):
+            hidden.serve(asker.id, *chunks[3 * part : 3 * part + 3])
+        await asker.seen.until(lambda: asker.seen.payloads)
+        direct = await dial_directly(asker, hidden)
+        assert await links_of(asker).move(hidden.id, direct)
+        for number in range(100):
+            assert asker.network.push(hidden.id, words(number))
+            assert hidden.network.push(asker.id, words(number))
+        await hidden.seen.until(lambda: len(hidden.seen.messages) == 100)
+        await asker.seen.until(lambda: len(asker.seen.payloads) == len(chunks))
+        await asker.seen.until(lambda: len(asker.seen.messages) == 100)
+        for one in (asker, hidden):
+            assert one.seen.messages == [words(number) for number in range(100)], "all of them, in order"
+            assert len(one.seen.links) == 1, "nobody was told of an end"
+        assert [cid for cid in asker.seen.frames if isinstance(cid, str)] == [one.cid for one in chunks]
+        await asker.seen.until(lambda: asker.seen.ways[hidden.id] == "direct")
+        await hidden.seen.until(lambda: hidden.seen.ways[asker.id] == "direct")
+        with trio.fail_after(BOUND):
+            while connections(asker, hidden) > 1 or connections(hidden, asker) > 1:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        asker.network.push(hidden.id, words(7))
+        await hidden.seen.until(lambda: len(hidden.seen.messages) == 101)
+
+
+async def test_the_link_ends_if_the_connection_before_breaks_with_bytes_on_it() -> None:
+    """Then nobody knows what was lost. The next link asks again for what is missing."""
+    async with relayed_pair() as (asker, hidden):
+        (relayed,) = host_of(hidden).get_network().connections[id_of(asker)]
+        asker.seen.may_take = trio.Event()
+        hidden.serve(asker.id, *[a_chunk(MIB, fill=number) for number in range(24)])
+        await asker.seen.until(lambda: asker.seen.frames)
+        direct = await dial_directly(asker, hidden)
+        assert await links_of(asker).move(hidden.id, direct)
+        await relayed.close()
+        asker.seen.may_take.set()
+        await asker.seen.down(hidden.id)
+        await asker.seen.up(hidden.id)
+
+
+async def test_a_peer_that_cannot_follow_keeps_its_link() -> None:
+    """A node of an earlier version does not know the protocol."""
+    async with relayed_pair() as (asker, hidden):
+        host_of(hidden).remove_stream_handler(peer_links.MOVE)
+        direct = await dial_directly(asker, hidden)
+        assert not await links_of(asker).move(hidden.id, direct)
+        asker.network.push(hidden.id, words(1))
+        await hidden.seen.until(lambda: hidden.seen.messages == [words(1)])
+        assert asker.seen.ways[hidden.id] == "relayed"
+        assert len(hidden.seen.links) == 1
