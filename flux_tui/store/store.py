@@ -213,9 +213,9 @@ class Store:
     def end_share(
         self, tree: int, *, keep: bool, others: Collection[Cid] = (), path: str | None = None
     ) -> None:
-        """End an add, which hashed a file or folder to share it. `tree`: the handle from `share_tree`.
+        """End the adding of a file or folder that was to be shared. `tree`: the handle from `share_tree`.
 
-        `keep` false: forget the blocks that the add brought, except those that the objects `others` contain.
+        `keep` false: forget the blocks that it brought, except those that the objects `others` contain.
         `path`: forget also the blocks that are indexed in files there. Raises StoreError.
         """
         with self._lock:

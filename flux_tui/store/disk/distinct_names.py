@@ -40,9 +40,9 @@ class DistinctNames:
 
     @contextmanager
     def explained(self, rel: str) -> Iterator[None]:
-        """Inside the `with` block, turn an error into a StoreError if `rel` is the same file as another name.
+        """If creating `rel` fails inside the `with` block because another name is the same file, raise StoreError.
 
-        That StoreError says both names.
+        The error says both names.
         """
         try:
             yield

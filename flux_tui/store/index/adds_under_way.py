@@ -1,7 +1,7 @@
-"""The adds that run now, with the blocks that they have found so far.
+"""The adds that run now: each hashes a file or folder of the user's to share it, and finds its blocks.
 
-An add hashes a file or folder to share it. A block that an add has found must not be forgotten when another
-object is removed. A cancelled add's blocks are forgotten if nothing else needs them.
+A block that an add has found must not be forgotten when another object is removed. A cancelled add's blocks
+are forgotten if nothing else needs them.
 """
 
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from flux_tui.core.ids import Cid
 
 
 class AddsUnderWay:
-    """The adds (files or folders being hashed to be shared) that run now, by the row number of their path.
+    """The files and folders that are being added (hashed to be shared) now, with the blocks found in each so far.
 
-    The store's lock must be held.
+    The key is the row number of the path. The store's lock must be held.
     """
 
     def __init__(self) -> None:
@@ -23,21 +23,28 @@ class AddsUnderWay:
         """How many adds of the same path are under way."""
 
     def begin(self, tree: int) -> None:
-        """Note that an add begins. `tree`: the row number of its path."""
+        """Note that a file or folder is being added from now on, to be shared.
+
+        `tree`: the row number of its path.
+        """
         self._times[tree] = self._times.get(tree, 0) + 1
         self._found.setdefault(tree, set())
         self._fresh.setdefault(tree, set())
 
     def note(self, tree: int, cids: Iterable[Cid], fresh: Iterable[Cid]) -> None:
-        """Note blocks that an add found. `fresh`: those of them that the store did not have before."""
+        """Note blocks that were found in a file or folder being added. `tree`: the row number of its path.
+
+        `cids`: the blocks. `fresh`: those of them that the store did not have before.
+        """
         if tree in self._times:
             self._found[tree].update(cids)
             self._fresh[tree].update(fresh)
 
     def end(self, tree: int) -> set[Cid]:
-        """Note that an add has ended. Return the blocks that the store did not have before this add.
+        """Note that the adding of a path has ended. Return the blocks that the store did not have before it.
 
-        The set is empty while another add of the same path runs.
+        The set is empty while the same path is still being added by another command. `tree`: the row number
+        of the path.
         """
         if tree not in self._times:
             return set()
@@ -48,5 +55,5 @@ class AddsUnderWay:
         return self._fresh.pop(tree)
 
     def has(self, cid: Cid) -> bool:
-        """Return whether an add that runs now has found this block."""
+        """Return whether this block was found in a file or folder that is being added now."""
         return any(cid in found for found in self._found.values())

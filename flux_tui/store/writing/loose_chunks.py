@@ -29,7 +29,7 @@ class LooseChunks:
         """Guards the list of these files."""
 
     def write(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a chunk by itself, whose hash was checked. Return the row to commit. Raises StoreError."""
+        """Write a verified chunk, which belongs to no file. Return the row to commit. Raises StoreError."""
         if len(data) <= INLINE_MAX:
             return Landed(cid, len(data), data=bytes(data))
         with StoreErrors(self._home / DATABASE, self._home):

@@ -20,7 +20,7 @@ MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
 
 
 class CommandLine:
-    """Opens the prompt and runs the lines that a person enters there.
+    """Opens the prompt and runs the commands, filters and moments that a person enters there.
 
     `run` runs an action by its name. `set_theme` sets the colours by the name of a theme. `changed` is called
     after a peer got another name.

@@ -158,7 +158,8 @@ class SelectedObjects:
     def remove(self) -> None:
         """Ask the person whether to stop sharing the selected object, and do so if they say yes.
 
-        If the selected entry is about an add that runs, ask whether to cancel the add.
+        If the selected entry is about a file or folder that is still being added, ask whether to stop adding
+        it.
         """
         if not self._sender.ready():
             return
@@ -217,9 +218,9 @@ class SelectedObjects:
         return None
 
     def _selected_add(self) -> str | None:
-        """Return the path that is being added to be shared, if the selected entry is about it.
+        """Return the path of the file or folder that is being added, if the selected entry is about it.
 
-        None: it is not.
+        Otherwise None.
         """
         entry = self._panels.selected_entry()
         path = getattr(entry.event, "path", None) if entry is not None else None

@@ -55,7 +55,7 @@ def panel_terms(panel: str, view: View) -> list[Explained]:
 
 
 def entry_terms(entry: Entry) -> list[Explained]:
-    """Return the kind of an entry, and the reason or cause in it, with their meanings."""
+    """Return the terms in an entry with their meanings: its kind, and its reason or cause."""
     event, kind = entry.event, kind_of(entry.event)
     found = [Explained(kind, glossary.KINDS[kind])] if kind in glossary.KINDS else []
     reason = str(getattr(event, "reason", ""))

@@ -45,9 +45,9 @@ class Checkpoints:
         insort(self._seqs, seq)
 
     def nearest(self, seq: int) -> tuple[int, bytes] | None:
-        """Return the last saved state at or before entry `seq`, as its entry's number and its bytes.
+        """Return the last state that was saved at or before entry `seq`: the number of its last entry, and its bytes.
 
-        None: there is none.
+        None: no state was saved so early.
         """
         index = bisect_right(self._seqs, seq)
         if not index:

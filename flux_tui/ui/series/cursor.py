@@ -108,7 +108,7 @@ class Source:
 
     @property
     def building(self) -> int | None:
-        """The last entry for which the builder has saved a state. None: no builder is running."""
+        """The last entry after which the builder's process has saved a state. None: no builder is running."""
         return None if self._builder is None else self._checkpoints.newest
 
     def poll(self, budget: int = POLL_ENTRIES) -> bool:

@@ -38,7 +38,7 @@ IN_BORDER: dict[Role, str] = {
 
 
 class LinesScrollBar(ScrollBar):
-    """A scrollbar that shows the position among the lines that exist. The panel reserves room for more lines."""
+    """A scrollbar that counts only the lines that exist, not the room that the panel reserves for more lines."""
 
     @property
     def window_virtual_size(self) -> int:
@@ -69,7 +69,7 @@ class LinesPanel(ScrollView, can_focus=True):
     _titled = ("", "")
 
     class Chosen(Message):
-        """Message: the person pressed enter on the selected line, or clicked it again."""
+        """Message: the person pressed enter on the selected line, or clicked the line that was selected already."""
 
         def __init__(self, panel: "LinesPanel", key: str) -> None:
             super().__init__()
@@ -395,9 +395,9 @@ class LinesPanel(ScrollView, can_focus=True):
             self.scroll_to(y=index - height + 1, animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
-        """Select the clicked line. A click on the selected line chooses it.
+        """Select the clicked line. If it was selected already, post Chosen, as after enter.
 
-        A click on a heading posts HeadClicked.
+        If the line is a heading, post HeadClicked.
         """
         index = int(event.y - self.gutter.top + self.scroll_offset.y)
         if 0 <= index < self.count() and self.is_title(index):

@@ -88,9 +88,9 @@ def _peer_fact(name: str, peer: str, view: View) -> Fact:
 
 
 def _peer_text(peer: PeerId, view: View) -> Plain:
-    """Return the whole id of a peer after its name, if it has one.
+    """Return the name and the whole id of a peer, or only its id if it has no name.
 
-    While ids are hidden, return only its name.
+    While ids are hidden, return only the form in which the peer is shown.
     """
     called = view.peer(peer)
     return plain(called if view.masked else f"{called}  {peer}" if peer in view.called else peer)
