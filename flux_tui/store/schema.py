@@ -100,7 +100,7 @@ class NoRoomError(StoreError):
     def __init__(self, problem: str) -> None:
         super().__init__(f"{problem}; free some space, nothing is lost")
         self.problem = problem
-        """What is lacking, without the advice."""
+        """The sentence without advice to the person."""
 
 
 class ImpossibleError(StoreError):

@@ -79,7 +79,7 @@ class Store:
         """Guards the connection, the trees and the index. It is hardly ever held during file I/O."""
         self._trees = Trees(home, db, self._lock)
         self.chunks = ChunkIndex(self.path, db, self._lock, self._trees)
-        """Which chunks are here, and reading them."""
+        """The chunk index, which finds and reads chunks."""
         self._loose = LooseChunks(home, self.chunks, self._trees, self.disk_space)
         self.objects = ObjectWriter(
             home, db, self._lock, self._trees, self.chunks, self._loose, self.disk_space

@@ -162,7 +162,7 @@ class MemoryNetwork(Network):
         self.transport = transport
         self._addrs = (f"{transport}/p2p/{self.peer_id}",)
         self.place = int.from_bytes(sha256(peer_id_bytes(self.peer_id)).digest(), "big")
-        """Its place in the DHT."""
+        """This network's place in the DHT."""
 
     @property
     @override

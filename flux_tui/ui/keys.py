@@ -115,7 +115,7 @@ NARRATED: tuple[Action, ...] = (
 
 GROUPS = ("Story", "Push", "Look", "Time", "Take", "Leave")
 Situation: TypeAlias = Literal["live", "frozen", "recording", "told"]
-"""The situation that the footer is for: a running node, a frozen moment, a recording, a story."""
+"""The situation that the footer is for: a running node, a frozen moment, a recording, a narrated demo."""
 FOOTER_ORDERS: Mapping[Situation, tuple[str, ...]] = {
     "live": (
         "want", "help", "quit", "add", "freeze", "filter", "inspect", "zoom", "command", "step", "jump",
@@ -126,7 +126,7 @@ FOOTER_ORDERS: Mapping[Situation, tuple[str, ...]] = {
     "recording": (
         "play", "help", "quit", "step", "inspect", "filter", "live", "freeze", "zoom", "command", "jump",
     ),
-    # A person who follows a story looks around and shares nothing.
+    # A person who follows a narrated demo looks around and shares nothing.
     "told": (
         "next", "back", "pause story", "help", "quit", "step", "command", "node", "freeze", "want", "filter",
         "live", "zoom", "inspect", "jump", "add",

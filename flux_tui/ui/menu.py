@@ -35,9 +35,9 @@ class MenuEntry(NamedTuple):
 
     name: str
     about: str
-    """What a person will see."""
+    """A sentence about what the demo shows."""
     lasts: str
-    """How long it takes, in words."""
+    """The duration of the demo, in words."""
 
 
 class Menu(App[str]):

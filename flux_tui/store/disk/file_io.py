@@ -35,7 +35,7 @@ class FileStat(NamedTuple):
     ctime_ns: int
     inode: int
     recorded_ns: int
-    """When the stat was taken, by the clock that stamps files."""
+    """The time at which the stat was taken, by the clock that stamps files (nanoseconds since 1970)."""
 
     @classmethod
     def of(cls, stat: os.stat_result, recorded_ns: int) -> "FileStat":

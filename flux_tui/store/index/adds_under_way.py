@@ -18,9 +18,9 @@ class AddsUnderWay:
     def __init__(self) -> None:
         self._found: dict[int, set[Cid]] = {}
         self._fresh: dict[int, set[Cid]] = {}
-        """Those of these blocks that the store did not have before."""
+        """The found blocks that the store did not have before."""
         self._times: dict[int, int] = {}
-        """How many adds of the same path are under way."""
+        """The number of adds of the same path that run now."""
 
     def begin(self, tree: int) -> None:
         """Note that a file or folder is being added from now on, to be shared.

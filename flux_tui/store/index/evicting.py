@@ -44,7 +44,7 @@ class _Copy(NamedTuple):
 
     trees: list[int]
     parts: list[str]
-    """Where it stands while it is not whole."""
+    """The temporary paths of the unfinished copy."""
     files: list[int]
     leaves: dict[Cid, tuple[int, int]]
     """Chunks that are indexed there, with their sizes and files."""

@@ -24,7 +24,7 @@ class ObjectFile(NamedTuple):
     """A file of an object: its relative path, its size, and how many of its bytes are here."""
 
     rel: str
-    """Its path within the object, as the object says it: any text."""
+    """The file's path within the object. The object says it, so it may be any text."""
     size: int | None
     """Bytes; None: not known."""
     have: int | None
@@ -37,7 +37,7 @@ class ObjectFiles(NamedTuple):
     files: tuple[ObjectFile, ...]
     """First those that have begun, the one with the most bytes on top; then those that have not; then the whole."""
     number: int
-    """How many there are."""
+    """The number of all files."""
 
 
 class ObjectFilesReader:

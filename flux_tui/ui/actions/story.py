@@ -44,7 +44,7 @@ class Story:
         self._changed = changed
         self._leave = leave
         self._filtered = ""
-        """The panel that the story filtered. Empty: none."""
+        """The panel whose filter the narrated demo set. Empty: none."""
         self._inspects = False
         """Whether the person inspects what the caption asks them to."""
 

@@ -11,7 +11,7 @@ from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.one_line import TimeStrip
 
 LABEL_WIDTH = 80
-"""From this many columns, the strip says which stretch it shows."""
+"""From this many columns, the timeline says which period it shows."""
 
 
 class TimelineStrip:

@@ -127,7 +127,7 @@ class Ticker:
         self._whole.tell()
         self._playback.advance()
         self._story.show()
-        source = self._nodes.source  # the story may have shown another node
+        source = self._nodes.source  # the narrated demo may have shown another node
         if source.loading:
             self._app.call_in(0.001 if source.building is None else READING_SECONDS, self.tick)
             if time.monotonic() - self._reading_drawn_at < READING_SECONDS:

@@ -67,18 +67,18 @@ def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
     canvas = _Canvas(view.width, view.height)
     peers = _shown(view, flow)
     middle = Point(view.width // 2, view.height // 2)
-    spots = {peer.peer: _around(number, len(peers), middle) for number, peer in enumerate(peers)}
+    points = {peer.peer: _around(number, len(peers), middle) for number, peer in enumerate(peers)}
     thick = _flowed(flow, view.now)
     top = max(thick.values(), default=0)
     for peer in peers:
-        _edge(canvas, view.glyphs, middle, spots[peer.peer], thick.get(peer.peer, 0), top, peer)
+        _edge(canvas, view.glyphs, middle, points[peer.peer], thick.get(peer.peer, 0), top, peer)
     for message in reversed(flow.messages):
         if view.now - message.at > TRAVEL_SECONDS:
             break
-        if message.peer in spots and message.at <= view.now:
-            _message(canvas, view, message, middle, spots[message.peer])
+        if message.peer in points and message.at <= view.now:
+            _message(canvas, view, message, middle, points[message.peer])
     for peer in peers:
-        _label(canvas, view, peer, spots[peer.peer], middle, thick.get(peer.peer, 0))
+        _label(canvas, view, peer, points[peer.peer], middle, thick.get(peer.peer, 0))
     name = f" {OWN} "
     canvas.put(Point(middle.x - len(name) // 2, middle.y), name, "strong")
     more = len(view.state.peers) - len(peers)

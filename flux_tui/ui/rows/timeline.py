@@ -14,7 +14,7 @@ from flux_tui.ui.rows.view import Line, merged, span
 from flux_tui.ui.series.cursor import Source
 
 SPANS = (120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)
-"""The stretches that a strip can show, in seconds. After the last comes the whole series."""
+"""The periods that the timeline can show, in seconds. After the last comes the whole series."""
 SAMPLE = 32
 """How many entries are read to estimate the share of NO in a column."""
 KEPT = 2_000

@@ -62,7 +62,7 @@ class Row(NamedTuple):
     title: bool = False
     """Whether it is a heading, which cannot be selected."""
     words: str = ""
-    """What a filter finds besides the key and the drawn text."""
+    """More text by which a filter finds the row, besides its key and its drawn text."""
 
 
 Times: TypeAlias = Literal["clock", "start", "gap"]
@@ -90,7 +90,7 @@ class View(NamedTuple):
     glyphs: Glyphs
     masked: bool = False
     height: int = 0
-    """How many lines are visible. 0: it does not matter."""
+    """The number of visible lines. 0: it does not matter."""
     times: Times = "clock"
     sort: Sort = Sort()
     trends: Trends = Trends()

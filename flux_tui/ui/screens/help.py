@@ -134,7 +134,7 @@ def help_groups(
     for name in GROUPS:
         actions = [action for action in keys.actions if action.group == name]
         if actions:
-            # A key that the story uses has no other action. The action can still be typed after `:`.
+            # A key that a narrated demo uses has no other action. The action can still be typed after `:`.
             entries = [Entry(keys.all_shown(action) or ":", action.help, action.name) for action in actions]
             found.append((name, entries))
     found.append(("Move", [Entry(key, text) for key, text in MOVING]))

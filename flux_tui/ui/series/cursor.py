@@ -64,10 +64,10 @@ class Source:
         self._tail: deque[Entry] = deque(maxlen=WINDOW)
         """The entries folded last on the way to the cursor, without a gap."""
         self.last_seq = 0
-        """How many entries the series has, folded or not."""
+        """The number of entries in the series, read or not."""
         self._completed: deque[Entry] = deque(maxlen=COMPLETED_KEPT)
         self._opened_at: int | None = None
-        """How many entries there were when the series was read first. None: it was not read yet."""
+        """The number of entries when the series was first read. None: it was not read yet."""
         self.trouble: str | None = None
         """Why the series cannot be read, in one sentence."""
 

@@ -23,11 +23,11 @@ class Group(NamedTuple):
     first: int
     last: int
     entries: int
-    """How many entries are in it. A filter may leave out some between `first` and `last`."""
+    """The number of entries in the group. A filter may leave out some between `first` and `last`."""
     chunks: int = 0
-    """How many CIDs the entries name together."""
+    """The number of CIDs that the entries name together."""
     size: int = 0
-    """How many bytes the entries report together."""
+    """The bytes that the entries report together."""
     peers: tuple[PeerId, ...] = ()
     """The peers that the entries are about, at most MAX_PEERS."""
 
@@ -103,7 +103,7 @@ class Window:
     def __init__(self, at: int, *, fold: bool, passes: Callable[[Entry], bool] | None = None) -> None:
         self.low = self.high = at
         self.total = 0
-        """How many entries are in all groups."""
+        """The number of entries in all groups."""
         self._fold = fold
         self._passes = passes
         self._older: list[Group] = []
@@ -112,7 +112,7 @@ class Window:
         self._first_key: Key = None
         self._last_key: Key = None
         self.prepended = 0
-        """How many groups were added in front since this was set to 0. A panel uses it to keep its place."""
+        """The number of groups added in front since this was set to 0. A panel uses it to keep its place."""
 
     def __len__(self) -> int:
         return len(self._older) + len(self._newer)

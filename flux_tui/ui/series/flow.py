@@ -59,11 +59,11 @@ class Cell:
         self.kind = kind
         """The mark with the highest rank."""
         self.seq = seq
-        """Its entry, the newest if there are several."""
+        """The number of the mark's entry; of several, the newest."""
         self.reason = reason
         """The reason, for a NO."""
         self.count = 1
-        """How many entries the bin has."""
+        """The number of entries in this column of time."""
         self.chunks = self.bytes_in = self.bytes_out = 0
 
 
@@ -86,16 +86,16 @@ class Lane:
         self.owed: dict[int, int] = {}
         """Chunks that it was granted and did not send yet, after each bin in which the number changed."""
         self.owes = 0
-        """The same now."""
+        """Chunks that the peer was granted and has not sent now."""
         self.waits: list[WaitPeriod] = []
         self.here: dict[int, bool] = {}
         """Whether it was connected, after each bin in which that changed."""
         self.chunks = self.bytes_in = self.bytes_out = 0
-        """In the window."""
+        """Chunks and bytes within the period that the window shows."""
         self.answered: float | None = None
-        """When it first said yes, NO, or that it has it."""
+        """The time of the peer's first answer (yes, NO, or that it has the object). None: it gave none."""
         self.last = 0.0
-        """When something passed last."""
+        """The time of the newest message."""
 
     def wait_at(self, at: float) -> WaitPeriod | None:
         """Return the period in which the peer may not be asked and in which the moment `at` is.

@@ -14,7 +14,7 @@ class LineError(ValueError):
 
 
 class Outcome(NamedTuple):
-    """What a typed line asks for: commands to push, an action to run, or a setting of the dashboard to change."""
+    """The effect of a typed line: commands to push, an action to run, or a setting of the dashboard to change."""
 
     commands: Sequence[Command] = ()
     done: str = ""
@@ -41,7 +41,7 @@ class Context(NamedTuple):
     called: Mapping[PeerId, str] = {}
     """Names of peers."""
     forms: Mapping[PeerId, str] = {}
-    """How each peer is shown."""
+    """The text that stands for each peer on the screen."""
     selected: PeerId | None = None
     """The peer that is selected."""
 

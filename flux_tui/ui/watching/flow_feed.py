@@ -8,13 +8,13 @@ from flux_tui.ui.series.flow import FlowWindow
 from flux_tui.ui.watching.watched_node import Nodes
 
 SLICE = 4_000
-"""Entries that are folded in one frame, in about 20 ms. What is left follows between keys and frames."""
+"""Entries that are read in one frame, in about 20 ms. Others follow between keys and frames."""
 QUIET_SECONDS = 60.0
-"""The longest stretch that is shown by itself where nothing was wanted."""
+"""The longest period, in seconds, that is shown by default where nothing was wanted."""
 AHEAD = 200
 """Entries that are read at a time to find the next mark."""
 MOST = 60_000
-"""Entries of a stretch that are read. Of a longer one, only the newest."""
+"""Entries of a period that are read at most: the newest ones."""
 
 
 class _PeriodReader:

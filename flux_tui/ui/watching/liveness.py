@@ -35,7 +35,7 @@ class Liveness:
         self._monotonic = monotonic
         self._alive = False
         self._checked_at: float | None = None
-        """When the node was checked. None: check it next time."""
+        """The time of the last check. None: check the node next time."""
         self._was_alive = False
         """Whether the node ran at any check since it is shown."""
         self._ran_from: float | None = None

@@ -10,13 +10,13 @@ class Narration:
         self._narrator = narrator
         self._paused = False
         self._node: str | None = None
-        """The title of the node that the story showed last."""
+        """The title of the node that the narrated demo showed last."""
         self._step = 0
         """The number of the caption whose panel was shown last."""
         self._pointer: Pointer | None = None
-        """What the caption points at and is not shown yet, because the panel has no such line."""
+        """The line that the caption is about, if it is not shown yet because the panel does not have it."""
         self._panel: str | None = None
-        """The panel that the story showed last. None: the first one, or the one that the person chose."""
+        """The panel that the narrated demo showed last. None: the first one, or the one that the person chose."""
 
     @property
     def active(self) -> bool:

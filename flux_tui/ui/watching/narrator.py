@@ -25,21 +25,21 @@ class Caption(NamedTuple):
     """The number of this caption, from 1."""
     steps: int
     paused: bool = False
-    """Whether the story is paused until a key is pressed."""
+    """Whether the narrated demo is paused until a key is pressed."""
     back: int = 0
-    """How many captions this one is before the newest."""
+    """The number of steps from this caption to the newest. 0: it is the newest."""
     node: str | None = None
     """The title of the node to show. None: the one that the person chose."""
     panel: str | None = None
     """The panel that shows the subject of the caption. None: the first, unless the person chose another."""
     ends: bool = False
-    """Whether the story is over, and the dashboard leaves by itself."""
+    """Whether the narrated demo is over, and the dashboard leaves by itself."""
     pointer: Pointer | None = None
-    """What it points at in its panel. None: nothing in particular."""
+    """The line or object that the caption is about. None: no particular one."""
     press: str = ""
-    """What happens when the person presses enter. Empty: the story does not wait for that."""
+    """The effect of the enter key, in words. Empty: the demo does not wait for that."""
     inspects: bool = False
-    """Whether enter inspects the selected line. The story goes on when that window is closed."""
+    """Whether enter inspects the selected line. The demo goes on when that window is closed."""
 
 
 class Narrator(Protocol):

@@ -15,7 +15,7 @@ from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.watched_node import Nodes
 
 SLICE = 4_000
-"""Entries about blocks that are folded in one frame, in about 20 ms. What is left follows between keys and frames."""
+"""Entries about blocks that are read in one frame, in about 20 ms. Others follow between keys and frames."""
 MOST = 100_000
 """Entries that are read for the blocks of one object. Of a longer history, only the newest: what came before counts as
 here before."""
@@ -151,9 +151,9 @@ class _FilesLookUp:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
         self._asked: tuple[object, ...] = ()
-        """What was looked up last."""
+        """The arguments of the last look-up."""
         self._again_at = 0.0
-        """When the same is looked up again, at the earliest."""
+        """The earliest time at which the same object is looked up again."""
         self._found: ObjectFiles | None = None
 
     def read(self, index: Path, root: Cid, path: str | None, *, changing: bool) -> ObjectFiles | None:

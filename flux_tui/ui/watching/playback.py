@@ -132,7 +132,7 @@ class Playback:
         if not source.frozen:
             source.freeze()
         seq = source.seq_at(at)
-        # Keep the exact time, so that leaps also cross a quiet stretch: the next one goes on from here.
+        # Keep the exact time, so that leaps also cross a quiet period: the next leap begins here.
         self.go_to(seq, min(at, self._newest()) if seq else None)
 
     def go_to_typed(self, text: str) -> None:

@@ -28,7 +28,7 @@ class WatchedNode:
     starting: Callable[[], bool] = lambda: False
     """Whether the node is being started now."""
     trouble: Callable[[], str | None] = lambda: None
-    """What is wrong with the node, in one sentence."""
+    """Returns one sentence about a problem of the node. None: there is no problem."""
     index: Path | None = None
     """The home's database, whose chunk index has the names of an object's files. None: nothing has them."""
     names: Mapping[PeerId, str] = field(default_factory=dict)

@@ -54,7 +54,7 @@ class WholeNotices:
         self._quiet = quiet
         self._monotonic = monotonic
         self._rang_at: float | None = None
-        """When the terminal was told last."""
+        """The time of the last bell or desktop notice. None: there was none."""
 
     def tell(self) -> None:
         """Tell the person of the objects that became whole since the last call."""

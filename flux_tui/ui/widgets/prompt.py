@@ -148,7 +148,7 @@ class Prompt(Vertical):
         """Whether ids, addresses and paths are hidden while they are typed."""
         self._completer: Completer | None = None
         self._back = 0
-        """How far back in the history. 0: the line that is being typed."""
+        """The number of steps back in the history. 0: the line that is being typed."""
         self._typed = ""
         self._candidates: list[str] = []
         self._candidate = -1

@@ -67,7 +67,7 @@ class SeriesPanel(LinesPanel):
         self._learned = (0, 0)
         """The first and last entry from which the owners of blocks were learned."""
         self._named = 0
-        """How many objects and names of peers are known."""
+        """The number of objects and names of peers that are known."""
 
     # ── what is shown ───────────────────────────────────────────────────────────────────────────
 

@@ -29,7 +29,7 @@ TIMES = ("deadline", "next_push_at")
 
 
 class Subject(NamedTuple):
-    """What the window Inspect explains: an entry or a run of similar entries, a chunk or object, or a peer."""
+    """The subject of the window Inspect: an entry or a run of similar entries, a chunk or object, or a peer."""
 
     kind: Literal["entry", "cid", "peer"]
     key: str

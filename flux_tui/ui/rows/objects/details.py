@@ -35,7 +35,7 @@ class Selected(NamedTuple):
     files: ObjectFiles | None = None
     """None: it is no folder, or nothing knows its files."""
     no_files: str = ""
-    """Why its files are not known, if they might be."""
+    """A sentence that says why the object's files are not known. Empty: there is nothing to say."""
     files_of_now: bool = False
     """Whether the files are as they are now, and the cursor is at another moment."""
     unfolded: bool = False
