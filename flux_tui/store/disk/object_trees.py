@@ -118,10 +118,7 @@ class Tree:
         return offset
 
     def at(self, rel: str) -> Inside:
-        """Return where a file or folder of the object is now, under the object's temporary name.
-
-        `rel`: its relative path.
-        """
+        """Return where the file or folder `rel` of the object is now, under the object's temporary name."""
         return Inside(self.part, rel)
 
     def note_kind(self, rel: str, kind: Kind) -> None:
@@ -144,9 +141,9 @@ class Tree:
             )
 
     def link(self, rel: str, target: str) -> None:
-        """Note that the object has a symbolic link at `rel`.
+        """Note a symbolic link of the object. A link that leads out of the object is left out.
 
-        A link to a target outside of the object is left out. Raises StoreError.
+        Raises StoreError.
         """
         if not rel:
             raise ImpossibleError(f"the object is nothing but a link, to {target!r}: there is no file in it")
@@ -203,10 +200,7 @@ class Tree:
         self._links.clear()
 
     def check_names(self) -> None:
-        """Check that every file, folder and link of the object exists under its own name.
-
-        Raises StoreError, OSError.
-        """
+        """Check that all names of the object exist as separate files. Raises StoreError, OSError."""
         if self._kinds.get("") == "folder":
             self._names.check(rel for rel in self._kinds if rel and rel not in self.left_out)
 
@@ -402,19 +396,13 @@ class Trees:
             return int(cursor.lastrowid or 0)
 
     def own_file(self, cid: Cid) -> tuple[int, Inside]:
-        """Add a row for a file in the store's own folder, for one large loose chunk.
-
-        Return the row's number and the place.
-        """
+        """Add a row for a store's own file with one large loose chunk. Return the row's number and the file."""
         rel = f"{cid[-2:]}/{cid}"
         cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (OWN, rel))
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def replica_of(self, file: int) -> Cid | None:
-        """Return the root of the replica that a file belongs to; None if it belongs to none.
-
-        Raises sqlite3.Error.
-        """
+        """Return the root of the replica that a file belongs to, or None. Raises sqlite3.Error."""
         row = self._db.execute(
             "SELECT root, path FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?", (file,)
         ).fetchone()
@@ -449,10 +437,7 @@ class Trees:
 
 
 def _make_writable(part: Path) -> None:
-    """Make the files and folders of an unfinished object writable again, if permissions were already set.
-
-    Raises OSError.
-    """
+    """Make an unfinished object's files and folders writable again. Raises OSError."""
     _allow(part, 0o700 if part.is_dir() and not part.is_symlink() else 0o600)
     for folder, folders, files in os.walk(part):
         for name in folders:
