@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, assert_never, get_args
 import msgspec
 
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
-from flux_tui.core.series.policy import POLICY, Policy, PolicyChange
+from flux_tui.core.series.giving_policy import POLICY, Policy, PolicyChange
 from flux_tui.core.series.settings_table import Kind, Setting, Spec, table
 from flux_tui.home import Home
 from flux_tui.regular_files import open_to_read

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flux_tui.config import SETTINGS
-from flux_tui.core.series.policy import POLICY
+from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.series.settings_table import Kind, Setting
 from flux_tui.core.text.quantities import human_size
 

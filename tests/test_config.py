@@ -20,7 +20,7 @@ from flux_tui.config import (
     parse_size,
 )
 from flux_tui.core.ids import PeerId
-from flux_tui.core.series.policy import POLICY, Policy
+from flux_tui.core.series.giving_policy import POLICY, Policy
 from flux_tui.home import Home
 from tests.sample_settings import SAMPLE, sample
 from tests.support.rights import without_rights

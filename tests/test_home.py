@@ -30,7 +30,7 @@ from flux_tui.home import (
     NoNodeError,
     default_home,
 )
-from flux_tui.node.inbox import serve_inbox
+from flux_tui.node.command_socket import serve_inbox
 from tests.support.rights import without_rights
 
 RETRY = cmd.Retry()

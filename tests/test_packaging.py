@@ -89,7 +89,7 @@ def test_importing_the_package_imports_nothing_heavy(installed: Path, tmp_path: 
     """The dashboard and the screen of a demo never load the network; the package itself loads nothing."""
     heavy = "[m for m in ('libp2p', 'trio', 'textual') if m in sys.modules]"
     assert run(installed, tmp_path, "-c", f"import sys, flux_tui; print({heavy})").stdout == "[]\n"
-    shown = run(installed, tmp_path, "-c", f"import sys, flux_tui.demo.screen; print({heavy})")
+    shown = run(installed, tmp_path, "-c", f"import sys, flux_tui.demo.narrated_dashboard; print({heavy})")
     assert shown.stdout == "['textual']\n", shown.stderr
 
 

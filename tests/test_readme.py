@@ -40,8 +40,8 @@ from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import ticket
 from flux_tui.core.custom import outbox
-from flux_tui.core.peers import admission as adm
 from flux_tui.core.peers import intent_limits as intents
+from flux_tui.core.peers import push_admission as adm
 from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
 from flux_tui.core.series.events import REASONS
 from flux_tui.core.wire import codec, messages
@@ -49,7 +49,7 @@ from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
 from flux_tui.net import port
 from flux_tui.net.flux import push_stream
-from flux_tui.net.upstream import budget
+from flux_tui.net.upstream import guarded_yamux
 from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from flux_tui.ui.rows.glyphs import REASON_SIGNS
 from tests.bench.nodes import wait_for
@@ -310,8 +310,8 @@ def test_its_limits_are_those_of_the_code() -> None:
             f"{push_stream.MESSAGE_BURST:,.0f} at once, {push_stream.MESSAGE_RATE:,.0f} a second; "
             "what comes faster is read later"
         ),
-        "yamux streams of one connection": f"{budget.MAX_STREAMS}",
-        "bytes that wait unread on one connection": f"{budget.MAX_PARKED:,}",
+        "yamux streams of one connection": f"{guarded_yamux.MAX_STREAMS}",
+        "bytes that wait unread on one connection": f"{guarded_yamux.MAX_PARKED:,}",
     }
     assert dict(table("limits")) == expected
     assert f"An entry costs {ENTRY_BYTES} bytes, {CID_BYTES} for each CID" in README

@@ -16,7 +16,7 @@ from flux_tui.net.identity import load_or_create
 from flux_tui.net.port import NetworkError
 from flux_tui.net.upstream.pnet import load_swarm_key
 from flux_tui.regular_files import NotRegularError, open_regular, write_regular
-from flux_tui.store.schema import StoreError
+from flux_tui.store.database import StoreError
 from flux_tui.store.store import Store
 from flux_tui.ui.widgets.prompt import History
 from tests.support.blocks import MIB, ROOT, chunk, shared

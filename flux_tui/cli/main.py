@@ -14,15 +14,15 @@ from click.core import ParameterSource
 from typing_extensions import override
 
 from flux_tui import __version__
-from flux_tui.cli.manual import EPILOGS, MAIN
-from flux_tui.cli.options import home_option, node_options
+from flux_tui.cli.help_epilogs import EPILOGS, MAIN
+from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.output import say_failure, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.home import HomeError
 from flux_tui.path_arguments import PathError
 from flux_tui.signals import end_status, ended_by_signals
-from flux_tui.store.schema import StoreError
+from flux_tui.store.database import StoreError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -163,7 +163,7 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
     Without a command: show the dashboard of this home's node. If no node runs, start it in the background.
     """
     if context.invoked_subcommand is None:
-        from flux_tui.cli.commands.show import show_dashboard
+        from flux_tui.cli.commands.dashboard import show_dashboard
 
         show_dashboard(home, flags, masked=mask)
 

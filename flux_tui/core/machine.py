@@ -15,34 +15,34 @@ A machine is made from the state that its series folds to. So a restart needs no
 from collections.abc import Callable
 from typing import assert_never
 
-from flux_tui.core.api import attribution
+from flux_tui.core.adds_and_removals import Sharing
 from flux_tui.core.api import inputs as inp
+from flux_tui.core.api import pusher_and_payer
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.api.inputs import Input
-from flux_tui.core.custom.messages import CustomMessages
+from flux_tui.core.custom.custom_messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.handlers.commands import CommandHandler
 from flux_tui.core.handlers.intents import IntentHandler
 from flux_tui.core.handlers.messages import MessageHandler
-from flux_tui.core.handlers.not_admitted import NotAdmittedHandler
+from flux_tui.core.handlers.pushes_not_admitted import NotAdmittedHandler
 from flux_tui.core.handlers.start import StartHandler
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.peers.admission import Admission
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.peers.misbehaviour import MAX_TEXT, Misbehaviour
 from flux_tui.core.peers.provider_records import ProviderRecords
+from flux_tui.core.peers.push_admission import Admission
 from flux_tui.core.peers.router import Router
 from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.replication.origin import Origin
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.state import State
-from flux_tui.core.serving.answers import Answers
+from flux_tui.core.serving.answer_outbox import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.serving.upload_queue import QueuedChunk
-from flux_tui.core.sharing import Sharing
 from flux_tui.core.text.quantities import counted, some
 from flux_tui.core.turn import Holdings, Ledger
 from flux_tui.core.wire.messages import Intent
@@ -189,7 +189,7 @@ class Machine:
             return [], []  # the last entry is written: later inputs belong to the next start
         self.ledger.begin(now)
         now = self.ledger.now
-        pusher = attribution.pusher(given)
+        pusher = pusher_and_payer.pusher(given)
         if pusher is not None and not self.admission.admits(pusher, given, now):
             self._not_admitted.refused(pusher, given)
         else:

@@ -11,7 +11,7 @@ screen.py    plays a scenario in the dashboard
 menu.py      lets a person choose scenarios, one after the other
 record.py    records a demo as an asciicast
 delay.py     a relay that makes loopback as slow as a long distance
-request_response.py  the blocking way to fetch, for comparison
+fetch_one_by_one.py  the blocking way to fetch, for comparison
 
 Rules
 - Every node is real: it has its own process, home, key and libp2p host on 127.0.0.1. The demo needs no network, and

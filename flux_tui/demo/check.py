@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 
-from flux_tui.demo.player import NotSeenError, Observed, Player
 from flux_tui.demo.scenario import load
+from flux_tui.demo.scenario_player import NotSeenError, Observed, Player
 from flux_tui.demo.swarm_control import Swarm
 
 

@@ -80,7 +80,7 @@ class NodesProcess:
             with (self.folder / "nodes.log").open("ab") as log:
                 # It has its own session: signals of a terminal are for the demo, which ends its nodes itself.
                 self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-                    [sys.executable, "-m", "flux_tui.demo.nodes", str(self.folder)],
+                    [sys.executable, "-m", "flux_tui.demo.node_processes", str(self.folder)],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

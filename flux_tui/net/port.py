@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire.messages import Chunk, Message, Route
-from flux_tui.net.connections.frame_buffer import Piece
+from flux_tui.net.connections.yamux_read_buffer import Piece
 
 PUSH_PROTOCOL = "/flux/push/1.0.0"
 MOVE_PROTOCOL = "/flux/move/1.0.0"
@@ -184,7 +184,7 @@ class Network(Protocol):
         `keep`: dial again, with backoff, whenever the peer is not connected, while the network is open.
 
         `from_peers`: the addresses were named by peers (`note_addrs`), not by a person; see
-        core/peers/dial_permission.py.
+        core/peers/address_dial_policy.py.
         """
 
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:

@@ -13,9 +13,9 @@ from flux_tui.core.wire.messages import Message, Route, SealedIntent
 from flux_tui.net.port import Network
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader
-from flux_tui.node.disk.object_files import ObjectFiles
+from flux_tui.node.disk.object_work_queue import ObjectFiles
 from flux_tui.node.engine import Engine
-from flux_tui.node.intents import broadcast
+from flux_tui.node.signed_intents import broadcast
 
 
 class EffectRunner:

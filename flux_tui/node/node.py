@@ -24,18 +24,18 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
-from flux_tui.core.replay import Recorder
+from flux_tui.core.machine_recording import Recorder
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import copy, extend, restore
 from flux_tui.core.series.state import State
-from flux_tui.core.series.why import Why, why
+from flux_tui.core.series.want_explanation import Why, why
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node import python_gc
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
-from flux_tui.node.disk.object_files import ObjectFiles
+from flux_tui.node.disk.object_work_queue import ObjectFiles
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
 from flux_tui.node.entry_handlers import Handler, Handlers
@@ -97,7 +97,7 @@ class FluxNode:
         """Open a home and start its node. On leaving the context, the node stops in order.
 
         `settings`: None: read them from the home's file. `network`: None: libp2p. `recorder`: records all inputs of
-        the node's machine (core/replay.py). Raises HomeError (busy, not writable), StoreError (damaged, from a
+        the node's machine (core/machine_recording.py). Raises HomeError (busy, not writable), StoreError (damaged, from a
         newer version), NetworkError (port in use).
         """
         place = home if isinstance(home, Home) else Home(Path(home))
@@ -324,7 +324,7 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork:
     from flux_tui.net.addresses.listening import listen_error
-    from flux_tui.net.flux.host import open_network  # 600 ms: only where a network is opened
+    from flux_tui.net.flux.libp2p_network import open_network  # 600 ms: only where a network is opened
     from flux_tui.net.identity import load_or_create
     from flux_tui.net.upstream.clock import begin_after
     from flux_tui.net.upstream.pnet import load_swarm_key

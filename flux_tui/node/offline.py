@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flux_tui.clock import SteadyClock
+from flux_tui.core.adds_and_removals import notes_of, object_added
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
@@ -12,7 +13,6 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
-from flux_tui.core.sharing import notes_of, object_added
 from flux_tui.core.turn import STEP_SECONDS
 from flux_tui.home import Home
 from flux_tui.node.disk.add_task import read_and_reference

@@ -11,12 +11,12 @@ from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
-from flux_tui.net.connections.frame_buffer import Piece
+from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.net.port import LoadedChunk, Network, Receiver
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Engine
-from flux_tui.node.intents import unseal, unseal_route
+from flux_tui.node.signed_intents import unseal, unseal_route
 
 
 class NodeParts(NamedTuple):

@@ -8,7 +8,7 @@ import trio
 from flux_tui.config import Settings
 from flux_tui.core.ids import PeerId
 from flux_tui.home import Home
-from flux_tui.node.inbox import serve_inbox
+from flux_tui.node.command_socket import serve_inbox
 from flux_tui.node.node import FluxNode
 
 Announce = Callable[[PeerId, tuple[str, ...]], None]

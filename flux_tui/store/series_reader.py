@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from typing_extensions import override
 
 from flux_tui.core.series.events import Entry, decode_event
-from flux_tui.store.schema import (
+from flux_tui.store.database import (
     APPLICATION_ID,
     SCHEMA_VERSION,
     SERIES_TABLES,

@@ -27,19 +27,9 @@ from pathlib import Path
 
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes
 from flux_tui.core.series.events import Event, encode_event
-from flux_tui.store import checkpoints
-from flux_tui.store.checkpoints import StoredCheckpoint
-from flux_tui.store.disk import file_io
-from flux_tui.store.disk.disk_space import DiskSpace
-from flux_tui.store.disk.file_io import FileStat
-from flux_tui.store.disk.object_trees import HELD, OWN, Trees
-from flux_tui.store.index.adds_under_way import AddsUnderWay
-from flux_tui.store.index.chunk_index import ChunkIndex
-from flux_tui.store.index.evicting import Evictions, RemovalCounts, tidy
-from flux_tui.store.index.freeing import FreedBlocks, Freeing
-from flux_tui.store.index.freeing import tidy as tidy_freed
-from flux_tui.store.index.records import Landed, Leaf, Lost, Placed, ReadResult, StoreErrors, Where, Whole
-from flux_tui.store.schema import (
+from flux_tui.store import checkpoint_retention
+from flux_tui.store.checkpoint_retention import StoredCheckpoint
+from flux_tui.store.database import (
     DATABASE,
     UPSERT_CHUNK,
     NoRoomError,
@@ -49,6 +39,25 @@ from flux_tui.store.schema import (
     explain_os,
     open_writer,
 )
+from flux_tui.store.disk import file_io
+from flux_tui.store.disk.disk_space import DiskSpace
+from flux_tui.store.disk.file_io import FileStat
+from flux_tui.store.disk.object_trees import HELD, OWN, Trees
+from flux_tui.store.index.blocks_of_running_adds import AddsUnderWay
+from flux_tui.store.index.chunk_index import ChunkIndex
+from flux_tui.store.index.replica_removal import Evictions, RemovalCounts, tidy
+from flux_tui.store.index.store_values import (
+    Landed,
+    Leaf,
+    Lost,
+    Placed,
+    ReadResult,
+    StoreErrors,
+    Where,
+    Whole,
+)
+from flux_tui.store.index.unshared_removal import FreedBlocks, Freeing
+from flux_tui.store.index.unshared_removal import tidy as tidy_freed
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.writing.loose_chunks import LooseChunks
 from flux_tui.store.writing.object_writer import ObjectWriter
@@ -163,7 +172,7 @@ class Store:
                 if checkpoint is not None:
                     self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (seq, checkpoint))
                     kept = [one for one in kept if one.seq != seq] + [StoredCheckpoint(seq, len(checkpoint))]
-                    superfluous = checkpoints.superfluous(kept, checkpoints.budget(seq))
+                    superfluous = checkpoint_retention.superfluous(kept, checkpoint_retention.budget(seq))
                     self._db.executemany(
                         "DELETE FROM checkpoint WHERE seq = ?", [(one.seq,) for one in superfluous]
                     )

@@ -25,8 +25,8 @@ from multiaddr import Multiaddr
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Intent, IntentBody, Message, SealedIntent, Want
-from flux_tui.net.flux.swarm import silence_libp2p
-from flux_tui.net.flux.transport import security
+from flux_tui.net.flux.libp2p_host import silence_libp2p
+from flux_tui.net.flux.noise_and_yamux import security
 from flux_tui.net.port import PUSH_PROTOCOL
 
 PROTOCOL = TProtocol(PUSH_PROTOCOL)

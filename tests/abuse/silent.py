@@ -14,7 +14,7 @@ from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.security.security_multistream import SecurityMultistream
 
-from flux_tui.net.flux.transport import security
+from flux_tui.net.flux.noise_and_yamux import security
 from flux_tui.net.upstream.pnet import NONCE_BYTES, ProtectedConnection
 
 Stage = Callable[[AsyncExitStack, int, str, bytes | None], Awaitable[None]]

@@ -26,16 +26,16 @@ from libp2p.utils.varint import encode_uvarint
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.core.peers import admission, misbehaviour
+from flux_tui.core.peers import misbehaviour, push_admission
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import encode_event
-from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.giving_policy import PolicyChange
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Cancel, Error, Grant, Have, StatusNo, StatusYesButLater, Want
-from flux_tui.net.connections.frame_buffer import FrameBuffer
-from flux_tui.net.flux import broadcast, link_table, push_stream, transport
-from flux_tui.net.flux.host import Libp2pNetwork
-from flux_tui.net.upstream import budget, peerstore
+from flux_tui.net.connections.yamux_read_buffer import FrameBuffer
+from flux_tui.net.flux import gossip, link_table, noise_and_yamux, push_stream
+from flux_tui.net.flux.libp2p_network import Libp2pNetwork
+from flux_tui.net.upstream import guarded_yamux, peerstore
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import MIB, Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock
@@ -184,7 +184,7 @@ async def test_a_peer_that_ignores_its_window_is_dropped(
             await unlinked(node, attacker)
             finished.set()
         assert sent < 100 * MIB
-        assert 0 < most <= budget.MAX_PARKED + 2 * MIB
+        assert 0 < most <= guarded_yamux.MAX_PARKED + 2 * MIB
         await until(lambda: "memory" in faults(node, attacker))
         assert parked(node) < MIB
         assert await works(node, tmp_path) < 30
@@ -198,13 +198,13 @@ async def test_buffered_bytes_of_a_peer_go_with_its_connection(
     A peer that leaves megabytes of them and hangs up must not leave them in memory.
     """
     buffers: list[FrameBuffer] = []
-    make = transport.YamuxSource.__init__
+    make = noise_and_yamux.YamuxSource.__init__
 
-    def watched(self: transport.YamuxSource, *given: Any) -> None:
+    def watched(self: noise_and_yamux.YamuxSource, *given: Any) -> None:
         make(self, *given)
         buffers.append(self.buffer)
 
-    monkeypatch.setattr(transport.YamuxSource, "__init__", watched)
+    monkeypatch.setattr(noise_and_yamux.YamuxSource, "__init__", watched)
     async with victim(tmp_path) as node:
         async with attacking(node.addrs[0]) as attacker:
             await linked(node, attacker)
@@ -222,20 +222,18 @@ async def test_a_peer_that_opens_many_gossip_streams_keeps_one(
 
     Streams of four attackers used to add up to 500 MiB in half a minute, and outlived them.
     """
-    readers: weakref.WeakSet[broadcast._PacedRpcs] = weakref.WeakSet()
-    make = broadcast._PacedRpcs.__init__
+    readers: weakref.WeakSet[gossip._PacedRpcs] = weakref.WeakSet()
+    make = gossip._PacedRpcs.__init__
     opened = 0
 
-    def watched(self: broadcast._PacedRpcs, *given: Any) -> None:
+    def watched(self: gossip._PacedRpcs, *given: Any) -> None:
         nonlocal opened
         opened += 1
         make(self, *given)
         readers.add(self)
 
-    monkeypatch.setattr(broadcast._PacedRpcs, "__init__", watched)
-    message = rpc_pb2.RPC(
-        publish=[rpc_pb2.Message(data=b"x")] * (broadcast.MAX_PARTS - 1)
-    ).SerializeToString()
+    monkeypatch.setattr(gossip._PacedRpcs, "__init__", watched)
+    message = rpc_pb2.RPC(publish=[rpc_pb2.Message(data=b"x")] * (gossip.MAX_PARTS - 1)).SerializeToString()
     half = encode_uvarint(len(message)) + message + encode_uvarint(len(message)) + message[:-1]
     async with victim(tmp_path) as node:
         async with attacking(node.addrs[0]) as attacker:
@@ -278,7 +276,7 @@ async def test_many_unfinished_long_frames_are_bounded(
 
     Buffered bytes count one by one, and a peer that does not go on is dropped.
     """
-    monkeypatch.setattr(budget, "STALL_SECONDS", 2.0)
+    monkeypatch.setattr(guarded_yamux, "STALL_SECONDS", 2.0)
     most = 0
     async with victim(tmp_path) as node:
         async with AsyncExitStack() as stack:
@@ -290,7 +288,7 @@ async def test_many_unfinished_long_frames_are_bounded(
                 await muxed.conn._write_frame(header + MESSAGES * 17)
                 most = max(most, parked(node))
             await until(lambda: not node._network.peers(), 20)
-        assert 0 < most <= 4 * (MIB + budget.LOOK_EVERY)
+        assert 0 < most <= 4 * (MIB + guarded_yamux.LOOK_EVERY)
         assert await works(node, tmp_path) < 30
 
 
@@ -298,8 +296,8 @@ async def test_the_total_of_buffered_bytes_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Six peers stay within their windows, all on streams that are not read. The budget is shared by all."""
-    monkeypatch.setattr(budget, "MAX_PARKED_ALL", 8 * MIB)
-    monkeypatch.setattr(budget, "PARKED_SECONDS", 1.0)
+    monkeypatch.setattr(guarded_yamux, "MAX_PARKED_ALL", 8 * MIB)
+    monkeypatch.setattr(guarded_yamux, "PARKED_SECONDS", 1.0)
     most = 0
     async with victim(tmp_path) as node:
 
@@ -323,7 +321,7 @@ async def test_the_total_of_buffered_bytes_is_bounded(
                     for _ in range(6):
                         attackers.start_soon(attack, attackers)
                 nursery.cancel_scope.cancel()
-        assert most <= 8 * MIB + 6 * (budget.SHARE + budget.LOOK_EVERY + 128 * 1024)
+        assert most <= 8 * MIB + 6 * (guarded_yamux.SHARE + guarded_yamux.LOOK_EVERY + 128 * 1024)
         assert await works(node, tmp_path) < 30
 
 
@@ -342,7 +340,9 @@ async def test_hundreds_of_streams_are_limited_to_a_few(tmp_path: Path) -> None:
                     break
                 theirs = [s for s in connection.muxed_conn.streams.values() if not s.is_initiator]
                 most = max(most, len(theirs))
-        assert 0 < most <= budget.MAX_STREAMS + 64, "64 that are served, and some in the queue to be refused"
+        assert 0 < most <= guarded_yamux.MAX_STREAMS + 64, (
+            "64 that are served, and some in the queue to be refused"
+        )
         assert await works(node, tmp_path) < 30
 
 
@@ -499,7 +499,9 @@ async def test_a_flood_of_intents_causes_a_few_noes_and_one_entry(tmp_path: Path
             assert pushed > 100
             noes = [m for m in attacker.heard if isinstance(m, StatusNo)]
             assert {no.reason for no in noes} == {"rate_limited"}
-            assert len(noes) <= admission.NO_BURST + 5 * admission.NO_RATE, "it is not answered for ever"
+            assert len(noes) <= push_admission.NO_BURST + 5 * push_admission.NO_RATE, (
+                "it is not answered for ever"
+            )
             assert noes[0].has_it
             assert len([no for no in events(node, ev.AnsweredNo) if no.peer == attacker.peer_id]) == 1
             assert faults(node, attacker).count("flood") == 1

@@ -14,11 +14,11 @@ from libp2p.utils.varint import encode_uvarint
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
-from flux_tui.core.peers.dial_permission import Reach
+from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire.messages import Have, Want
 from flux_tui.net.addresses import dial_guard
-from flux_tui.net.connections import dials
+from flux_tui.net.connections import dial_table
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import Attacker, attacking
 from tests.support.gossip import prune
@@ -137,8 +137,8 @@ async def test_dead_addresses_of_a_ticket_are_dialled_with_backoff(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tenth of the waits, for a tenth of 35 s: of 52 dials, 5 rounds and a probe remain."""
-    tenth = replace(dials.REDIAL, first=dials.REDIAL.first / 10, most=dials.REDIAL.most / 10)
-    monkeypatch.setattr(dials, "REDIAL", tenth)
+    tenth = replace(dial_table.REDIAL, first=dial_table.REDIAL.first / 10, most=dial_table.REDIAL.most / 10)
+    monkeypatch.setattr(dial_table, "REDIAL", tenth)
     async with victim(tmp_path) as node, doors(4) as there:
         peer = a_peer()
         addrs = tuple(there.addr(peer, number) for number in range(4))

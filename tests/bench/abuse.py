@@ -33,7 +33,7 @@ from flux_tui.core.series.events import encode_event
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Error, Want
 from flux_tui.home import Home
-from flux_tui.node.priority import lower_priority
+from flux_tui.node.process_priority import lower_priority
 from flux_tui.store.series_reader import SeriesReader
 from tests.abuse.attacker import Attacker, attacking
 from tests.abuse.outsider import OUTSIDERS, knock

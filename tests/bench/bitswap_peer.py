@@ -35,7 +35,7 @@ def open_host(tuned: bool, listen: list[str]) -> tuple[IHost, AbstractAsyncConte
     """Open a host as `new_host` makes it, or with the transport of flux."""
     pair = create_new_key_pair()
     if tuned:
-        from flux_tui.net.flux.transport import muxers, security
+        from flux_tui.net.flux.noise_and_yamux import muxers, security
 
         host = new_host(key_pair=pair, sec_opt=security(pair), muxer_opt=muxers())
     else:

@@ -23,8 +23,8 @@ async def _serve(size: int, private: bool) -> None:
     from libp2p.custom_types import TProtocol
     from multiaddr import Multiaddr
 
-    from flux_tui.net.flux.swarm import silence_libp2p
-    from flux_tui.net.flux.transport import WRITE_BYTES, muxers, security
+    from flux_tui.net.flux.libp2p_host import silence_libp2p
+    from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, muxers, security
     from flux_tui.net.upstream.pnet import protect
 
     silence_libp2p()
@@ -61,8 +61,8 @@ async def _read(addr: str, size: int, private: bool) -> float:
     from libp2p.peer.peerinfo import info_from_p2p_addr
     from multiaddr import Multiaddr
 
-    from flux_tui.net.flux.swarm import silence_libp2p
-    from flux_tui.net.flux.transport import muxers, security, widen
+    from flux_tui.net.flux.libp2p_host import silence_libp2p
+    from flux_tui.net.flux.noise_and_yamux import muxers, security, widen
     from flux_tui.net.upstream.pnet import protect
 
     silence_libp2p()

@@ -21,7 +21,7 @@ from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.demo.delay import serve_delay
-from flux_tui.demo.request_response import fetch_one_by_one
+from flux_tui.demo.fetch_one_by_one import fetch_one_by_one
 from flux_tui.node.node import FluxNode
 from tests.bench.nodes import Node, flux, running
 from tests.bench.report import Table, parser

@@ -32,9 +32,9 @@ from flux_tui.core.limits import Backoff
 from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import told_by_person
-from flux_tui.net.connections.frame_buffer import Piece
+from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.net.flux import dht_routing
-from flux_tui.net.flux.host import Libp2pNetwork, open_network
+from flux_tui.net.flux.libp2p_network import Libp2pNetwork, open_network
 from flux_tui.net.port import LoadedChunk
 from tests.bench.report import Table, parser
 

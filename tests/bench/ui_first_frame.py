@@ -41,7 +41,7 @@ def first_frame(arguments: list[str], text: str, compiled: Path) -> float:
 
 def imported() -> str:
     """Return the modules of the network that the dashboard imports: none."""
-    shown = "flux_tui.ui.dashboard.app, flux_tui.cli.commands.show"
+    shown = "flux_tui.ui.dashboard.app, flux_tui.cli.commands.dashboard"
     code = f"import sys, {shown}; print(*[m for m in ('libp2p', 'trio') if m in sys.modules])"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

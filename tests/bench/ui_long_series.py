@@ -20,7 +20,7 @@ from flux_tui.core.series.events import Entry, encode_event
 from flux_tui.core.series.fold import extend, snapshot
 from flux_tui.core.series.state import State
 from flux_tui.node.engine import CHECKPOINT_ENTRIES
-from flux_tui.store.schema import APPLICATION_ID, SCHEMA_VERSION, SERIES_TABLES
+from flux_tui.store.database import APPLICATION_ID, SCHEMA_VERSION, SERIES_TABLES
 from tests.bench.report import Table, parser
 from tests.bench.series import exchange
 from tests.ui.terminal import Terminal

@@ -221,7 +221,7 @@ def test_an_invalid_cid_is_one_sentence(
     words: str,
 ) -> None:
     pushed = pushing(monkeypatch)
-    monkeypatch.setattr("flux_tui.cli.params.MAX_INPUT", 2048)
+    monkeypatch.setattr("flux_tui.cli.path_and_stdin_types.MAX_INPUT", 2048)
     given(monkeypatch, data)
     assert run(["want", "-", "--home", str(tmp_path)]) == 1
     assert words in capsys.readouterr().err

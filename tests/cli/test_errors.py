@@ -26,7 +26,7 @@ from flux_tui.core.series.events import Event
 from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import short_addr
 from flux_tui.home import Home
-from flux_tui.store import schema
+from flux_tui.store import database
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.store import Store
 from tests.bench.nodes import LISTEN, flux, state, wait_for
@@ -366,7 +366,7 @@ def broken_pages(path: Path) -> None:
 
 def newer(path: Path) -> None:
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version={schema.SCHEMA_VERSION + 1}")
+        db.execute(f"PRAGMA user_version={database.SCHEMA_VERSION + 1}")
 
 
 def somebodys(path: Path) -> None:
@@ -581,7 +581,7 @@ def test_a_disk_that_fills_up_during_a_command(
     for number in range(500):
         (tmp_path / "tree" / f"{number}").write_text(f"{number}" * 100)
     before = here("state", "--json", home=home).done()
-    real = schema.open_writer
+    real = database.open_writer
 
     def small(path: Path) -> sqlite3.Connection:
         db = real(path)

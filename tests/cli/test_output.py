@@ -15,7 +15,7 @@ import pytest
 from flux_tui.cli import output
 from flux_tui.cli.main import run
 from flux_tui.cli.progress import Progress
-from flux_tui.cli.tables import print_state
+from flux_tui.cli.state_tables import print_state
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event

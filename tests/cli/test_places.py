@@ -14,7 +14,7 @@ import pytest
 from flux_tui.cli import run
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.store.disk.placed_objects import placement
+from flux_tui.store.disk.placement_check import placement
 from tests.bench.nodes import LISTEN, Node, flux, running
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flux_tui.cli import background
-from flux_tui.cli.commands.show import Starter
+from flux_tui.cli.commands.dashboard import Starter
 from flux_tui.home import Home, HomeError
 
 LOCAL = {"listen": ("/ip4/127.0.0.1/tcp/4001",), "no_mdns": True}

@@ -8,7 +8,7 @@ import pytest
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.content.unixfs import FileBuilder
+from flux_tui.core.content.unixfs_trees import FileBuilder
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import messages as msg

@@ -4,8 +4,7 @@ from typing import Literal
 
 import pytest
 
-from flux_tui.core.content import dagpb, hamt
-from flux_tui.core.content.dagpb import PBLink, UnixFS
+from flux_tui.core.content import hamt, protobufs
 from flux_tui.core.content.nodes import (
     Block,
     FileChild,
@@ -15,7 +14,14 @@ from flux_tui.core.content.nodes import (
     FolderNode,
     ShardNode,
 )
-from flux_tui.core.content.unixfs import FileBuilder, applied_mode, build_folder, decode_node, recorded_mode
+from flux_tui.core.content.protobufs import PBLink, UnixFS
+from flux_tui.core.content.unixfs_trees import (
+    FileBuilder,
+    applied_mode,
+    build_folder,
+    decode_node,
+    recorded_mode,
+)
 from flux_tui.core.fetching.downloads.download import Download, Location
 from flux_tui.core.fetching.downloads.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
@@ -83,9 +89,9 @@ def test_a_small_file_is_a_node_above_its_leaf() -> None:
     (block,) = root.blocks
     assert block.cid == root.cid == dag_cid(block.data)
     assert (root.size, root.chunks, root.tsize) == (10, 2, len(block.data) + 10)
-    links, body = dagpb.decode_node(block.data)
+    links, body = protobufs.decode_node(block.data)
     assert links == (PBLink(LEAF, "", 10),)
-    assert body == UnixFS(dagpb.FILE, filesize=10, blocksizes=(10,), mode=0o755)
+    assert body == UnixFS(protobufs.FILE, filesize=10, blocksizes=(10,), mode=0o755)
     assert block.data.endswith(b"\x38\xed\x03"), "field 7, as a varint"
     assert decode_node(block.cid, block.data) == FileNode(10, (FileChild(LEAF, 0, 10),), b"", 0o755)
 
@@ -125,7 +131,10 @@ def test_folders_of_both_kinds() -> None:
 
 
 def test_a_download_uses_only_the_permissions_of_roots() -> None:
-    script, part = small(0o755), dag_cid(dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777)))
+    script, part = (
+        small(0o755),
+        dag_cid(protobufs.encode_node((), UnixFS(protobufs.FILE, filesize=0, mode=0o777))),
+    )
     folder = build_folder([FolderEntry("run", script.cid, 1), FolderEntry("plain", LEAF, 10)], 0o700)
     download = Download(folder.cid, path="/x", tree=True, by=None, size=None)
     download.add_block(folder.cid, _location(""))
@@ -135,7 +144,7 @@ def test_a_download_uses_only_the_permissions_of_roots() -> None:
     assert place.modes == (("run", 0o755),)
     download.add_block(part, _location("run", "part"))
     ((place, _),) = plan_node(
-        download, part, dagpb.encode_node((), UnixFS(dagpb.FILE, filesize=0, mode=0o777))
+        download, part, protobufs.encode_node((), UnixFS(protobufs.FILE, filesize=0, mode=0o777))
     )
     assert place.modes == ()
 

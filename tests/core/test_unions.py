@@ -23,8 +23,8 @@ from flux_tui.core.text.as_json import entry_report
 from flux_tui.core.text.describe import describe, entry_line
 from flux_tui.core.wire import codec, messages
 from flux_tui.ui.rows.glyphs import KINDS, Glyphs
-from flux_tui.ui.rows.view import View, text_of
-from flux_tui.ui.rows.view import entry_line as view_line
+from flux_tui.ui.rows.view_and_lines import View, text_of
+from flux_tui.ui.rows.view_and_lines import entry_line as view_line
 from tests.core.samples import sample
 
 KNOWN = [kind for kind in EVENT_TYPES if kind is not Unknown]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.demo.player import busy
 from flux_tui.demo.scenario import load, names
+from flux_tui.demo.scenario_player import busy
 from tests.bench.nodes import wait_for
 from tests.support.demos import processes_of
 

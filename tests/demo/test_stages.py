@@ -5,7 +5,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import State
-from flux_tui.demo.facts.download_time import Stages
+from flux_tui.demo.facts.download_stages import Stages
 
 ADA = PeerId("12D3KooWAda")
 CIDS = tuple(raw_cid(bytes([n])) for n in range(2))

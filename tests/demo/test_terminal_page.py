@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.cli.terminal_page import HEAD, PRELUDE, packets
+from flux_tui.cli.web_terminal import HEAD, PRELUDE, packets
 from tests.support.demos import processes_of
 
 
@@ -21,7 +21,7 @@ class Page:
         environment = dict(os.environ, TMPDIR=str(folder), COLUMNS="80", ROWS="24")
         environment["TEXTUAL_DRIVER"] = "textual.drivers.web_driver:WebDriver"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "flux_tui.cli.terminal_page", *arguments],
+            [sys.executable, "-m", "flux_tui.cli.web_terminal", *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0,
         )  # fmt: skip
         self.shown = b""

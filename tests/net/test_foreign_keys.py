@@ -15,7 +15,7 @@ from libp2p.stream_muxer.yamux.yamux import PROTOCOL_ID as YAMUX
 from libp2p.stream_muxer.yamux.yamux import Yamux
 from multiaddr import Multiaddr
 
-from flux_tui.net.flux.transport import security
+from flux_tui.net.flux.noise_and_yamux import security
 from tests.support.networks import BOUND, Loopback, node
 
 

@@ -14,7 +14,7 @@ import trio.testing
 
 from flux_tui.core.ids import PeerId, dag_cid, peer_id_from_bytes
 from flux_tui.core.wire.messages import Grant, Message, SealedIntent, StatusNo
-from flux_tui.net.connections import dials
+from flux_tui.net.connections import dial_table
 from flux_tui.net.port import QUEUE_MESSAGES, LoadedChunk, NetworkError
 from flux_tui.testing import memory_network
 from flux_tui.testing.memory_network import Switchboard
@@ -464,10 +464,11 @@ async def test_a_running_dial_can_become_a_kept_peer(wire: Wire) -> None:
 
 
 async def test_a_dial_above_the_limit_is_reported(wire: Wire, dead_port: int) -> None:
-    assert dials.MAX_DIALS == memory_network.MAX_DIALS
+    assert dial_table.MAX_DIALS == memory_network.MAX_DIALS
     async with node(wire, 1) as a:
         peers = [
-            peer_id_from_bytes(b"\x12\x20" + bytes([number]) * 32) for number in range(dials.MAX_DIALS + 1)
+            peer_id_from_bytes(b"\x12\x20" + bytes([number]) * 32)
+            for number in range(dial_table.MAX_DIALS + 1)
         ]
         addrs = [f"/ip4/127.0.0.1/tcp/{dead_port}/p2p/{peer}" for peer in peers]
         for addr in addrs:

@@ -18,7 +18,7 @@ from libp2p.security.security_multistream import SecurityMultistream
 
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Message
-from flux_tui.net.flux.transport import security
+from flux_tui.net.flux.noise_and_yamux import security
 from flux_tui.net.port import PUSH_PROTOCOL
 
 HEADER = struct.Struct(">BBHII")

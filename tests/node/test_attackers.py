@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.content import dagpb
-from flux_tui.core.content.dagpb import PBLink, UnixFS
+from flux_tui.core.content import protobufs
 from flux_tui.core.content.nodes import FolderEntry
-from flux_tui.core.content.unixfs import build_folder, build_symlink
+from flux_tui.core.content.protobufs import PBLink, UnixFS
+from flux_tui.core.content.unixfs_trees import build_folder, build_symlink
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.node.node import FluxNode
@@ -37,8 +37,8 @@ class Attacker:
 
     def shard(self, **links: Cid) -> Cid:
         """Return a part of a HAMT with names in any slots. A name begins with s and its slot."""
-        body = UnixFS(dagpb.HAMT_SHARD, data=b"\x07", hash_type=0x22, fanout=256)
-        data = dagpb.encode_node([PBLink(cid, name[1:], 60) for name, cid in links.items()], body)
+        body = UnixFS(protobufs.HAMT_SHARD, data=b"\x07", hash_type=0x22, fanout=256)
+        data = protobufs.encode_node([PBLink(cid, name[1:], 60) for name, cid in links.items()], body)
         return self.put(dag_cid(data), data)
 
 

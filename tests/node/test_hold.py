@@ -14,7 +14,7 @@ from flux_tui import Hold, Release
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.fold import derive
-from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.giving_policy import PolicyChange
 from flux_tui.node.node import FluxNode
 from tests.support import nodes_here
 from tests.support.nodes_here import LOOPBACK, series_of, share

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.content import dagpb
+from flux_tui.core.content import protobufs
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
@@ -106,7 +106,7 @@ async def test_more_folders_than_blocks_could_need(tmp_path: Path) -> None:
 
 async def test_a_link_where_content_should_be(tmp_path: Path) -> None:
     blocks: Blocks = {}
-    link = dagpb.encode_node((), dagpb.UnixFS(dagpb.SYMLINK, data=b"/etc/passwd"))
+    link = protobufs.encode_node((), protobufs.UnixFS(protobufs.SYMLINK, data=b"/etc/passwd"))
     cid = dag_cid(link)
     blocks[cid] = link
     root = file_node(blocks, (leaf(blocks, b"1234"), 4), (cid, 0))

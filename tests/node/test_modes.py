@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.content.unixfs import build_folder
+from flux_tui.core.content.unixfs_trees import build_folder
 from flux_tui.core.ids import raw_cid
 from flux_tui.node.node import FluxNode
 from flux_tui.store.disk import object_trees

@@ -12,7 +12,7 @@ from flux_tui.core.ids import raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Error, Grant, StatusYesButLater
-from flux_tui.net.upstream import budget
+from flux_tui.net.upstream import guarded_yamux
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import attacking
 from tests.net.yamux_peer import YamuxPeer, yamux_peer
@@ -104,7 +104,7 @@ async def test_a_long_frame_on_a_slow_line_is_accepted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes longer than a stall may last, and never stalls."""
-    monkeypatch.setattr(budget, "STALL_SECONDS", 1.0)
+    monkeypatch.setattr(guarded_yamux, "STALL_SECONDS", 1.0)
     data = os.urandom(MIB)
     async with victim(tmp_path) as node, yamux_peer(node.addrs[0]) as peer:
         push = await offered(peer, node, [data])

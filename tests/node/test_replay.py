@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import raw_cid
-from flux_tui.core.replay import Recorder, replay
+from flux_tui.core.machine_recording import Recorder, replay
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.node.node import FluxNode

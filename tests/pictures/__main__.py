@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from flux_tui.core.series.state import State
-    from flux_tui.demo.screen import Story
+    from flux_tui.demo.narrated_dashboard import Story
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.watching.watched_node import WatchedNode
 
@@ -107,9 +107,9 @@ def is_in_the_middle(state: "State", now: float) -> bool:
 
 async def take_all(folder: Path) -> None:
     """Take all pictures of the demo."""
-    from flux_tui.demo.player import Player
+    from flux_tui.demo.narrated_dashboard import Story, watched_node
     from flux_tui.demo.scenario import load
-    from flux_tui.demo.screen import Story, watched_node
+    from flux_tui.demo.scenario_player import Player
     from flux_tui.demo.swarm_control import Swarm
 
     scenario = load(SCENARIO)

@@ -18,8 +18,8 @@ from flux_tui.core.text.plain import plain
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows.flow import flow_rows, frame, step_words
 from flux_tui.ui.rows.glyphs import Glyphs, Role
-from flux_tui.ui.rows.view import Line, View, span
-from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.rows.view_and_lines import Line, View, span
+from flux_tui.ui.series.flow_marks import FlowWindow
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "ui" / "stuck.flux"

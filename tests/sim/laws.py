@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from flux_tui.core.fetching.sources import MAX_LAPSED, WINDOW_CHUNKS
+from flux_tui.core.fetching.holders import MAX_LAPSED, WINDOW_CHUNKS
 from flux_tui.core.ids import matches
-from flux_tui.core.peers import admission as adm
+from flux_tui.core.peers import push_admission as adm
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import MAX_PEERS
-from flux_tui.core.serving.answers import MAX_STORED
+from flux_tui.core.serving.answer_outbox import MAX_STORED
 from flux_tui.core.serving.responder import MAX_OFFERED, MAX_SEEN
 from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from tests.sim.swarm import SimNode

@@ -20,19 +20,19 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.api.inputs import Input
 from flux_tui.core.content.nodes import FileNode
-from flux_tui.core.content.unixfs import FileBuilder, decode_node
+from flux_tui.core.content.unixfs_trees import FileBuilder, decode_node
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
-from flux_tui.core.replay import Recorder
+from flux_tui.core.machine_recording import Recorder
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import derive
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.state import State
 from flux_tui.core.wire import codec
 from flux_tui.core.wire import messages as msg
 from flux_tui.net.port import CLOSEST, MAX_FANOUT, WIDTH
-from flux_tui.store.index.evicting import made_of
+from flux_tui.store.index.replica_removal import made_of
 
 START = 1_700_000_000.0
 

@@ -10,7 +10,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.replication.origin import GRACE_SECONDS
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.giving_policy import PolicyChange
 from tests.sim.swarm import Content, SimNode, Swarm
 from tests.support.swarms import CHUNK, checked, file_of, get, has
 

@@ -112,7 +112,7 @@ def test_a_holder_that_denies_everything_occupies_no_place() -> None:
 
 
 def _deny(node: SimNode):  # type: ignore[no-untyped-def]
-    from flux_tui.core.series.policy import PolicyChange
+    from flux_tui.core.series.giving_policy import PolicyChange
 
     return PolicyChange(deny=(node.peer,))
 

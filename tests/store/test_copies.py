@@ -7,8 +7,8 @@ import pytest
 
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
+from flux_tui.store.database import StoreError
 from flux_tui.store.disk.file_io import FileStat
-from flux_tui.store.schema import StoreError
 from flux_tui.store.store import Leaf, Lost, Store
 from tests.support.damage import damaged
 

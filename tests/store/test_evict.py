@@ -9,7 +9,7 @@ import pytest
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.store.disk.object_trees import HELD
-from flux_tui.store.index.evicting import RemovalCounts
+from flux_tui.store.index.replica_removal import RemovalCounts
 from flux_tui.store.store import Store
 from tests.support.blocks import MIB, NOTE, chunk, shared
 from tests.support.evicting import Film, fetch, held_path
@@ -58,7 +58,7 @@ def test_an_eviction_repeated_after_a_crash_reports_the_same(
     path = held_path(store, film)
     fetch(store, film, path)
     with monkeypatch.context() as patch:
-        patch.setattr("flux_tui.store.index.evicting.remove", _die)
+        patch.setattr("flux_tui.store.index.replica_removal.remove", _die)
         with pytest.raises(KeyboardInterrupt):
             store.evict(film.root, path, ())
     store.close()

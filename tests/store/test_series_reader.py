@@ -12,7 +12,7 @@ import pytest
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Unknown
 from flux_tui.core.series.fold import derive, restore, snapshot
-from flux_tui.store.schema import SCHEMA_VERSION, StoreError, explain
+from flux_tui.store.database import SCHEMA_VERSION, StoreError, explain
 from flux_tui.store.series_reader import MemorySeries, SeriesReader, SeriesSource, export
 from flux_tui.store.store import Store
 

@@ -13,8 +13,8 @@ import pytest
 
 from flux_tui.core.ids import matches
 from flux_tui.core.series import events as ev
+from flux_tui.store.database import StoreError
 from flux_tui.store.disk.file_io import FileStat, rename_new
-from flux_tui.store.schema import StoreError
 from flux_tui.store.store import Store
 from tests.support.blocks import MIB, NOTE, ROOT, chunk, shared
 

@@ -3,10 +3,10 @@
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.screens.inspect import InspectScreen
+from flux_tui.ui.widgets.line_strips import LineStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
-from flux_tui.ui.widgets.one_line import LineStrip
 from tests.ui.conftest import START
 
 ROOT, CHUNK = dag_cid(b"root"), raw_cid(b"chunk")

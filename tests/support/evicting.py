@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flux_tui.core.content.unixfs import FileBuilder
+from flux_tui.core.content.unixfs_trees import FileBuilder
 from flux_tui.store.disk.object_trees import HELD
 from flux_tui.store.store import Store
 from tests.support.blocks import MIB, NOTE, chunk

@@ -5,7 +5,7 @@ from typing import Any
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Get
-from flux_tui.core.content.unixfs import FileBuilder
+from flux_tui.core.content.unixfs_trees import FileBuilder
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.wire import messages as msg
 from tests.support.script import Script, up

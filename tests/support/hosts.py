@@ -11,7 +11,7 @@ from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
-from flux_tui.net.flux.transport import muxers, security
+from flux_tui.net.flux.noise_and_yamux import muxers, security
 from tests.support.networks import Node
 
 

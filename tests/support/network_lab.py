@@ -33,7 +33,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-from flux_tui.cli.common import fold, open_series
+from flux_tui.cli.home_and_series import fold, open_series
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import state_report

@@ -12,8 +12,8 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent
-from flux_tui.net.connections.frame_buffer import Piece
-from flux_tui.net.flux import host
+from flux_tui.net.connections.yamux_read_buffer import Piece
+from flux_tui.net.flux import libp2p_network
 from flux_tui.net.port import LoadedChunk, Network, OpenNetwork
 
 BOUND = 15.0
@@ -189,7 +189,9 @@ class Loopback:
     """libp2p on 127.0.0.1."""
 
     def opening(self, secret: bytes, port: int = 0) -> OpenNetwork:
-        return host.open_network(create_new_key_pair(secret), [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False)
+        return libp2p_network.open_network(
+            create_new_key_pair(secret), [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False
+        )
 
 
 @asynccontextmanager

@@ -2,11 +2,11 @@
 
 from collections.abc import Generator
 
-from flux_tui.core.content import dagpb
-from flux_tui.core.content.dagpb import PBLink, UnixFS
+from flux_tui.core.content import protobufs
 from flux_tui.core.content.nodes import FolderEntry
 from flux_tui.core.content.outline import Outline, Totals
-from flux_tui.core.content.unixfs import build_folder
+from flux_tui.core.content.protobufs import PBLink, UnixFS
+from flux_tui.core.content.unixfs_trees import build_folder
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 
 LEAF = raw_cid(b"four")
@@ -20,12 +20,12 @@ def file_node(
     *parts: tuple[Cid, int],
     data: bytes = b"",
     size: int | None = None,
-    kind: int = dagpb.FILE,
+    kind: int = protobufs.FILE,
 ) -> Cid:
     """Return a file node with these parts and their claimed lengths."""
     whole = len(data) + sum(part[1] for part in parts) if size is None else size
     body = UnixFS(kind, data=data, filesize=whole, blocksizes=tuple(part[1] for part in parts))
-    return put(blocks, dagpb.encode_node((PBLink(cid, "", 1) for cid, _ in parts), body))
+    return put(blocks, protobufs.encode_node((PBLink(cid, "", 1) for cid, _ in parts), body))
 
 
 def folder(blocks: Blocks, *entries: tuple[str, Cid, int]) -> Cid:

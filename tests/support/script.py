@@ -8,7 +8,7 @@ from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import derive
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.wire import messages as msg
 
 ME, HOLDER, OTHER = (PeerId(f"12D3KooW{name * 44}") for name in "MHX")

@@ -18,9 +18,9 @@ from flux_tui.ui.dashboard.ticker import TYPING_SECONDS
 from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.rows.empty_panel import WORDS as EMPTY_WORDS
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import Row, span, text_of
+from flux_tui.ui.rows.view_and_lines import Row, span, text_of
 from flux_tui.ui.screens.help import HelpScreen
-from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.watching.captions import Caption
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.panel_layout import PANELS, SHORT_TITLES, SHORTEST_TITLES, TITLES

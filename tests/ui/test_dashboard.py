@@ -15,7 +15,7 @@ from flux_tui.home import NoNodeError
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.keys import ACTIONS, Keys, sign
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import HIDDEN, text_of
+from flux_tui.ui.rows.view_and_lines import HIDDEN, text_of
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen

@@ -7,9 +7,9 @@ import pytest
 
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.keys import ACTIONS, FOOTER_ORDERS, GROUPS, NARRATED, Keys
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.screens.inspect import InspectScreen
-from flux_tui.ui.widgets.one_line import LineStrip
+from flux_tui.ui.widgets.line_strips import LineStrip
 from flux_tui.ui.widgets.panel_layout import PANELS
 from tests.support.boards import footer
 from tests.support.dashboard import STORY, toasts

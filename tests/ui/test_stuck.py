@@ -14,7 +14,7 @@ from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
-from flux_tui.ui.rows.view import clock
+from flux_tui.ui.rows.view_and_lines import clock
 from flux_tui.ui.screens.inspect import InspectScreen
 from tests.support.dashboard import facts, header, shown
 from tests.ui.conftest import Live, on_asyncio, replayed

@@ -6,10 +6,10 @@ import pytest
 
 from flux_tui.core.series import events as ev
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.watched_node import WatchedNode
-from flux_tui.ui.widgets.one_line import LineStrip
+from flux_tui.ui.widgets.line_strips import LineStrip
 from flux_tui.ui.widgets.panel_layout import BESIDE
 from flux_tui.ui.widgets.series_panel import SeriesPanel
 from tests.support.dashboard import ADA, STORY, header, shown

@@ -2,9 +2,9 @@
 
 from flux_tui.core.ids import PeerId
 from flux_tui.ui.dashboard.app import Dashboard
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.screens.inspect import InspectScreen
-from flux_tui.ui.watching.narrator import Caption, Pointer
+from flux_tui.ui.watching.captions import Caption, Pointer
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from tests.support.dashboard import ADA, ROOT, STORY, header
 from tests.ui.conftest import Live, on_asyncio

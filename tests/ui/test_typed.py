@@ -19,7 +19,7 @@ from flux_tui.path_arguments import GONE, PathError, dropped_words, exists_at, t
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
-from flux_tui.ui.typed.line_types import Context, LineError
+from flux_tui.ui.typed.command_line_types import Context, LineError
 from flux_tui.ui.typed.shell_words import last_argument, quoted
 from flux_tui.ui.typed.typed_moment import parse_moment
 from flux_tui.ui.typed.typed_wants import MAX_WORDS, free, read_wants

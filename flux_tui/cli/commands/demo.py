@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from flux_tui.cli.common import home_for_settings
 from flux_tui.cli.output import Failure, need_terminal, say, tell
-from flux_tui.cli.params import OutputType
+from flux_tui.cli.path_and_stdin_types import OutputType
 from flux_tui.path_arguments import literal_path
 
 MIN_COLUMNS, MIN_ROWS = 60, 20
@@ -124,7 +124,7 @@ def demo(
 
 
 def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: str) -> None:
-    from flux_tui.demo.record import record
+    from flux_tui.demo.asciicast import record
 
     columns, rows = size
     say(f"recording {name} at {columns}x{rows}: {about}")
@@ -141,23 +141,23 @@ def _serve(scenario: str | None, speed: float, port: int, *, auto: bool, once: b
     arguments = ["demo", *([scenario] if scenario else []), "--speed", f"{speed:g}"]
     arguments += [flag for flag, on in (("--auto", auto), ("--once", once)) if on]
     # A page shows one app, and the menu is another one than the dashboard. So a page gets a whole terminal.
-    command = [sys.executable, "-m", "flux_tui.cli.terminal_page", *arguments]
+    command = [sys.executable, "-m", "flux_tui.cli.web_terminal", *arguments]
     serve_in_browser(command, port, "demo · flux-tui")
 
 
 def _play_from_menu(speed: float, auto: bool) -> None:
     need_terminal("a demo", "use --check where there is none")
-    from flux_tui.cli.commands.show import crash_log_of
-    from flux_tui.demo.menu import play_from_menu
+    from flux_tui.cli.commands.dashboard import crash_log_of
+    from flux_tui.demo.scenario_menu import play_from_menu
 
     play_from_menu(speed=speed, auto=auto, crash_log=crash_log_of(home_for_settings(None)))
 
 
 def _show(name: str, speed: float, *, auto: bool, once: bool) -> None:
     need_terminal("a demo", "use --check where there is none")
-    from flux_tui.cli.commands.show import crash_log_of
+    from flux_tui.cli.commands.dashboard import crash_log_of
+    from flux_tui.demo.narrated_dashboard import show
     from flux_tui.demo.scenario import load
-    from flux_tui.demo.screen import show
 
     log = crash_log_of(home_for_settings(None))
     error = show(load(name), speed=speed, once=once, auto=auto, crash_log=log)

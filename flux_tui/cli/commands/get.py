@@ -12,13 +12,13 @@ import click
 
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.commands.add import share
-from flux_tui.cli.common import catch_up, fold, new_mark, open_series, read_ticket, the_home
-from flux_tui.cli.node_flags import node_flags
-from flux_tui.cli.options import home_option, json_option, load_settings, node_options
+from flux_tui.cli.flags_for_node import node_flags
+from flux_tui.cli.get_destination import is_free, is_shared, state_of, target_of
+from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_ticket, the_home
+from flux_tui.cli.no_progress_words import Dials, waiting_for
+from flux_tui.cli.arguments.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.output import Failure, print_json, say, tell_path
-from flux_tui.cli.params import Output, OutputOrFolderType
-from flux_tui.cli.target import is_free, is_shared, state_of, target_of
-from flux_tui.cli.waiting import Dials, waiting_for
+from flux_tui.cli.path_and_stdin_types import Output, OutputOrFolderType
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.ids import Cid, short
@@ -29,8 +29,8 @@ from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.quantities import human_size
 from flux_tui.home import Home, HomeError
 from flux_tui.petnames import PetNames
+from flux_tui.store.database import NoRoomError
 from flux_tui.store.disk.disk_space import DiskSpace
-from flux_tui.store.schema import NoRoomError
 from flux_tui.store.series_reader import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05

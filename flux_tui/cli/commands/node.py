@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from flux_tui.cli.common import the_home
-from flux_tui.cli.node_flags import node_flags
-from flux_tui.cli.options import home_option, load_settings, node_options
+from flux_tui.cli.flags_for_node import node_flags
+from flux_tui.cli.home_and_series import the_home
+from flux_tui.cli.arguments.options import home_option, load_settings, node_options
 from flux_tui.cli.output import PlainFormatter, print_json
 from flux_tui.core.ids import PeerId
 from flux_tui.signals import noted_signals
@@ -37,7 +37,7 @@ def node(home: Path | None, verbose: bool, **flags: Any) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[log])
     settings = load_settings(place, **flags)
 
-    from flux_tui.node.priority import lower_priority
+    from flux_tui.node.process_priority import lower_priority
 
     if settings.low_priority:
         lower_priority()

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.common import catch_up, fold, open_series, read_cids, read_ticket, the_home
-from flux_tui.cli.node_flags import limit_change, node_flags
-from flux_tui.cli.options import home_option, limit_options, node_options
+from flux_tui.cli.flags_for_node import limit_change, node_flags
+from flux_tui.cli.home_and_series import catch_up, fold, open_series, read_cids, read_ticket, the_home
+from flux_tui.cli.arguments.options import home_option, limit_options, node_options
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import addrs_to_join

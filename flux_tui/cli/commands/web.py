@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.commands.show import Starter
-from flux_tui.cli.common import the_home
-from flux_tui.cli.node_flags import node_flags
-from flux_tui.cli.options import home_option, node_options
+from flux_tui.cli.commands.dashboard import Starter
+from flux_tui.cli.flags_for_node import node_flags
+from flux_tui.cli.home_and_series import the_home
+from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.output import Failure, say, tell
-from flux_tui.cli.params import PathType
+from flux_tui.cli.path_and_stdin_types import PathType
 from flux_tui.core.text.plain import plain
 from flux_tui.path_arguments import literal_path
 
@@ -87,7 +87,7 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
 def serve_in_browser(command: Sequence[str], port: int, title: str) -> None:
     """Serve a program in the browser until ctrl+c. Each page that is opened runs `command` in its own process.
 
-    The program must speak the packets of Textual's web server (cli/terminal_page.py).
+    The program must speak the packets of Textual's web server (cli/web_terminal.py).
     """
     asyncio.run(_serve(shlex.join(command), _listen(port), title))
 

@@ -13,7 +13,7 @@ import msgspec
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
 from flux_tui.core.limits import batches
 from flux_tui.core.series.events import EVENT_KINDS
-from flux_tui.core.series.policy import POLICY, PolicyChange
+from flux_tui.core.series.giving_policy import POLICY, PolicyChange
 from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {

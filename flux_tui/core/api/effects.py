@@ -80,7 +80,7 @@ class Dial(_Effect, frozen=True):
     """Other addresses of the same peer, tried in order if the first one does not lead to it."""
     from_peers: bool = False
     """Other peers named these addresses, no person did. They are dialled by the rules and the budget of
-    core/peers/dial_permission.py."""
+    core/peers/address_dial_policy.py."""
 
 
 class Disconnect(_Effect, frozen=True):

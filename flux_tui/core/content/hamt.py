@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import mmh3
 
-from flux_tui.core.content import dagpb
-from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content import protobufs
 from flux_tui.core.content.nodes import Block, FolderEntry, FolderRoot, ShardNode
+from flux_tui.core.content.protobufs import BadBlockError, PBLink, UnixFS
 from flux_tui.core.ids import dag_cid
 
 FANOUT = 256
@@ -85,8 +85,14 @@ def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | No
             below = _node(inside, level + 1, blocks)
             links.append(PBLink(below.cid, f"{index:02X}", below.tsize))
     bitfield = bits.to_bytes((bits.bit_length() + 7) // 8, "big")
-    body = UnixFS(dagpb.HAMT_SHARD, data=bitfield, hash_type=dagpb.MURMUR3_X64_64, fanout=FANOUT, mode=mode)
-    data = dagpb.encode_node(links, body)
+    body = UnixFS(
+        protobufs.HAMT_SHARD,
+        data=bitfield,
+        hash_type=protobufs.MURMUR3_X64_64,
+        fanout=FANOUT,
+        mode=mode,
+    )
+    data = protobufs.encode_node(links, body)
     cid = dag_cid(data)
     blocks.append(Block(cid, data))
     return PBLink(cid, "", len(data) + sum(link.tsize for link in links))

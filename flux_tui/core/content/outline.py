@@ -18,8 +18,8 @@ for it (store/disk/disk_space.py).
 from collections.abc import Generator, Iterator
 from typing import Literal, NamedTuple
 
-from flux_tui.core.content import nodes, unixfs
-from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.content import nodes, unixfs_trees
+from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.ids import Cid, is_leaf, raw_cid
 from flux_tui.core.text.quantities import human_size
 from flux_tui.core.wire.codec import MAX_PAYLOAD
@@ -39,7 +39,7 @@ PLACE_BYTES = 65_536
 SUM_STEPS = 20_000
 """Links that are added up at a time: about 10 ms, in which the node does nothing else."""
 
-ZEROS = raw_cid(bytes(unixfs.CHUNK_SIZE))
+ZEROS = raw_cid(bytes(unixfs_trees.CHUNK_SIZE))
 """The most frequent leaf of a sparse file."""
 
 EdgeKind = Literal["any", "part", "shard"]
@@ -130,7 +130,7 @@ class Outline:
         self.lacking.discard(cid)
         if cid in self._known:
             return []
-        inner = self._known[cid] = self._read(unixfs.decode_node(cid, data))
+        inner = self._known[cid] = self._read(unixfs_trees.decode_node(cid, data))
         if len(self._known) + len(self.sizes) > MAX_PLACES:
             raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")
         found = list(dict.fromkeys(edge.child for edge in inner.edges if edge.child not in self._known))

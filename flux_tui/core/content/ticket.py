@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from flux_tui.core.content.pasted import pasted_words
+from flux_tui.core.content.paste_cleanup import pasted_words
 from flux_tui.core.ids import (
     CID_CHARACTERS,
     BadIdError,

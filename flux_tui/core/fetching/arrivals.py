@@ -2,14 +2,14 @@
 
 from collections.abc import MutableMapping
 
-from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.fetching.downloads.download import Download
-from flux_tui.core.fetching.downloads.planning import Planning
+from flux_tui.core.fetching.downloads.planning_in_turns import Planning
 from flux_tui.core.fetching.grants.leases import Leases
 from flux_tui.core.fetching.grants.restored_leases import InheritedLeases
 from flux_tui.core.fetching.grants.scheduler import Scheduler
-from flux_tui.core.fetching.grants.wanted import WantedBlocks
-from flux_tui.core.fetching.sources import Holder, Holders
+from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
+from flux_tui.core.fetching.holders import Holder, Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.fetching.write_failures import Failures
 from flux_tui.core.ids import Cid, PeerId

@@ -9,12 +9,12 @@ from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.peer_bitmaps import MAX_WATCHERS, PeerBitmap
 from flux_tui.core.fetching.grants.leases import Leases
 from flux_tui.core.fetching.grants.scheduler import Scheduler
-from flux_tui.core.fetching.grants.wanted import WantedBlocks
-from flux_tui.core.fetching.sources import Holders
+from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
+from flux_tui.core.fetching.holders import Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.backoff import GIVES_NOTHING, gives_later
+from flux_tui.core.series.peer_backoff import GIVES_NOTHING, gives_later
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_WAIT, Grant, StatusNo, StatusYesButLater
 

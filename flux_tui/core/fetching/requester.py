@@ -3,23 +3,23 @@
 1. This node pushes a want (want_pusher.py). Holders answer with a delayed yes or a NO (peer_answers.py).
 2. The scheduler grants missing chunks to the holders that said yes (scheduler.py).
 3. A chunk that comes ends its leases (arrivals.py). An inner node says which other blocks belong to the
-   object, and where their content belongs (planning.py).
+   object, and where their content belongs (planning_in_turns.py).
 4. When no holder is left to ask, this node pushes the want again (want_pusher.py).
 """
 
 from flux_tui.core.api.effects import Claim, DropTree, FinishTree, OpenTree
 from flux_tui.core.api.inputs import Placed
-from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.fetching.arrivals import Arrivals
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.plan_builder import plan_leaf
-from flux_tui.core.fetching.downloads.planning import Planning
+from flux_tui.core.fetching.downloads.planning_in_turns import Planning
 from flux_tui.core.fetching.grants.leases import Leases
 from flux_tui.core.fetching.grants.restored_leases import InheritedLeases
 from flux_tui.core.fetching.grants.scheduler import Scheduler
-from flux_tui.core.fetching.grants.wanted import WantedBlocks
+from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
+from flux_tui.core.fetching.holders import Holders
 from flux_tui.core.fetching.peer_answers import PeerAnswers
-from flux_tui.core.fetching.sources import Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.fetching.wants.want_queue import WantPriority
 from flux_tui.core.fetching.write_failures import Failures

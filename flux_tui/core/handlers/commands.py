@@ -2,17 +2,17 @@
 
 from typing import assert_never
 
+from flux_tui.core.adds_and_removals import Sharing
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import DropTree, StopNode
-from flux_tui.core.custom.messages import CustomMessages
+from flux_tui.core.custom.custom_messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid
-from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.replication.origin import Origin
 from flux_tui.core.series import events as ev
 from flux_tui.core.serving.responder import Responder
-from flux_tui.core.sharing import Sharing
 from flux_tui.core.turn import Ledger
 
 

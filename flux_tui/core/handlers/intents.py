@@ -4,10 +4,10 @@ from typing import assert_never
 
 from flux_tui.core.api.effects import Push
 from flux_tui.core.api.inputs import IntentCame, RouteCame
-from flux_tui.core.custom.messages import CustomMessages
+from flux_tui.core.custom.custom_messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.peers.misbehaviour import Misbehaviour
 from flux_tui.core.peers.router import Router, is_timely
 from flux_tui.core.replication.keeper import Keeper

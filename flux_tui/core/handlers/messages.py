@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from flux_tui.core.custom.messages import CustomMessages
+from flux_tui.core.custom.custom_messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import PeerId
 from flux_tui.core.replication.keeper import Keeper

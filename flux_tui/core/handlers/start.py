@@ -1,5 +1,6 @@
 """Handles the start of a node: the machine continues with everything that was pending when the node stopped."""
 
+from flux_tui.core.adds_and_removals import Sharing
 from flux_tui.core.api.inputs import NodeStarting
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.requester import Requester
@@ -12,7 +13,6 @@ from flux_tui.core.replication.origin import Origin
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import ObjectState, Pending
 from flux_tui.core.serving.responder import Responder
-from flux_tui.core.sharing import Sharing
 from flux_tui.core.turn import Ledger
 
 

@@ -1,4 +1,4 @@
-"""The price of an entry for the peer that caused it, in bytes of the peer's token bucket (admission.py)."""
+"""The price of an entry for the peer that caused it, in bytes of the peer's token bucket (push_admission.py)."""
 
 from typing import assert_never
 

@@ -26,7 +26,7 @@ from flux_tui.core.api.effects import Forward
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import INTENT_TTL, MAX_HOPS, Intent, SealedIntent, Want

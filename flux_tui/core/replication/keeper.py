@@ -2,7 +2,7 @@
 
 - The policy's `quota` limits the room (quota.py). A replica that turns out to be larger than its origin said is
   checked again, and dropped if there is no room.
-- A `keep` message counts only if this node sent that peer a `can_hold` before (offers.py).
+- A `keep` message counts only if this node sent that peer a `can_hold` before (keeper_offers.py).
 - A replica is fetched in the same way as a want, a few replicas at a time. Its leaves are stored in one file,
   so names, folders and repeats that a stranger made up cost nothing.
 - If the user gets or adds an object that is kept as a replica, the object becomes the user's own. It does not count
@@ -23,13 +23,13 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import batches
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import ProviderRecords
-from flux_tui.core.replication.offers import OFFER_SECONDS, Offers
+from flux_tui.core.replication.keeper_offers import OFFER_SECONDS, Offers
 from flux_tui.core.replication.quota import HoldRefusal, Quota
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import DropCause, Reason
 from flux_tui.core.series.fold.replication import origins_of
 from flux_tui.core.series.state import KeptReplica
-from flux_tui.core.serving.answers import Answers
+from flux_tui.core.serving.answer_outbox import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire import messages as msg

@@ -22,10 +22,10 @@ from flux_tui.core.fetching.wants.want_pusher import JITTER, SILENCE
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
-from flux_tui.core.peers.dialling import Dialling
+from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.backoff import RETRY_MIN
+from flux_tui.core.series.peer_backoff import RETRY_MIN
 from flux_tui.core.series.state import Hold
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire import messages as msg

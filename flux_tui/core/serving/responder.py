@@ -22,8 +22,8 @@ from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.policy import Policy
-from flux_tui.core.serving.answers import Answers, Refusal
+from flux_tui.core.series.giving_policy import Policy
+from flux_tui.core.serving.answer_outbox import Answers, Refusal
 from flux_tui.core.serving.upload_queue import UploadQueues
 from flux_tui.core.serving.upload_slots import UplinkRate, UploadSlots
 from flux_tui.core.serving.waiting_line import WaitingLine

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.series.policy import Policy, rate_limit
+from flux_tui.core.series.giving_policy import Policy, rate_limit
 
 MAX_WAIT_SECONDS = 2.0
 """Seconds that a chunk may wait because of a limit. It is long enough that a requester's next grant comes

@@ -7,8 +7,8 @@
 """
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.series.policy import Policy
-from flux_tui.core.serving.answers import Refusal
+from flux_tui.core.series.giving_policy import Policy
+from flux_tui.core.serving.answer_outbox import Refusal
 from flux_tui.core.serving.upload_queue import MAX_WAIT_SECONDS, PROMISED_SECONDS, UploadQueues
 from flux_tui.core.serving.waiting_line import WaitingLine
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flux_tui.core.series.events import Via
-from flux_tui.core.series.policy import POLICY, Policy
+from flux_tui.core.series.giving_policy import POLICY, Policy
 from flux_tui.core.series.settings_table import Kind, Setting
 from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.quantities import human_duration, human_size

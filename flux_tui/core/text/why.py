@@ -1,6 +1,6 @@
 """Says in words why a want is not complete: a title, a line for each peer, and this node's next step. Pure.
 
-`core/series/why.py` finds the facts. The command line and the dashboard use the same words.
+`core/series/want_explanation.py` finds the facts. The command line and the dashboard use the same words.
 """
 
 from datetime import datetime
@@ -8,7 +8,7 @@ from typing import NamedTuple, assert_never
 
 from flux_tui.core.series.events import Reason
 from flux_tui.core.series.next_try import Try
-from flux_tui.core.series.why import PeerLine, Why
+from flux_tui.core.series.want_explanation import PeerLine, Why
 from flux_tui.core.text.names import Names
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_seconds, human_size

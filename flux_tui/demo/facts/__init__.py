@@ -13,7 +13,7 @@
 In a caption, `{noes:busy}` is replaced by the number. A scenario writes no number into a caption if a fact can give
 it. So a caption cannot report something that did not happen.
 
-download_time.py   where the time of a download goes
+download_stages.py   where the time of a download goes
 scene.py           the nodes and the content, as read from the series
 fact_kinds.py      every kind of fact
 terms.py           the notation above

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import REASONS
 from flux_tui.core.series.state import ObjectState, PeerState, State
-from flux_tui.core.series.why import why
+from flux_tui.core.series.want_explanation import why
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import human_seconds

@@ -9,8 +9,8 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import ChunkReceived, ObjectCompleted, kind_of
 from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import State
-from flux_tui.demo.facts.download_time import Stages
-from flux_tui.store.schema import StoreError
+from flux_tui.demo.facts.download_stages import Stages
+from flux_tui.store.database import StoreError
 from flux_tui.store.series_reader import SeriesReader
 
 PAGE = 5_000

@@ -1,4 +1,4 @@
-"""Decides which addresses that a peer named may be dialled, by the rule in `core/peers/dial_permission.py`.
+"""Decides which addresses that a peer named may be dialled, by the rule in `core/peers/address_dial_policy.py`.
 
 libp2p stores every address that any peer names in its peerstore, and dials the addresses there. So the peerstore
 asks this guard which addresses it may store. The dialler asks the guard whether an address may be dialled now.
@@ -22,7 +22,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.peers.dial_permission import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
+from flux_tui.core.peers.address_dial_policy import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
 
 log = logging.getLogger(__name__)
 

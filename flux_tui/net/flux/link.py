@@ -9,8 +9,8 @@ import trio
 from libp2p.abc import IMuxedConn, INetStream
 
 from flux_tui.core.ids import PeerId
+from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, write_slices
 from flux_tui.net.flux.push_stream import Outgoing
-from flux_tui.net.flux.transport import WRITE_BYTES, write_slices
 from flux_tui.net.port import Receiver
 from flux_tui.net.upstream.budget import GuardedYamux
 from flux_tui.net.upstream.streams import way_of

@@ -18,7 +18,7 @@ from flux_tui.net.port import BAN_SECONDS
 
 MAX_PEERS = 128
 """Links at the same time. The bytes under way on all of them have a bound of their own
-(`upstream/budget.py`)."""
+(`upstream/guarded_yamux.py`)."""
 RESERVED = 32
 """Links among them for known peers."""
 STRANGER_SECONDS = 30.0

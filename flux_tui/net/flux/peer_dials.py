@@ -1,6 +1,6 @@
 """Dials peers at the given addresses and brings up links to them. Kept addresses are dialled again and again.
 
-`connections/dials.py` is the table of the addresses that are being dialled. `upstream/dialling.py` opens the
+`connections/dial_table.py` is the table of the addresses that are being dialled. `upstream/dial_peer.py` opens the
 connections.
 """
 
@@ -23,14 +23,14 @@ from flux_tui.net.addresses.local_discovery import (
     parse_peer_addr,
     report_of,
 )
-from flux_tui.net.addresses.peer_addrs import PeerAddrs
-from flux_tui.net.connections.dials import Dial, Dials
+from flux_tui.net.addresses.reached_addrs import PeerAddrs
+from flux_tui.net.connections.dial_table import Dial, Dials
 from flux_tui.net.connections.keepalive import probe
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.dial_errors import probe_address, sentence_of
 from flux_tui.net.flux.link import CLOSED, Link
 from flux_tui.net.flux.peer_links import Links
-from flux_tui.net.flux.swarm import forget_failures
+from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.port import CIRCUIT, Receiver
 
 DIAL_SECONDS = 10.0

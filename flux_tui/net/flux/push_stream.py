@@ -20,8 +20,8 @@ import trio
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message
-from flux_tui.net.connections.frame_buffer import FrameBuffer, Piece
-from flux_tui.net.connections.pace import NOT_ADMITTED, Pace
+from flux_tui.net.connections.read_pace import NOT_ADMITTED, Pace
+from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, Piece
 from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, LoadedChunk, Receiver
 
 READ_BYTES = 256 * 1024

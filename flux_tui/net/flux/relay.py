@@ -4,7 +4,7 @@ Three parts:
 
 - `Relay` forwards bytes for others, if its owner asks for it (`--serve-relay`).
 - `Reservations` keeps a reservation at each `--relay`, and accepts connections that come through it.
-- `CircuitTransport` dials relayed addresses. `upstream/dialling.py` chooses which addresses of a peer are
+- `CircuitTransport` dials relayed addresses. `upstream/dial_peer.py` chooses which addresses of a peer are
   dialled.
 
 A connection inside a circuit is like any other, with Noise end to end: a relay sees only encrypted bytes.
@@ -50,8 +50,8 @@ from typing_extensions import override
 from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
-from flux_tui.net.flux.swarm import forget_failures
-from flux_tui.net.flux.transport import WRITE_BYTES, widen
+from flux_tui.net.flux.libp2p_host import forget_failures
+from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen
 from flux_tui.net.port import CIRCUIT, Receiver
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ out its resource manager (`libp2p.rcmgr`). What libp2p 0.8.1 does, and why that 
   is let in. The outbound counterpart has the same fault. Here the clean-up is shielded and bounded.
 - Its resource manager bounds connections (1,000), and streams of all peers together. Each denial lowers the limit for
   everybody, down to half, for as long as connections are scarce. Other bounds take its place here: `MAX_CONNECTIONS`,
-  `connections/unlinked_connections.py` and `flux/link_table.py` for connections, `upstream/budget.py` for streams and
-  memory, `MAX_HANDSHAKES` for handshakes.
+  `connections/unlinked_connections.py` and `flux/link_table.py` for connections, `upstream/guarded_yamux.py` for
+  streams and memory, `MAX_HANDSHAKES` for handshakes.
 - With libp2p's own upgrades and its resource manager, two tests fail: an honest peer is served after 15.9 s instead of
   less than 10 s while others hold connections half open (tests/abuse/test_attacks.py), and does not connect within 15 s
   while 80 others stop in the middle of a frame (`test_unfinished_handshakes_keep_no_honest_node_out`).

@@ -14,7 +14,7 @@ import trio
 
 from flux_tui.core.api.inputs import ChunkCorrupt, ChunkLanded, ChunkUnfit, LandFailed
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches
-from flux_tui.net.connections.frame_buffer import Piece
+from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.node.engine import Engine
 from flux_tui.store.disk.file_io import aligned
 from flux_tui.store.store import Landed, StoreError, UnfitError

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from flux_tui.core.content.nodes import Block, FolderEntry
-from flux_tui.core.content.unixfs import (
+from flux_tui.core.content.unixfs_trees import (
     CHUNK_SIZE,
     FileBuilder,
     build_folder,

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from flux_tui.core.text.quantities import human_size
-from flux_tui.store.schema import NoRoomError
+from flux_tui.store.database import NoRoomError
 
 SHARE = 10
 """At most this part (1/10) of a disk is kept free."""

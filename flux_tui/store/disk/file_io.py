@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, matches
 from flux_tui.regular_files import open_unbuffered
+from flux_tui.store.database import ImpossibleError, StoreError
 from flux_tui.store.disk import holes
 from flux_tui.store.disk.safe_path import Inside
-from flux_tui.store.schema import ImpossibleError, StoreError
 
 TICK_NS = 50_000_000
 """Nanoseconds; file systems stamp with the kernel's tick, 1 to 10 ms."""

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from flux_tui.core.content.outline import more_than_said
-from flux_tui.core.content.unixfs import applied_mode, leads_out
+from flux_tui.core.content.unixfs_trees import applied_mode, leads_out
 from flux_tui.core.ids import Cid, cid_bytes
-from flux_tui.store.disk.distinct_names import DistinctNames
+from flux_tui.store.database import ImpossibleError, StoreError, UnfitError, explain_os
 from flux_tui.store.disk.file_io import BLOCK, FileStat, check_path, rename_new, size_to
 from flux_tui.store.disk.fsync import flush, flush_folder
+from flux_tui.store.disk.name_collisions import DistinctNames
 from flux_tui.store.disk.safe_path import Inside, parts_of
-from flux_tui.store.schema import ImpossibleError, StoreError, UnfitError, explain_os
 
 OWN = 0
 """The tree of the store's own files: large loose chunks."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from flux_tui.regular_files import open_regular
-from flux_tui.store.schema import ImpossibleError, StoreError
+from flux_tui.store.database import ImpossibleError, StoreError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)

@@ -5,8 +5,8 @@
 - If a look-up finds that the database is damaged, the chunk counts as not here. `take_damages` reports each
   damage once, and the node goes on with the chunks that can be read.
 
-Other modules insert and delete the rows: `store/store.py` when entries are committed, `evicting.py` and
-`freeing.py` when objects are removed. They call `written`, `committed` and `forget` of the index.
+Other modules insert and delete the rows: `store/store.py` when entries are committed, `replica_removal.py` and
+`unshared_removal.py` when objects are removed. They call `written`, `committed` and `forget` of the index.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from typing import Any, overload
 
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
 from flux_tui.regular_files import open_regular, open_unbuffered
+from flux_tui.store.database import StoreError, explain
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.disk.object_trees import Trees
-from flux_tui.store.index.records import Landed, Lost, ReadResult, Where
-from flux_tui.store.schema import StoreError, explain
+from flux_tui.store.index.store_values import Landed, Lost, ReadResult, Where
 
 SIZES_KEPT = 100_000
 """Chunk sizes kept in memory, some 20 MB: a busy node is asked for the same ones again and again."""

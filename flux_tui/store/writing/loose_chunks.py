@@ -4,12 +4,12 @@ import threading
 from pathlib import Path
 
 from flux_tui.core.ids import Cid, matches
+from flux_tui.store.database import DATABASE
 from flux_tui.store.disk import file_io, fsync
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import Trees
 from flux_tui.store.index.chunk_index import ChunkIndex
-from flux_tui.store.index.records import Landed, StoreErrors
-from flux_tui.store.schema import DATABASE
+from flux_tui.store.index.store_values import Landed, StoreErrors
 
 INLINE_MAX = 64 * 1024
 """Bytes; a larger loose chunk gets a file of its own."""

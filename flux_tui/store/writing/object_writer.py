@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from flux_tui.core.ids import Cid, matches
+from flux_tui.store.database import DATABASE, StoreError, UnfitError
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import HELD, LeafPlace, Tree, Trees, remove
 from flux_tui.store.index.chunk_index import ChunkIndex
-from flux_tui.store.index.evicting import begin_anew, forget_tree
-from flux_tui.store.index.records import Landed, Lost, Placed, StoreErrors, Whole
-from flux_tui.store.schema import DATABASE, StoreError, UnfitError
+from flux_tui.store.index.replica_removal import begin_anew, forget_tree
+from flux_tui.store.index.store_values import Landed, Lost, Placed, StoreErrors, Whole
 from flux_tui.store.writing.loose_chunks import LooseChunks
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from flux_tui.core.api.commands import Command
 from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.watched_node import Nodes
 
 NOTHING_HERE = "this is a recording: nothing can be pushed"

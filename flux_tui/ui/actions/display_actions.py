@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.watching.flow_feed import FlowFeed
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.prompt import Prompt

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from flux_tui.ui.actions.completion import Completion
+from flux_tui.ui.actions.completion_context import Completion
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.series.filter import parse_filter
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.widgets.prompt import Prompt
 
 FILTERS = "text  !not  kind:status_no  peer:12D3  cid:bafk  reason:busy"

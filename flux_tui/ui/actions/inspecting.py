@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from flux_tui.core.ids import PeerId
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.rows.inspect.entries import subject_of_entries
+from flux_tui.ui.rows.inspect.entries_about import subject_of_entries
 from flux_tui.ui.rows.inspect.facts import Subject
-from flux_tui.ui.rows.view import View
-from flux_tui.ui.screens.open_window import OpenWindow
+from flux_tui.ui.rows.view_and_lines import View
+from flux_tui.ui.screens.open_window_protocol import OpenWindow
 from flux_tui.ui.typed.shell_words import quoted
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.panel_views import Views

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.watched_node import Nodes
 

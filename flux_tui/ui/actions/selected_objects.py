@@ -11,8 +11,8 @@ from flux_tui.core.text.quantities import counted
 from flux_tui.ui.actions.command_sender import CommandSender, new_mark
 from flux_tui.ui.board.panels import OBJECTS, Panels
 from flux_tui.ui.keys import Keys
-from flux_tui.ui.screens.open_window import OpenWindow
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.screens.open_window_protocol import OpenWindow
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 

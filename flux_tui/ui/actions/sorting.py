@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.rows.peers import TABLES, column_at, columns_that_fit
-from flux_tui.ui.rows.view import Sort
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.rows.peer_and_no_tables import TABLES, column_at, columns_that_fit
+from flux_tui.ui.rows.view_and_lines import Sort
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.panel_views import Views
 
 

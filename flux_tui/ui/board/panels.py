@@ -14,13 +14,13 @@ from flux_tui.ui.rows.empty_panel import empty_words
 from flux_tui.ui.rows.flow import flow_rows, step_words
 from flux_tui.ui.rows.flow_picture import picture_rows
 from flux_tui.ui.rows.objects.object_rows import object_rows
-from flux_tui.ui.rows.peers import no_legend, no_rows, peer_rows
+from flux_tui.ui.rows.peer_and_no_tables import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending_and_retries import pending_rows, retry_rows
 from flux_tui.ui.rows.throughput import throughput_rows
-from flux_tui.ui.rows.view import Line, Row, View, matching, span
-from flux_tui.ui.series.block_owners import roots_of
+from flux_tui.ui.rows.view_and_lines import Line, Row, View, matching, span
+from flux_tui.ui.series.block_roots import roots_of
 from flux_tui.ui.series.filter import Filter, cids_of
-from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.series.flow_marks import FlowWindow
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.objects_feed import ObjectsFeed
 from flux_tui.ui.watching.panel_views import Views

@@ -11,14 +11,14 @@ from flux_tui.ui.keys import Keys, Situation, sign
 from flux_tui.ui.rows.glyphs import Role
 from flux_tui.ui.rows.next_steps import next_step_lines
 from flux_tui.ui.rows.throughput import fitting, header_line
-from flux_tui.ui.rows.view import Line, Span, View, cut, span
+from flux_tui.ui.rows.view_and_lines import Line, Span, View, cut, span
 from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.narration import Narration
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.story_position import Narration
 from flux_tui.ui.watching.watched_node import Nodes
+from flux_tui.ui.widgets.line_strips import Keybar, LineStrip, Tabs
 from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip
-from flux_tui.ui.widgets.one_line import Keybar, LineStrip, Tabs
 from flux_tui.ui.widgets.panel_layout import PANELS, SHORT_TITLES, SHORTEST_TITLES, TITLES
 from flux_tui.ui.widgets.plain_text import PlainText
 

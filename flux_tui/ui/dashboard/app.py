@@ -18,7 +18,7 @@ from flux_tui.config import NoticeBy
 from flux_tui.core.ids import is_text
 from flux_tui.core.text.plain import plain
 from flux_tui.signals import Ended
-from flux_tui.ui.dashboard.action_table import action_table
+from flux_tui.ui.dashboard.action_methods import action_table
 from flux_tui.ui.dashboard.garbage_collection import settle
 from flux_tui.ui.dashboard.parts import Parts
 from flux_tui.ui.dashboard.signals_and_crashes import SignalEnd, write_crash_report
@@ -26,13 +26,13 @@ from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
 from flux_tui.ui.keys import JUMP, PRIORITY, Keys
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
-from flux_tui.ui.screens.open_window import Answer
-from flux_tui.ui.watching.narrator import Narrator
+from flux_tui.ui.screens.open_window_protocol import Answer
+from flux_tui.ui.watching.captions import Narrator
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
 from flux_tui.ui.widgets.ascii_filter import AsciiFilter
+from flux_tui.ui.widgets.line_strips import Keybar, Tabs, TimeStrip
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.objects_panel import ObjectsPanel
-from flux_tui.ui.widgets.one_line import Keybar, Tabs, TimeStrip
 from flux_tui.ui.widgets.panel_layout import PANELS, SCREEN, shape
 from flux_tui.ui.widgets.plain_text import ControlFilter
 from flux_tui.ui.widgets.prompt import History, Prompt, PromptInput
@@ -140,7 +140,7 @@ class Dashboard(App[bool]):
         self.exit(stays)
 
     def _help(self) -> None:
-        from flux_tui.ui.rows.explained import entry_terms, line_terms, panel_terms
+        from flux_tui.ui.rows.terms_in_focus import entry_terms, line_terms, panel_terms
         from flux_tui.ui.screens.help import HelpScreen  # both imported when help is first opened
 
         panels = self.parts.panels

@@ -6,39 +6,39 @@ from typing import Protocol
 from textual.screen import Screen
 
 from flux_tui.config import NoticeBy
-from flux_tui.ui.actions.command_line import CommandLine
+from flux_tui.ui.actions.caption_display import Story
 from flux_tui.ui.actions.command_sender import CommandSender
-from flux_tui.ui.actions.completion import Completion
-from flux_tui.ui.actions.copying import Copying
+from flux_tui.ui.actions.completion_context import Completion
+from flux_tui.ui.actions.copy_and_screenshot import Copying
 from flux_tui.ui.actions.display_actions import DisplayActions
 from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.actions.in_panels.flow_actions import FlowActions
 from flux_tui.ui.actions.in_panels.object_actions import ObjectActions
 from flux_tui.ui.actions.inspecting import Inspecting
 from flux_tui.ui.actions.node_switch import NodeSwitch
+from flux_tui.ui.actions.prompt_lines import CommandLine
 from flux_tui.ui.actions.selected_objects import SelectedObjects
 from flux_tui.ui.actions.sorting import Sorting
-from flux_tui.ui.actions.story import Story
 from flux_tui.ui.actions.want_and_add import WantAndAdd
 from flux_tui.ui.board.key_sequence import KeySequence
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.screen_tree import ScreenTree
 from flux_tui.ui.board.status_lines import StatusLines
-from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.board.timeline_stretch import TimelineStrip
 from flux_tui.ui.dashboard.ticker import TickedApp, Ticker
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.screens.open_window import Answer
+from flux_tui.ui.screens.open_window_protocol import Answer
+from flux_tui.ui.watching.captions import Narrator
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.narration import Narration
-from flux_tui.ui.watching.narrator import Narrator
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
+from flux_tui.ui.watching.object_whole_notices import WholeNotices
 from flux_tui.ui.watching.objects_feed import ObjectsFeed
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.story_position import Narration
 from flux_tui.ui.watching.watched_node import Nodes
-from flux_tui.ui.watching.whole_notices import WholeNotices
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.prompt import History, Prompt
 

@@ -4,17 +4,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from flux_tui.ui.actions.story import Story
+from flux_tui.ui.actions.caption_display import Story
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.status_lines import StatusLines
-from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.board.timeline_stretch import TimelineStrip
 from flux_tui.ui.dashboard.garbage_collection import take_turn
 from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.narration import Narration
+from flux_tui.ui.watching.object_whole_notices import WholeNotices
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
+from flux_tui.ui.watching.story_position import Narration
 from flux_tui.ui.watching.watched_node import Nodes
-from flux_tui.ui.watching.whole_notices import WholeNotices
 
 BEHIND_SECONDS = 1.0
 """Seconds between two frames behind a window."""

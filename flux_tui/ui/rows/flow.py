@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeVar
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Reason
 from flux_tui.core.series.state import PeerState
-from flux_tui.core.series.why import why
+from flux_tui.core.series.want_explanation import why
 from flux_tui.core.text.names import WHO_WIDTH
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_seconds, human_size

@@ -15,8 +15,8 @@ from flux_tui.core.text.quantities import human_seconds, human_size
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.flow import SIGNS
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role
-from flux_tui.ui.rows.view import Row, View, merged, span
-from flux_tui.ui.series.flow import OUTWARD, OWN, FlowWindow, Message
+from flux_tui.ui.rows.view_and_lines import Row, View, merged, span
+from flux_tui.ui.series.flow_marks import OUTWARD, OWN, FlowWindow, Message
 
 TRAVEL_SECONDS = 1.25
 """How long a message is on its way in the picture: five frames of the ticker."""

@@ -9,7 +9,7 @@ from flux_tui.core.series.state import ObjectState, State
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import Keys, action_named
 from flux_tui.ui.rows.cell_width import fit
-from flux_tui.ui.rows.view import HIDDEN, Line, View, cut, span
+from flux_tui.ui.rows.view_and_lines import HIDDEN, Line, View, cut, span
 
 TICKET_LINES = 4
 """The most lines for a ticket, which can be selected by mouse. A longer one can only be copied."""

@@ -10,7 +10,7 @@ from flux_tui.core.series.state import Hold, ObjectState, Pending
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.ui.rows.cell_width import fit, width
 from flux_tui.ui.rows.glyphs import REASON_SIGNS, Role, reason_words
-from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
+from flux_tui.ui.rows.view_and_lines import Line, Row, Span, View, cut, span, wide
 
 EARLY = 256 * 1024
 """Below this many bytes of an object, its rate gives no useful eta."""

@@ -6,7 +6,7 @@ from flux_tui.core.series.flow_rate import RATE_SECONDS, rate_of
 from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.ui.rows.glyphs import Role
-from flux_tui.ui.rows.view import Line, Row, Span, View, cut, span, wide
+from flux_tui.ui.rows.view_and_lines import Line, Row, Span, View, cut, span, wide
 
 FULL = 80
 """From this many columns, the header also shows how many intents may be out."""

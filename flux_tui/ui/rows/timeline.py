@@ -10,7 +10,7 @@ from typing import NamedTuple
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import Entry, StatusNo
 from flux_tui.ui.rows.glyphs import Glyphs, Role
-from flux_tui.ui.rows.view import Line, merged, span
+from flux_tui.ui.rows.view_and_lines import Line, merged, span
 from flux_tui.ui.series.cursor import Source
 
 SPANS = (120.0, 600.0, 3600.0, 6 * 3600.0, 24 * 3600.0)

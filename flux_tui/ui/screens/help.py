@@ -17,8 +17,8 @@ from flux_tui.core.text import glossary
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import GROUPS, Keys
 from flux_tui.ui.rows.cell_width import wrapped
-from flux_tui.ui.rows.explained import Explained
-from flux_tui.ui.rows.view import Line, Row, span
+from flux_tui.ui.rows.terms_in_focus import Explained
+from flux_tui.ui.rows.view_and_lines import Line, Row, span
 from flux_tui.ui.typed.command_line import WORDS
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.panel_layout import PANELS, TITLES

@@ -20,10 +20,10 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
 from flux_tui.core.text.as_json import entry_report
 from flux_tui.core.text.plain import plain
-from flux_tui.ui.rows.inspect.entries import entries_about
+from flux_tui.ui.rows.inspect.entries_about import entries_about
 from flux_tui.ui.rows.inspect.fact_rows import fact_rows
 from flux_tui.ui.rows.inspect.facts import Fact, Subject, facts_of
-from flux_tui.ui.rows.view import Row, View, clock, entry_line
+from flux_tui.ui.rows.view_and_lines import Row, View, clock, entry_line
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.widgets.lines_panel import LinesPanel

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flux_tui.core.series.fold import extend, restore, snapshot
 from flux_tui.core.series.state import State
-from flux_tui.store.schema import StoreError
+from flux_tui.store.database import StoreError
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.series.checkpoints import HEADER
 

@@ -18,7 +18,7 @@ from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
-from flux_tui.store.schema import StoreError
+from flux_tui.store.database import StoreError
 from flux_tui.store.series_reader import SeriesReader, SeriesSource
 from flux_tui.ui.series.checkpoints import Builder, Checkpoints
 from flux_tui.ui.series.trends import WINDOW, Trends

@@ -17,14 +17,14 @@ from flux_tui.config import SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, addrs_to_join, is_ticket_like, parse_ticket
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text
-from flux_tui.core.series.policy import POLICY
+from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.text.names import checked_name, is_peer_id
 from flux_tui.core.text.quantities import counted
 from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.path_arguments import PathError, exists_at, path_of_url, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS, action_named
+from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome, Word
 from flux_tui.ui.typed.completions import among, called, filters, paths, pending
-from flux_tui.ui.typed.line_types import Context, LineError, Outcome, Word
 from flux_tui.ui.typed.shell_words import arguments_of, last_argument, quoted, split_last
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 

@@ -10,7 +10,7 @@ from flux_tui.core.ids import Cid
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
 from flux_tui.path_arguments import typed_path
 from flux_tui.ui.series.filter import FIELDS
-from flux_tui.ui.typed.line_types import Context
+from flux_tui.ui.typed.command_line_types import Context
 
 
 def among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:

@@ -4,7 +4,7 @@ import re
 import shlex
 
 from flux_tui.core.content.ticket import PREFIX
-from flux_tui.ui.typed.line_types import LineError
+from flux_tui.ui.typed.command_line_types import LineError
 
 OPTIONS = ("--replicas",)
 """Options that are completed with a space after them."""

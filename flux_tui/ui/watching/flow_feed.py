@@ -2,9 +2,9 @@
 
 from flux_tui.core.ids import Cid
 from flux_tui.ui.rows.flow import ORDERS, STEPS, fitting_step, frame
-from flux_tui.ui.rows.view import View
+from flux_tui.ui.rows.view_and_lines import View
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.series.flow_marks import FlowWindow
 from flux_tui.ui.watching.watched_node import Nodes
 
 SLICE = 4_000

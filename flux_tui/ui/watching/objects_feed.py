@@ -6,8 +6,8 @@ from pathlib import Path
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.state import State
-from flux_tui.store.index.object_files import ObjectFiles, ObjectFilesReader
-from flux_tui.store.schema import StoreError
+from flux_tui.store.database import StoreError
+from flux_tui.store.index.object_files_reader import ObjectFiles, ObjectFilesReader
 from flux_tui.ui.rows.objects.details import FILES_UNFOLDED, Selected
 from flux_tui.ui.rows.objects.tabs import TABS, Tab, objects_by_tab
 from flux_tui.ui.series.block_map import BlockMap

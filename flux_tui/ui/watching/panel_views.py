@@ -7,8 +7,8 @@ from flux_tui.core.text.names import distinct_names
 from flux_tui.core.text.plain import Plain
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.peers import TABLES
-from flux_tui.ui.rows.view import Sort, Times, View
+from flux_tui.ui.rows.peer_and_no_tables import TABLES
+from flux_tui.ui.rows.view_and_lines import Sort, Times, View
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from flux_tui.core.series.events import ClockStepped
 from flux_tui.ui.typed.typed_moment import parse_moment
 from flux_tui.ui.watching.liveness import Liveness
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.watched_node import Nodes
 
 SPEEDS = (1, 10, 100)

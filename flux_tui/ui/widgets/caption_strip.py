@@ -12,9 +12,9 @@ from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import NARRATED, Keys
 from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import Line, span, wide
-from flux_tui.ui.watching.narrator import Caption
-from flux_tui.ui.widgets.one_line import LineStrip
+from flux_tui.ui.rows.view_and_lines import Line, span, wide
+from flux_tui.ui.watching.captions import Caption
+from flux_tui.ui.widgets.line_strips import LineStrip
 
 MIN_LINES, MAX_LINES = 2, 3
 

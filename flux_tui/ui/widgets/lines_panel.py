@@ -23,7 +23,7 @@ from flux_tui.core.text.plain import Plain, plain, plain_lines
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.glyphs import Glyphs, Role
-from flux_tui.ui.rows.view import Line, Row, merged, span, wide
+from flux_tui.ui.rows.view_and_lines import Line, Row, merged, span, wide
 from flux_tui.ui.widgets.plain_text import NOTHING, assembled, content, segment
 from flux_tui.ui.widgets.span_styles import SpanStyles
 

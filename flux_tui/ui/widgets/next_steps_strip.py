@@ -6,8 +6,8 @@ It is as high as its lines, and hidden when there are none.
 from textual.strip import Strip
 from typing_extensions import override
 
-from flux_tui.ui.rows.view import Line
-from flux_tui.ui.widgets.one_line import LineStrip
+from flux_tui.ui.rows.view_and_lines import Line
+from flux_tui.ui.widgets.line_strips import LineStrip
 
 
 class NextStepsStrip(LineStrip):

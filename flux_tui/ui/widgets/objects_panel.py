@@ -10,7 +10,7 @@ from textual.message import Message
 from typing_extensions import override
 
 from flux_tui.core.text.plain import Plain
-from flux_tui.ui.rows.view import Row
+from flux_tui.ui.rows.view_and_lines import Row
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.plain_text import NOTHING
 

@@ -21,8 +21,8 @@ from flux_tui.core.text.names import NOBODY
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import Line, View, entry_line, span, text_of
-from flux_tui.ui.series.block_owners import CONTEXT, Owners
+from flux_tui.ui.rows.view_and_lines import Line, View, entry_line, span, text_of
+from flux_tui.ui.series.block_roots import CONTEXT, Owners
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group, Window
 from flux_tui.ui.series.filter import Filter

@@ -11,7 +11,7 @@ from flux_tui.core.ids import Cid, short
 from flux_tui.core.series.events import Granted
 from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import State
-from flux_tui.core.series.why import why
+from flux_tui.core.series.want_explanation import why
 from flux_tui.store.series_reader import SeriesReader
 from tests.bench.nodes import Node, flux, running, state, wait_for
 

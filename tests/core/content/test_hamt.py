@@ -3,10 +3,10 @@
 import mmh3
 import pytest
 
-from flux_tui.core.content import dagpb
-from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content import protobufs
 from flux_tui.core.content.nodes import FolderEntry
-from flux_tui.core.content.unixfs import build_folder, build_symlink, decode_node
+from flux_tui.core.content.protobufs import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content.unixfs_trees import build_folder, build_symlink, decode_node
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
@@ -22,8 +22,8 @@ def slot(name: str, level: int = 0) -> int:
 
 
 def shard(blocks: Blocks, *links: PBLink, fanout: int = 256, hash_type: int | None = 0x22) -> Cid:
-    body = UnixFS(dagpb.HAMT_SHARD, data=b"\x01", hash_type=hash_type, fanout=fanout)
-    return put(blocks, dagpb.encode_node(links, body))
+    body = UnixFS(protobufs.HAMT_SHARD, data=b"\x01", hash_type=hash_type, fanout=fanout)
+    return put(blocks, protobufs.encode_node(links, body))
 
 
 def entry(name: str, cid: Cid = LEAF, level: int = 0) -> PBLink:

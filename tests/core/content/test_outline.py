@@ -2,10 +2,10 @@
 
 import pytest
 
-from flux_tui.core.content import dagpb, outline
-from flux_tui.core.content.dagpb import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content import outline, protobufs
 from flux_tui.core.content.outline import FREE_PLACES, MAX_PATH, MAX_PLACES, TooLargeError
-from flux_tui.core.content.unixfs import CHUNK_SIZE, FileBuilder, build_symlink
+from flux_tui.core.content.protobufs import BadBlockError, PBLink, UnixFS
+from flux_tui.core.content.unixfs_trees import CHUNK_SIZE, FileBuilder, build_symlink
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.wire.codec import MAX_PAYLOAD
 from tests.support.objects import LEAF, Blocks, doubled, file_node, folder, many, outlined, put, totals
@@ -71,7 +71,7 @@ def test_a_part_that_is_shorter_or_longer_than_its_parent_says() -> None:
     refused(blocks, folder(blocks, ("x", file_node(blocks, (deep, 5)), 1)), "should have 5")
 
 
-@pytest.mark.parametrize("kind", [dagpb.FILE, dagpb.RAW])
+@pytest.mark.parametrize("kind", [protobufs.FILE, protobufs.RAW])
 def test_a_leaf_node_that_lies_about_its_size(kind: int) -> None:
     blocks: Blocks = {}
     refused(blocks, file_node(blocks, data=b"abc", size=10**12, kind=kind), "whose parts have 3")
@@ -90,9 +90,11 @@ def test_nodes_of_another_kind_than_expected() -> None:
     refused(blocks, file_node(blocks, (link, 0)), "a part of a file is a symbolic link")
     refused(blocks, file_node(blocks, (folder(blocks), 0)), "a part of a file is a folder")
     for child in (folder(blocks), link, file_node(blocks, (LEAF, 4))):
-        body = UnixFS(dagpb.HAMT_SHARD, data=b"\x01", hash_type=0x22, fanout=256)
+        body = UnixFS(protobufs.HAMT_SHARD, data=b"\x01", hash_type=0x22, fanout=256)
         refused(
-            blocks, put(blocks, dagpb.encode_node([PBLink(child, "00", 1)], body)), "a folder's shard is a"
+            blocks,
+            put(blocks, protobufs.encode_node([PBLink(child, "00", 1)], body)),
+            "a folder's shard is a",
         )
 
 

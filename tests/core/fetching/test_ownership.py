@@ -10,7 +10,7 @@ import pytest
 import flux_tui.core
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.grants.leases import Batch
-from flux_tui.core.fetching.sources import Holder
+from flux_tui.core.fetching.holders import Holder
 
 CORE = Path(flux_tui.core.__file__).parent
 READERS = [path for path in sorted(CORE.rglob("*.py")) if CORE / "series" not in path.parents]

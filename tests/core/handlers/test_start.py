@@ -5,7 +5,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from tests.support.script import CHUNK, ME, Script, up
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.content.unixfs import FileBuilder
+from flux_tui.core.content.unixfs_trees import FileBuilder
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.replication.keeper import (
@@ -16,7 +16,7 @@ from flux_tui.core.replication.keeper import (
     REMIND_SOON,
     WANTED_EVERY,
 )
-from flux_tui.core.replication.offers import MAX_OFFERS, OFFER_SECONDS
+from flux_tui.core.replication.keeper_offers import MAX_OFFERS, OFFER_SECONDS
 from flux_tui.core.replication.origin import (
     AGAIN,
     ANSWER_SECONDS,
@@ -28,7 +28,7 @@ from flux_tui.core.replication.origin import (
 from flux_tui.core.replication.quota import PROTECTED_SECONDS
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold.replication import MAX_REFUSED
-from flux_tui.core.series.policy import Policy, PolicyChange
+from flux_tui.core.series.giving_policy import Policy, PolicyChange
 from flux_tui.core.text.as_json import state_report
 from flux_tui.core.text.describe import describe
 from flux_tui.core.wire import messages as msg

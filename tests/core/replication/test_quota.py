@@ -4,7 +4,7 @@ import pytest
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.replication.quota import PROTECTED_SECONDS, HoldRefusal, Quota
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.state import KeptReplica, State
 from flux_tui.core.turn import Ledger
 from tests.support.script import HOLDER, ME, OTHER

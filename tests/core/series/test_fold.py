@@ -10,8 +10,8 @@ from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import EVENT_TYPES, Entry, Event, Unknown
 from flux_tui.core.series.fold import apply, copy, derive, extend, restore, snapshot
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.next_try import next_try
-from flux_tui.core.series.policy import Policy
 from flux_tui.core.series.state import MAX_PEERS, RECENT_SECONDS, PeerState, State
 
 CIDS = [raw_cid(b"%d" % number) for number in range(4)] + [dag_cid(b"%d" % number) for number in range(3)]

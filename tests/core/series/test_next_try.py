@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.backoff import SNUB, VAGUE
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import apply, derive
 from flux_tui.core.series.next_try import Tries, next_try
+from flux_tui.core.series.peer_backoff import SNUB, VAGUE
 from flux_tui.core.series.state import PeerState, State
 from flux_tui.core.wire import messages as msg
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.peers import no_rows
-from flux_tui.ui.rows.view import View, text_of
+from flux_tui.ui.rows.peer_and_no_tables import no_rows
+from flux_tui.ui.rows.view_and_lines import View, text_of
 from tests.support.fetching import LEAF, Fetching
 from tests.support.heard_fetch import HEARD, LOOSE, PEERS, HeardFetch
 from tests.support.script import HOLDER, OTHER

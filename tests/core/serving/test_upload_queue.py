@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.serving.upload_queue import MAX_QUEUED, MAX_WAIT_SECONDS, UploadQueues
 
 MIB = 1 << 20

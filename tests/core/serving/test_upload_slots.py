@@ -5,7 +5,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.policy import Policy, PolicyChange
+from flux_tui.core.series.giving_policy import Policy, PolicyChange
 from flux_tui.core.serving.upload_queue import UploadQueues
 from flux_tui.core.serving.upload_slots import BUSY_MAX, BUSY_MIN, FIRST_RATE, UplinkRate, UploadSlots
 from flux_tui.core.serving.waiting_line import WaitingLine

@@ -15,7 +15,7 @@ from flux_tui.core.ids import Cid, PeerId, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import EVENT_TYPES, WASTES, Entry, Event, Unknown, kind_of
 from flux_tui.core.series.fold import apply, derive
-from flux_tui.core.series.policy import POLICY
+from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
 from flux_tui.core.text.describe import describe, entry_line, who

@@ -7,15 +7,15 @@ from typing import get_args
 import pytest
 
 from flux_tui.core import vocabulary
-from flux_tui.core.series import why
+from flux_tui.core.series import want_explanation
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
 from flux_tui.core.series.state import State
 from flux_tui.core.text import glossary
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.objects import tabs
-from flux_tui.ui.rows.peers import TABLES
-from flux_tui.ui.rows.view import View
+from flux_tui.ui.rows.peer_and_no_tables import TABLES
+from flux_tui.ui.rows.view_and_lines import View
 from flux_tui.ui.widgets.panel_layout import PANELS
 
 README = Path(__file__).parents[3] / "README.md"
@@ -26,7 +26,7 @@ LONGEST = 200
 def test_every_kind_reason_cause_and_standing_is_explained() -> None:
     assert glossary.KINDS.keys() == set(EVENT_KINDS)
     assert glossary.REASONS.keys() == set(REASONS)
-    assert glossary.STANDINGS.keys() >= set(get_args(why.Standing))
+    assert glossary.STANDINGS.keys() >= set(get_args(want_explanation.Standing))
     for terms, union in (
         (glossary.WASTES, vocabulary.Waste), (glossary.RETRIES, vocabulary.RetryCause),
         (glossary.LAPSES, vocabulary.LapseCause), (glossary.KEEPS, vocabulary.HeldHow),

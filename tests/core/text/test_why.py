@@ -7,7 +7,7 @@ import pytest
 from flux_tui.core.ids import dag_cid, short
 from flux_tui.core.series.next_try import Try
 from flux_tui.core.series.state import ObjectState, Pending, State
-from flux_tui.core.series.why import PeerLine, Why
+from flux_tui.core.series.want_explanation import PeerLine, Why
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.why import NOT_RUNNING, PeerWords, WhyWords, why_words
 from tests.sim.swarm import peer_name

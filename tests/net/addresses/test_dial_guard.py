@@ -10,7 +10,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from flux_tui.core.peers.dial_permission import TELLER_BURST, Reach
+from flux_tui.core.peers.address_dial_policy import TELLER_BURST, Reach
 from flux_tui.net.addresses import dial_guard
 from flux_tui.net.addresses.dial_guard import DialGuard, told_by, told_by_person
 from flux_tui.net.flux import dht_routing

@@ -20,7 +20,7 @@ from flux_tui.net.addresses import interfaces, listening, own_addrs
 from flux_tui.net.addresses.interfaces import Address, own_ips
 from flux_tui.net.addresses.listening import listen_error
 from flux_tui.net.addresses.own_addrs import concrete, dialable
-from flux_tui.net.flux import host
+from flux_tui.net.flux import libp2p_network
 from flux_tui.net.port import OpenNetwork
 from tests.bench.nodes import flux, state, wait_for
 from tests.support.machines import NETWORK, Machine, ip
@@ -135,7 +135,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def opening(number: int, *listen: str) -> OpenNetwork:
-    return host.open_network(create_new_key_pair(bytes([number]) * 32), listen, use_mdns=False)
+    return libp2p_network.open_network(create_new_key_pair(bytes([number]) * 32), listen, use_mdns=False)
 
 
 async def test_a_node_reports_its_current_addresses(world: World) -> None:
@@ -167,7 +167,7 @@ async def test_a_machine_that_moved_pings_its_connections(
     listen = "/ip4/127.0.0.1/tcp/0"
     async with opening(1, listen)(seen) as network, opening(2, listen)(other) as another:
         await connect(Node(another, other), Node(network, seen))
-        monkeypatch.setattr(host, "probe", probe)
+        monkeypatch.setattr(libp2p_network, "probe", probe)
         world.change("192.168.5.5", "127.0.0.1")
         await trio.testing.wait_all_tasks_blocked(0.05)
         assert asked

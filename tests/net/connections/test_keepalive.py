@@ -23,7 +23,7 @@ from flux_tui.net.connections.keepalive import (
 )
 from flux_tui.net.connections.whole_writes import keep_whole
 from flux_tui.net.flux import peer_dials
-from flux_tui.net.upstream import budget, dialling
+from flux_tui.net.upstream import dial_peer, guarded_yamux
 from tests.support.hosts import silent_port
 from tests.support.networks import Loopback, Node, connect, node, words
 
@@ -260,7 +260,7 @@ async def cable(to: Node) -> AsyncIterator[Cable]:
 @pytest.fixture
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the acknowledgements of the other system: on loopback, the end of the cable acknowledges everything."""
-    monkeypatch.setattr(budget, "unsent_of", lambda sock: None)
+    monkeypatch.setattr(guarded_yamux, "unsent_of", lambda sock: None)
     monkeypatch.setattr(keepalive, "PROBE_SECONDS", 0.2)
 
 
@@ -314,7 +314,7 @@ async def test_an_address_that_leads_nowhere_does_not_hold_up_another_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A peer moved: its old address is still being dialled when somebody names the new one."""
-    for module in (peer_dials, dialling):
+    for module in (peer_dials, dial_peer):
         monkeypatch.setattr(module, "DIAL_SECONDS", 1000.0)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b, silent_port() as nowhere:
         a.network.dial(f"/ip4/127.0.0.1/tcp/{nowhere}/p2p/{b.id}", keep=True)
@@ -340,8 +340,8 @@ async def test_a_peer_is_reported_as_not_speaking_flux_only_if_it_says_so() -> N
     from libp2p.crypto.ed25519 import create_new_key_pair
     from multiaddr import Multiaddr
 
+    from flux_tui.net.flux.noise_and_yamux import muxers, security
     from flux_tui.net.flux.peer_links import PROTOCOL
-    from flux_tui.net.flux.transport import muxers, security
 
     key = create_new_key_pair(bytes([9]) * 32)
     other = new_host(key_pair=key, sec_opt=security(key), muxer_opt=muxers())

@@ -23,9 +23,9 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Error, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import told_by
 from flux_tui.net.flux import dht_routing as dht_module
-from flux_tui.net.flux import host, providing
+from flux_tui.net.flux import libp2p_network, providing
 from flux_tui.net.flux.dht_routing import ROUTE, Dht
-from flux_tui.net.flux.transport import muxers, security
+from flux_tui.net.flux.noise_and_yamux import muxers, security
 from flux_tui.net.upstream import kad as kad_module
 from flux_tui.net.upstream.kad import KAD, MAX_SERVED_EACH, key_of
 from tests.support.networks import BOUND, Loopback, Node, connect, node, routed, settled
@@ -34,7 +34,7 @@ ROOTS = [dag_cid(b"root %d" % number) for number in range(40)]
 
 
 def dht_of(one: Node) -> Dht:
-    assert isinstance(one.network, host.Libp2pNetwork)
+    assert isinstance(one.network, libp2p_network.Libp2pNetwork)
     return one.network.dht
 
 

@@ -17,7 +17,7 @@ from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
 from flux_tui.net.addresses.dial_guard import told_by_person
-from flux_tui.net.flux import host, relay
+from flux_tui.net.flux import libp2p_network, relay
 from flux_tui.net.port import NetworkError
 from tests.support.hosts import plain_host, silent_port
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
@@ -27,7 +27,7 @@ from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, wor
 async def member(number: int, **options: Any) -> AsyncIterator[Node]:
     seen = Seen()
     key = create_new_key_pair(bytes([number]) * 32)
-    opening = host.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)
+    opening = libp2p_network.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)
     async with opening(seen) as network:
         yield Node(network, seen)
 
@@ -138,7 +138,9 @@ async def test_a_returning_relay_restores_the_reservation() -> None:
         assert hidden.seen.failed[0][1].startswith(f"there is no reservation at the relay {addr}: ")
         seen = Seen()
         key = create_new_key_pair(bytes([1]) * 32)
-        again = host.open_network(key, [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False, serve_relay=True)
+        again = libp2p_network.open_network(
+            key, [f"/ip4/127.0.0.1/tcp/{port}"], use_mdns=False, serve_relay=True
+        )
         async with again(seen):
             await through(asker, hidden.network.addrs[0])
             await hidden.seen.up(asker.id)

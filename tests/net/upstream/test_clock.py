@@ -24,7 +24,7 @@ HOUR = 3600.0
 
 
 def test_every_module_of_libp2p_that_measures_time_has_a_steady_clock() -> None:
-    import flux_tui.net.flux.host  # noqa: F401 - all that a node loads
+    import flux_tui.net.flux.libp2p_network  # noqa: F401 - all that a node loads
 
     keep_steady()
     plain = [name for name, module in sys.modules.items() if getattr(module, "time", None) is time]
@@ -73,7 +73,7 @@ def test_a_new_record_is_newer_although_the_clock_was_set_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Its peers remember the record of its last run, and refuse older ones."""
-    import flux_tui.net.flux.host  # noqa: F401 - all that a node loads
+    import flux_tui.net.flux.libp2p_network  # noqa: F401 - all that a node loads
 
     keep_steady()
     monkeypatch.setattr(clock, "_clock", clock._clock)

@@ -12,7 +12,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.security.pnet.protector import new_protected_conn
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.flux import host, peer_dials
+from flux_tui.net.flux import libp2p_network, peer_dials
 from flux_tui.net.port import NetworkError
 from flux_tui.net.upstream.pnet import ProtectedConnection, load_swarm_key, xsalsa20
 from tests.support.networks import Node, Seen, connect, settled, words
@@ -151,7 +151,7 @@ def test_a_missing_key_file(tmp_path: Path) -> None:
 @asynccontextmanager
 async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
     seen = Seen()
-    opening = host.open_network(
+    opening = libp2p_network.open_network(
         create_new_key_pair(bytes([number]) * 32), ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key
     )
     async with opening(seen) as network:

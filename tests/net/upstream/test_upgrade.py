@@ -14,7 +14,7 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from multiaddr import Multiaddr
 
-from flux_tui.net.flux import host
+from flux_tui.net.flux import libp2p_network
 from flux_tui.net.upstream import upgrade
 from flux_tui.net.upstream.upgrade import Upgrades
 from tests.abuse.silent import STAGES, Stage
@@ -29,7 +29,7 @@ HERE = Multiaddr("/ip4/127.0.0.1/tcp/1")
 async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
     seen = Seen()
     pair = create_new_key_pair(bytes([number]) * 32)
-    opening = host.open_network(pair, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key)
+    opening = libp2p_network.open_network(pair, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key)
     async with opening(seen) as network:
         yield Node(network, seen)
 

@@ -13,7 +13,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId, raw_cid
-from flux_tui.core.series.policy import PolicyChange
+from flux_tui.core.series.giving_policy import PolicyChange
 from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from flux_tui.core.wire import messages as msg
 from flux_tui.net.port import LoadedChunk

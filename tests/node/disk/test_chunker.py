@@ -12,7 +12,7 @@ import pytest
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.inputs import Added
 from flux_tui.core.content.nodes import FileNode, FolderNode, SymlinkNode
-from flux_tui.core.content.unixfs import CHUNK_SIZE, decode_node
+from flux_tui.core.content.unixfs_trees import CHUNK_SIZE, decode_node
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.home import Home, HomeBusyError

@@ -9,8 +9,8 @@ import pytest
 
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
+from flux_tui.store.database import StoreError
 from flux_tui.store.disk import fsync
-from flux_tui.store.schema import StoreError
 from flux_tui.store.store import Store
 
 ROOT = dag_cid(b"root")

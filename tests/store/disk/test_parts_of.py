@@ -3,8 +3,8 @@
 from itertools import product
 from pathlib import PurePosixPath
 
+from flux_tui.store.database import ImpossibleError
 from flux_tui.store.disk.safe_path import parts_of
-from flux_tui.store.schema import ImpossibleError
 
 
 def expected(rel: str) -> list[str] | None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_tui.core.content.unixfs import leads_out
+from flux_tui.core.content.unixfs_trees import leads_out
 from flux_tui.core.ids import dag_cid, raw_cid
 from flux_tui.core.series import events as ev
+from flux_tui.store.database import StoreError
 from flux_tui.store.disk.safe_path import Inside
-from flux_tui.store.schema import StoreError
 from flux_tui.store.store import Store
 
 ROOT = dag_cid(b"root")

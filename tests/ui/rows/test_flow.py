@@ -9,8 +9,8 @@ from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.flow import ORDERS, STEPS, fitting_step, flow_rows, frame, step_words
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import View, text_of
-from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.rows.view_and_lines import View, text_of
+from flux_tui.ui.series.flow_marks import FlowWindow
 
 STUCK = Path(__file__).parents[1] / "stuck.flux"
 AT = 1_795_983_620.0

@@ -8,8 +8,8 @@ from flux_tui.core.series.state import PeerState
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows.flow_picture import MAX_PEERS, MIN_HEIGHT, MIN_WIDTH, TRAVEL_SECONDS, picture_rows
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import View, text_of
-from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.rows.view_and_lines import View, text_of
+from flux_tui.ui.series.flow_marks import FlowWindow
 from tests.sim.swarm import peer_name
 
 STUCK = Path(__file__).parents[1] / "stuck.flux"

@@ -10,7 +10,7 @@ from flux_tui.core.ids import dag_cid
 from flux_tui.core.series import events as ev
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.keys import Keys
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets.next_steps_strip import NextStepsStrip

@@ -18,10 +18,10 @@ from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.cell_width import fit
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.peers import has_it, no_legend, no_rows, peer_rows
+from flux_tui.ui.rows.peer_and_no_tables import has_it, no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending_and_retries import pending_rows, retry_rows
 from flux_tui.ui.rows.throughput import header_line, throughput_rows
-from flux_tui.ui.rows.view import Row, View, cut, entry_line, matching, span, text_of
+from flux_tui.ui.rows.view_and_lines import Row, View, cut, entry_line, matching, span, text_of
 from flux_tui.ui.series.filter import parse_filter
 from flux_tui.ui.series.trends import Trends
 from flux_tui.ui.widgets import span_styles

@@ -8,7 +8,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.store.series_reader import MemorySeries, SeriesReader
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.timeline import SPANS, Timeline
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.series.cursor import Source
 from tests.ui.conftest import RECORDING
 

@@ -4,7 +4,7 @@ import pytest
 
 from flux_tui.core.series import events as ev
 from flux_tui.core.text import glossary
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.panel_layout import PANELS

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux_tui.core.series.fold import derive
-from flux_tui.store.schema import StoreError
+from flux_tui.store.database import StoreError
 from flux_tui.store.series_reader import MemorySeries, SeriesReader
 from flux_tui.ui.series import cursor as source_module
 from flux_tui.ui.series.cursor import Source

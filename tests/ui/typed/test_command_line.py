@@ -12,7 +12,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
-from flux_tui.ui.typed.line_types import Context, LineError, Outcome
+from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome
 from tests.support.typed import CHUNK, ROOT, STATE
 from tests.ui.conftest import Live, on_asyncio
 

@@ -9,9 +9,9 @@ from flux_tui.core.series.events import Entry, Event
 from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.rows.flow import frame
 from flux_tui.ui.rows.glyphs import Glyphs
-from flux_tui.ui.rows.view import View
+from flux_tui.ui.rows.view_and_lines import View
 from flux_tui.ui.series.cursor import Source
-from flux_tui.ui.series.flow import FlowWindow
+from flux_tui.ui.series.flow_marks import FlowWindow
 from flux_tui.ui.watching import flow_feed
 from flux_tui.ui.watching.flow_feed import QUIET_SECONDS, FlowFeed
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode

@@ -21,13 +21,13 @@ from flux_tui.store.store import Store
 from flux_tui.ui.dashboard.app import GUARD
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.inspect.facts import Subject, facts_of
-from flux_tui.ui.rows.view import View, entry_line, text_of
+from flux_tui.ui.rows.view_and_lines import View, entry_line, text_of
 from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.series.filter import cids_of, peers_of
-from flux_tui.ui.watching.narrator import Caption
+from flux_tui.ui.watching.captions import Caption
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.plain_text import ControlFilter

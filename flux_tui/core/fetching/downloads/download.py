@@ -27,9 +27,9 @@ from collections.abc import Callable, Collection, Mapping, Set
 from typing import NamedTuple
 
 from flux_tui.core.api.effects import Effect
-from flux_tui.core.content import hamt, unixfs
+from flux_tui.core.content import hamt, unixfs_trees
 from flux_tui.core.content.outline import EdgeKind, Outline, Totals
-from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.fetching.downloads import peer_bitmaps
 from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap
 from flux_tui.core.ids import Cid, PeerId, is_leaf
@@ -438,11 +438,11 @@ class Download:
     def estimate(self) -> int:
         """Bytes that a missing block of this object probably has. Used to choose how many blocks to grant."""
         if self.outline is None:
-            return min(self.size, unixfs.CHUNK_SIZE)
+            return min(self.size, unixfs_trees.CHUNK_SIZE)
         if self.totals is None:  # inner nodes are missing
             return self._node_bytes // len(self.outline) if len(self.outline) else 0
         leaves = self.totals.places - len(self.outline)
-        return max(1, min(self.size // leaves, unixfs.CHUNK_SIZE)) if leaves > 0 and self.size else 0
+        return max(1, min(self.size // leaves, unixfs_trees.CHUNK_SIZE)) if leaves > 0 and self.size else 0
 
     def leaf_size(self, cid: Cid) -> int | None:
         """The exact length of a leaf in bytes, as its parents give it; None if they give none."""

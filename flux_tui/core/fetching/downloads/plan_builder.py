@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from flux_tui.core.api.effects import Place
-from flux_tui.core.content import hamt, nodes, unixfs
+from flux_tui.core.content import hamt, nodes, unixfs_trees
 from flux_tui.core.content.outline import slices
 from flux_tui.core.content.plans import FilePlan, LeafPlace, SymlinkPlan
 from flux_tui.core.fetching.downloads.download import Download, Location
@@ -27,7 +27,7 @@ class PlanSlice(NamedTuple):
 
 def plan_node(download: Download, cid: Cid, data: bytes) -> Iterator[PlanSlice]:
     """Yield the plan of where the content of an inner node belongs, in slices. Raises BadBlockError."""
-    node = unixfs.decode_node(cid, data)
+    node = unixfs_trees.decode_node(cid, data)
     builder = _PlanBuilder(download)
     for location in download.take_locations(cid):
         mode = None if isinstance(node, nodes.SymlinkNode) else node.mode

@@ -9,7 +9,7 @@ from math import ceil
 
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.grants.leases import Batch, Leases
-from flux_tui.core.fetching.sources import NORMAL_DELAY, Holder, Holders
+from flux_tui.core.fetching.holders import NORMAL_DELAY, Holder, Holders
 from flux_tui.core.ids import Cid
 
 MOVE_SECONDS = 2.0

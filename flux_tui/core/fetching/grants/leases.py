@@ -11,7 +11,7 @@ from itertools import count
 from math import inf
 
 from flux_tui.core.fetching.downloads.download import Download
-from flux_tui.core.fetching.sources import Holder
+from flux_tui.core.fetching.holders import Holder
 from flux_tui.core.ids import Cid
 
 MAX_EXTENSIONS = 3

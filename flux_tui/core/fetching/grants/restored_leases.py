@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from flux_tui.core.fetching.grants.leases import Batch
-from flux_tui.core.fetching.sources import LEASE_MIN, Holders
+from flux_tui.core.fetching.holders import LEASE_MIN, Holders
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.state import Lease, PeerState
 from flux_tui.core.turn import Ledger

@@ -4,7 +4,7 @@ Only the requester assigns chunks. It assigns each chunk to one holder at a time
 deadline (a lease). Without grants every holder would send everything: in a simulation, four or five copies of
 each chunk came; with leases, 1.00.
 
-1. Each holder is granted as many missing chunks as keep it busy (sources.py). No chunk is granted to two holders.
+1. Each holder is granted as many missing chunks as keep it busy (holders.py). No chunk is granted to two holders.
 2. When a chunk comes, its lease ends. When it does not come in time, it is granted to another holder, and the
    late holder is told to cancel it. The late holder then gets one chunk at a time until it sends again. If no
    other holder can send the chunks, the late one gets more time first.
@@ -23,19 +23,19 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 from flux_tui.core.api.effects import Push
-from flux_tui.core.content.unixfs import CHUNK_SIZE
+from flux_tui.core.content.unixfs_trees import CHUNK_SIZE
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.write_backoff import WriteBackoff
 from flux_tui.core.fetching.grants.endgame import Endgame
 from flux_tui.core.fetching.grants.leases import MAX_EXTENSIONS, Batch, Leases
-from flux_tui.core.fetching.grants.wanted import WantedBlocks
-from flux_tui.core.fetching.sources import WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
+from flux_tui.core.fetching.holders import WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, batches
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.backoff import SNUB
 from flux_tui.core.series.events import RetryCause
+from flux_tui.core.series.peer_backoff import SNUB
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_CIDS_DIRECT, Cancel, Grant
 

@@ -8,7 +8,7 @@
 - While other holders send the object, the want is pushed again to a holder that refused, alone, at its
   `retry_after`. Otherwise this node would lose its place in that holder's waiting line.
 - When a peer connects, the wants of this node are pushed to it, even if other holders are sending the objects:
-  the peer may be faster. Wants in the network are pushed at once; dormant wants follow (wantlist.py).
+  the peer may be faster. Wants in the network are pushed at once; dormant wants follow (newcomer_wantlist.py).
 - If holders were granted chunks of an object and none came for a while, the want is pushed again, as if no peer
   sent it.
 """
@@ -21,14 +21,14 @@ from math import inf
 
 from flux_tui.core.api.effects import Broadcast
 from flux_tui.core.fetching.downloads.download import Download
-from flux_tui.core.fetching.sources import Holders
+from flux_tui.core.fetching.holders import Holders
 from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
-from flux_tui.core.fetching.wants.wantlist import Wantlist
+from flux_tui.core.fetching.wants.newcomer_wantlist import Wantlist
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedSet, TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, RoutingPlan
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.backoff import RETRY_MIN, free_at
+from flux_tui.core.series.peer_backoff import RETRY_MIN, free_at
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire.messages import MAX_CIDS_WANT, MAX_WAIT, Want
 

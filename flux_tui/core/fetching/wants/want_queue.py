@@ -26,7 +26,7 @@ from flux_tui.core.wire.messages import MAX_CIDS_WANT
 
 ANSWER_SECONDS = 5.0
 """Seconds after a push for which a want keeps its place although nobody has it. A thousand places are then
-200 wants a second. That is half of what a peer admits from one neighbour (admission.py), so a long list of
+200 wants a second. That is half of what a peer admits from one neighbour (push_admission.py), so a long list of
 dead wants empties nobody's bucket."""
 GIVE_WAY_SECONDS = 1.0
 """Seconds after a push for which a want does not make way for another: there was no time to answer it."""

@@ -3,8 +3,8 @@
 from typing import assert_never
 
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import chunks, pending_wants, replication
-from flux_tui.core.series.fold.pending_wants import wanted_object
+from flux_tui.core.series.fold import replication, stored_totals, want_tables
+from flux_tui.core.series.fold.want_tables import wanted_object
 from flux_tui.core.series.state import Adding, ObjectState, Removing, State
 
 
@@ -25,12 +25,12 @@ def fold(state: State, event: ev.ContentEvent) -> None:
             state.refused[event.root] = event.path
         case ev.ObjectDiscarded():
             state.refused.pop(event.root, None)
-            chunks.freed(state, event.chunks, event.size)
+            stored_totals.freed(state, event.chunks, event.size)
         case ev.ObjectRemoved():
             _removed(state, event)
         case ev.ObjectFreed():
             state.removing.pop(event.root, None)
-            chunks.freed(state, event.chunks, event.size)
+            stored_totals.freed(state, event.chunks, event.size)
         case ev.ChunksLost():
             _lost(state, event)
         case _:
@@ -53,7 +53,7 @@ def _added(state: State, event: ev.ObjectAdded) -> None:
         sent_bytes=0 if known is None else known.sent_bytes,
     )
     state.adding.pop(event.path, None)
-    chunks.stored(state, event.stored_chunks, event.stored)
+    stored_totals.stored(state, event.stored_chunks, event.stored)
 
 
 def _mapped(state: State, event: ev.ObjectMapped) -> None:
@@ -72,12 +72,12 @@ def _completed(state: State, event: ev.ObjectCompleted) -> None:
         found.size = found.have_bytes = event.size
         found.path = event.path or found.path
         found.completed_at = state.at
-    pending_wants.drop(state, event.root)
+    want_tables.drop(state, event.root)
     replication.completed(state, event.root)
 
 
 def _lost(state: State, event: ev.ChunksLost) -> None:
-    chunks.freed(state, len(event.cids), event.size)
+    stored_totals.freed(state, len(event.cids), event.size)
     for root in event.roots:
         if found := state.objects.get(root):
             found.broken = True

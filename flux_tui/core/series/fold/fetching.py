@@ -3,12 +3,12 @@
 from typing import assert_never
 
 from flux_tui.core.ids import is_leaf
-from flux_tui.core.series import backoff
 from flux_tui.core.series import events as ev
+from flux_tui.core.series import peer_backoff
 from flux_tui.core.series.events import LapseCause
-from flux_tui.core.series.fold import answers, chunks, exchanges, pending_wants, replication
-from flux_tui.core.series.fold.peers import seen
-from flux_tui.core.series.fold.pending_wants import wanted_object
+from flux_tui.core.series.fold import pending_answers, replication, stored_totals, want_tables, yes_and_no
+from flux_tui.core.series.fold.peer_table import seen
+from flux_tui.core.series.fold.want_tables import wanted_object
 from flux_tui.core.series.state import Lease, Pending, State
 
 EXCUSED: tuple[LapseCause, ...] = ("refused", "unwritten", "restarted", "moved")
@@ -28,8 +28,8 @@ def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat 
         case ev.StatusNo():
             _refused(state, event)
         case ev.DelayedYes():
-            answers.promised(state, seen(state, event.peer), event)
-            exchanges.promised(state, event)
+            yes_and_no.promised(state, seen(state, event.peer), event)
+            pending_answers.promised(state, event)
         case ev.Requested():
             _requested(state, event)
         case ev.PushedWant():
@@ -37,19 +37,19 @@ def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat 
         case ev.WentDormant():
             _went_dormant(state, event)
         case ev.RetrySet():
-            answers.retry_set(state, event)
+            yes_and_no.retry_set(state, event)
         case ev.LeaseExtended():
             _extended(state, event)
         case ev.LeaseLapsed():
             _lapsed(state, event)
         case ev.HaveReceived():
-            answers.announced(state, seen(state, event.peer), event)
-            exchanges.announced(state, event)
+            yes_and_no.announced(state, seen(state, event.peer), event)
+            pending_answers.announced(state, event)
         case ev.Cancelled():
             _cancelled(state, event)
         case ev.ErrorReceived():
             seen(state, event.peer)
-            exchanges.failed(state, event)
+            pending_answers.failed(state, event)
         case ev.PushedHave():
             pass
         case _:
@@ -63,7 +63,7 @@ def _requested(state: State, event: ev.Requested) -> None:
     else:
         if pending.held and not event.held:
             pending.held, pending.by = False, event.by
-        pending_wants.start_again(state, pending)
+        want_tables.start_again(state, pending)
     known = state.objects.get(event.cid)
     held = event.held or (known is not None and known.origin == "held")
     if held or event.path is not None or event.name is not None or not is_leaf(event.cid):
@@ -87,30 +87,30 @@ def _pushed(state: State, event: ev.PushedWant) -> None:
         if pending.noes:
             pending.noes = [peer for peer in pending.noes if peer not in event.peers]
         if not event.besides:
-            pending_wants.enter_network(state, pending)
+            want_tables.enter_network(state, pending)
             pending.next_push_at = event.next_push_at
             pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None
-    exchanges.asked(state, event)
+    pending_answers.asked(state, event)
 
 
 def _went_dormant(state: State, event: ev.WentDormant) -> None:
     for cid in event.cids:
         if pending := state.pending.get(cid):
-            pending_wants.go_dormant(state, pending)
+            want_tables.go_dormant(state, pending)
 
 
 def _refused(state: State, event: ev.StatusNo) -> None:
     state.recent[-1].noes += 1
-    answers.refused(state, seen(state, event.peer), event)
+    yes_and_no.refused(state, seen(state, event.peer), event)
     if event.about == "want":
-        exchanges.refused(state, event)
+        pending_answers.refused(state, event)
     elif event.about == "hold":
         replication.refused(state, event)
 
 
 def _granted(state: State, event: ev.Granted) -> None:
     seen(state, event.peer).granted += len(event.cids)
-    exchanges.granted(state, event)
+    pending_answers.granted(state, event)
     if event.hedge:
         return  # the lease stays with the holder that is overdue
     for cid in event.cids:
@@ -129,7 +129,7 @@ def _extended(state: State, event: ev.LeaseExtended) -> None:
 
 def _lapsed(state: State, event: ev.LeaseLapsed) -> None:
     peer = seen(state, event.peer)
-    backoff.lapsed(peer, event, state.at)
+    peer_backoff.lapsed(peer, event, state.at)
     peer.lapsed += len(event.cids)
     peer.late = False
     if event.cause not in EXCUSED:
@@ -143,7 +143,7 @@ def _lapsed(state: State, event: ev.LeaseLapsed) -> None:
 def chunk_received(state: State, event: ev.ChunkReceived) -> None:
     """Apply an event about a chunk that came to the state. It is the most frequent event of a node that fetches."""
     size = event.size
-    chunks.stored(state, 1, size)
+    stored_totals.stored(state, 1, size)
     state.received_bytes += size
     state.unique_bytes += size
     second = state.recent[-1]
@@ -158,10 +158,10 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
         peer.took_back -= 1
     if not peer.has_it:
         peer.has_it = True
-    backoff.delivered(peer, state.at)
+    peer_backoff.delivered(peer, state.at)
     state.leases.pop(event.cid, None)
     if not event.roots:
-        pending_wants.drop(state, event.cid)
+        want_tables.drop(state, event.cid)
     for root in event.roots:
         if found := state.objects.get(root):
             found.chunks_have += 1
@@ -170,7 +170,7 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
             if pending.trouble is not None:
                 pending.trouble = None
             if found:
-                exchanges.came(pending, event, state.at)
+                pending_answers.came(pending, event, state.at)
         if kept := state.kept.get(root):
             kept.stored += size
 
@@ -186,7 +186,7 @@ def _chunk_wasted(state: State, event: ev.ChunkWasted) -> None:
 
 def _cancelled(state: State, event: ev.Cancelled) -> None:
     for cid in event.cids:
-        pending_wants.drop(state, cid)
+        want_tables.drop(state, cid)
         if found := state.objects.get(cid):
             found.cancelled = found.completed_at is None
     gone = set(event.cids)

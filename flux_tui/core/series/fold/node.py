@@ -3,7 +3,6 @@
 from typing import assert_never
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.series import backoff, faults
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import pending_wants
 from flux_tui.core.series.fold.peers import seen
@@ -34,7 +33,7 @@ def fold(state: State, event: ev.NodeEvent) -> None:
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():
-            faults.add(seen(state, event.peer), event.count, state.at)
+            fault_decay.add(seen(state, event.peer), event.count, state.at)
         case ev.CustomReceived() | ev.ClockDiffers() | ev.MessagePassedOver():
             seen(state, event.peer)
         case ev.ClockStepped():
@@ -68,9 +67,9 @@ def _started(state: State, event: ev.NodeStarted) -> None:
     # A killed node could not write that its streams had closed and its intents had ended.
     _disconnect_all(state)
     for peer in state.peers.values():
-        backoff.connected(peer)
+        peer_backoff.connected(peer)
     for pending in state.pending.values():
-        pending_wants.start_again(state, pending)
+        want_tables.start_again(state, pending)
 
 
 def _disconnect_all(state: State) -> None:

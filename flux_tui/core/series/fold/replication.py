@@ -4,8 +4,8 @@ from typing import assert_never
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import chunks, pending_wants
-from flux_tui.core.series.fold.peers import seen
+from flux_tui.core.series.fold import stored_totals, want_tables
+from flux_tui.core.series.fold.peer_table import seen
 from flux_tui.core.series.state import Hold, KeeperState, KeptReplica, No, State
 
 MAX_REFUSED = 64
@@ -160,7 +160,7 @@ def _stop_keeping(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | e
                 state.dropping[event.root] = kept.name
         case ev.ReplicaEvicted():
             state.dropping.pop(event.root, None)
-            chunks.freed(state, event.chunks, event.size)
+            stored_totals.freed(state, event.chunks, event.size)
         case _:
             assert_never(event)
 
@@ -168,7 +168,7 @@ def _stop_keeping(state: State, event: ev.ReplicaDropped | ev.ReplicaAdopted | e
 def _drop_want(state: State, root: Cid) -> None:
     """Remove the want by which a replica was fetched. A want of the user stays."""
     if (pending := state.pending.get(root)) and pending.held:
-        pending_wants.drop(state, root)
+        want_tables.drop(state, root)
 
 
 def _dropped(state: State, event: ev.ReplicaDropped) -> None:

@@ -6,7 +6,7 @@ from typing import assert_never
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import replication
-from flux_tui.core.series.fold.peers import seen
+from flux_tui.core.series.fold.peer_table import seen
 from flux_tui.core.series.state import MAX_FETCHED, MAX_FETCHERS, MAX_FETCHES, Fetcher, PeerState, State
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.watching.flow_feed import FlowFeed
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.playback import Playback
 
 FLOW = "flow"

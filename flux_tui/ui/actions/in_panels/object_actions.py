@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flux_tui.ui.board.panels import OBJECTS, Panels
 from flux_tui.ui.rows.objects.tabs import objects_by_tab, tab_at
-from flux_tui.ui.watching.notify import Notify
+from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.objects_feed import ObjectsFeed
 
 

@@ -4,7 +4,7 @@ from flux_tui.core.text.plain import Plain, plain
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.rows.inspect.facts import Fact
-from flux_tui.ui.rows.view import Line, Row, span
+from flux_tui.ui.rows.view_and_lines import Line, Row, span
 
 GAP = 2
 """Columns between the name of a fact and its text, and between the columns of a table."""

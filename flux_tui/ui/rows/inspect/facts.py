@@ -10,14 +10,14 @@ from typing import Literal, NamedTuple
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Entry, Reason, kind_of
 from flux_tui.core.series.next_try import asked_again_at
-from flux_tui.core.series.why import why
+from flux_tui.core.series.want_explanation import why
 from flux_tui.core.text.phrases import object_words, reason_first
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.core.text.why import why_words
-from flux_tui.ui.rows.peers import standing
-from flux_tui.ui.rows.view import HIDDEN, View
-from flux_tui.ui.series.block_owners import roots_of
+from flux_tui.ui.rows.peer_and_no_tables import standing
+from flux_tui.ui.rows.view_and_lines import HIDDEN, View
+from flux_tui.ui.series.block_roots import roots_of
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.series.filter import fields_of

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.state import Fetcher, ObjectState
 from flux_tui.core.text.quantities import human_seconds, human_size
-from flux_tui.store.index.object_files import ObjectFile, ObjectFiles
+from flux_tui.store.index.object_files_reader import ObjectFile, ObjectFiles
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.next_steps import ticket_of
-from flux_tui.ui.rows.objects.lines import place_of, share_of, whole_at, widths
 from flux_tui.ui.rows.objects.map_rows import map_lines
-from flux_tui.ui.rows.view import HIDDEN, Line, Row, View, cut, span
+from flux_tui.ui.rows.objects.object_line import place_of, share_of, whole_at, widths
+from flux_tui.ui.rows.view_and_lines import HIDDEN, Line, Row, View, cut, span
 from flux_tui.ui.series.block_map import BlockMap
 
 FILES_SHOWN = 8

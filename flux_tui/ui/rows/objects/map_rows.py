@@ -11,7 +11,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.rows.glyphs import Role, Sign
-from flux_tui.ui.rows.view import Line, View, merged, span, wide
+from flux_tui.ui.rows.view_and_lines import Line, View, merged, span, wide
 from flux_tui.ui.series.block_map import BlockKind, BlockMap, Cell
 
 SIGNS: Mapping[BlockKind, Sign] = {

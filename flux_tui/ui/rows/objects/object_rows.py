@@ -6,10 +6,10 @@ Pure.
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.next_try import Tries
 from flux_tui.ui.rows.objects.details import Selected, detail_rows
-from flux_tui.ui.rows.objects.lines import name_of, object_line
+from flux_tui.ui.rows.objects.object_line import name_of, object_line
 from flux_tui.ui.rows.objects.tabs import Tab, objects_by_tab, tab_line
 from flux_tui.ui.rows.pending_and_retries import senders_of
-from flux_tui.ui.rows.view import Row, View, cut, span
+from flux_tui.ui.rows.view_and_lines import Row, View, cut, span
 from flux_tui.ui.series.filter import Filter
 
 LISTED = 500

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.state import ObjectState, State
-from flux_tui.ui.rows.view import Line, span
+from flux_tui.ui.rows.view_and_lines import Line, span
 
 Tab: TypeAlias = Literal["wanted", "here", "shared", "kept"]
 TABS: tuple[Tab, ...] = ("wanted", "here", "shared", "kept")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from flux_tui.core.api.effects import FinishTree
-from flux_tui.core.content.unixfs import BadBlockError
+from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.fetching.downloads.download import MAX_SKIPPED, Download, Location
 from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap, bitmap
 from flux_tui.core.ids import Cid, dag_cid, raw_cid

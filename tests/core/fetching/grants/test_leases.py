@@ -2,7 +2,7 @@
 
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.grants.leases import Batch, Leases
-from flux_tui.core.fetching.sources import Holder
+from flux_tui.core.fetching.holders import Holder
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from tests.support.script import HOLDER, OTHER
 

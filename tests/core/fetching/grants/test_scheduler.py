@@ -7,8 +7,8 @@ import pytest
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Cancel, Get
-from flux_tui.core.content.unixfs import FileBuilder
-from flux_tui.core.fetching.sources import LEASE_MIN, MAX_HOLDERS
+from flux_tui.core.content.unixfs_trees import FileBuilder
+from flux_tui.core.fetching.holders import LEASE_MIN, MAX_HOLDERS
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import messages as msg

@@ -7,7 +7,7 @@ import pytest
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import dag_cid, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.store.index.object_files import ObjectFile, ObjectFiles
+from flux_tui.store.index.object_files_reader import ObjectFile, ObjectFiles
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.screens.confirm import ConfirmScreen
 from flux_tui.ui.screens.inspect import InspectScreen

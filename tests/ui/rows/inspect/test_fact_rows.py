@@ -7,7 +7,7 @@ from flux_tui.core.text.plain import plain
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.inspect.fact_rows import GAP, LEAST, fact_rows
 from flux_tui.ui.rows.inspect.facts import Fact
-from flux_tui.ui.rows.view import text_of
+from flux_tui.ui.rows.view_and_lines import text_of
 
 NEXT = "Next: n2 is granted chunks in 1.5 s, at 20:20:21 (15 chunks to get)."
 SAYS, HAS, DID = (

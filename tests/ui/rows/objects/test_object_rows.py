@@ -9,14 +9,14 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import State
-from flux_tui.store.index.object_files import ObjectFile, ObjectFiles
+from flux_tui.store.index.object_files_reader import ObjectFile, ObjectFiles
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.objects.details import FILES_SHOWN, Selected
 from flux_tui.ui.rows.objects.object_rows import LISTED, object_rows
 from flux_tui.ui.rows.objects.tabs import TABS, Tab, objects_by_tab
-from flux_tui.ui.rows.view import Row, View, text_of
+from flux_tui.ui.rows.view_and_lines import Row, View, text_of
 from flux_tui.ui.series.block_map import BlockMap
 from flux_tui.ui.series.filter import Filter, parse_filter
 from tests.support.rows import ADA, BOB

@@ -1,0 +1,260 @@
+"""Commands that show the dashboard: of a home's node, or of recorded series (`replay`)."""
+
+import contextlib
+import gc
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flux_tui.cli.common import home_for_settings, the_home
+from flux_tui.cli.node_flags import apply_to_running, node_flags
+from flux_tui.cli.options import home_option
+from flux_tui.cli.output import Failure, need_terminal, say
+from flux_tui.cli.path_and_stdin_types import PathType
+from flux_tui.config import Settings, SettingsError
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.events import NodeStarted
+from flux_tui.core.series.state import State
+from flux_tui.core.text.names import StateNames
+from flux_tui.home import Home, HomeError
+from flux_tui.path_arguments import literal_path
+from flux_tui.petnames import PetNames
+from flux_tui.signals import Ended
+from flux_tui.store.series_reader import SeriesReader
+
+if TYPE_CHECKING:
+    from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.watching.watched_node import WatchedNode
+
+MAX_LEFT = 3
+"""Objects that are named to a person who leaves."""
+FIRST = 100
+"""Entries among which the first start of a node is looked for."""
+LEAVING_SECONDS = 0.1
+"""Seconds to wait for a node to stop. A slower one goes on stopping alone."""
+
+
+@click.command()
+@click.argument("files", type=PathType(), nargs=-1, required=True, metavar="FILE...")
+@click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
+@home_option
+def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
+    """Show a recorded series (see `flux-tui export`) in the dashboard. No node runs.
+
+    Several series of one swarm are shown at the same moment: Flow has a group of lanes for each, and `v` goes from
+    one to the next. The theme and the keys are those of the home's settings.
+    """
+    paths = [literal_path(file) for file in dict.fromkeys(files)]
+    for path in paths:
+        if not path.is_file():
+            raise Failure(f"there is no series at {path}")
+    # reports errors in the files before Textual takes the screen
+    names = PetNames(home_for_settings(home), _names_of(paths))
+    need_terminal("the dashboard", "`flux-tui state` and `flux-tui series` print a home's, in words")
+    gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
+    from flux_tui.ui.series.cursor import Source
+    from flux_tui.ui.watching.watched_node import WatchedNode
+
+    titles = (
+        [path.name for path in paths] if len({path.name for path in paths}) == len(paths) else map(str, paths)
+    )
+    nodes = [
+        WatchedNode(title=title, source=Source.of_file(path), names=names, rename=names.rename)
+        for title, path in zip(titles, paths, strict=True)
+    ]
+    app = dashboard(nodes[0], home_for_settings(home), others=nodes[1:], masked=mask)
+    app.run_in_terminal()
+    _end(app)
+
+
+def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
+    """Return a name for each node that wrote one of these series: the name of its file without the ending.
+
+    Returns no name if there is only one series. Raises StoreError for a file that is not a series.
+    """
+    names: dict[PeerId, str] = {}
+    for path in paths:
+        reader = SeriesReader.open(path)
+        first = next(
+            (entry.event for entry in reader.read(0, FIRST) if isinstance(entry.event, NodeStarted)), None
+        )
+        reader.close()
+        if first is not None and len(paths) > 1:
+            names[first.peer_id] = path.stem
+    return names
+
+
+def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
+    """Show the dashboard of a home. If no node runs, one is started in the meantime: the dashboard does not wait."""
+    need_terminal(
+        "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
+    )
+    gc.disable()  # until `garbage_collection.settle`: modules, classes and styles stay
+    from flux_tui.ui.series.cursor import Source
+    from flux_tui.ui.watching.watched_node import WatchedNode
+
+    here = the_home(home)
+    here.prepare()
+    starter = Starter(here, flags)
+    names = PetNames(here)
+    node = WatchedNode(
+        title=str(here.path),
+        source=Source.of_file(here.database),
+        index=here.database,
+        push=here.push,
+        alive=lambda: here.running() is not None,
+        restart=starter.restart,
+        starting=lambda: starter.starting,
+        trouble=lambda: starter.trouble,
+        names=names,
+        rename=names.rename,
+    )
+    app = dashboard(node, here, masked=masked)
+    if here.listening():
+        # report what it cannot change before Textual takes the screen
+        apply_to_running(here, node_flags(flags))
+    else:
+        starter.start()
+    stays = True
+    try:
+        stays = app.run_in_terminal()
+        if (words := unfinished_words(node.source.newest, stays=stays)) is not None:
+            say(words)
+    except Ended as ended:
+        stays = ended.number == signal.SIGHUP  # the terminal is gone, which does not concern the node
+        raise
+    finally:
+        if not stays:
+            starter.stop()
+    _end(app)
+
+
+def unfinished_words(state: State, *, stays: bool) -> str | None:
+    """Return the sentence for a person who leaves while objects are not whole yet; None if there are none.
+
+    `stays`: whether the node goes on running without the dashboard.
+    """
+    objects = [
+        state.objects[cid] for cid, want in state.pending.items() if cid in state.objects and not want.held
+    ]
+    if not objects:
+        return None
+    called = [
+        f"{StateNames(state).name(found.root)} is at {found.progress:.0%}" for found in objects[:MAX_LEFT]
+    ]
+    more = f", and {len(objects) - MAX_LEFT} more are not whole" if len(objects) > MAX_LEFT else ""
+    goes_on = (
+        "the node goes on with it; `flux-tui` shows it, `flux-tui stop` stops the node"
+        if stays
+        else "what came is kept, and `flux-tui` or `flux-tui node` goes on from there"
+    )
+    return f"{', '.join(called)}{more}: {goes_on}"
+
+
+def _end(app: "Dashboard") -> None:
+    """End this command with the exit status of the dashboard: 1 if the dashboard failed."""
+    if app.return_code:
+        click.get_current_context().exit(app.return_code)
+
+
+def dashboard(
+    node: "WatchedNode", home: Home, *, others: Sequence["WatchedNode"] = (), masked: bool = False
+) -> "Dashboard":
+    """Make the dashboard of a node with the settings of the home. `others`: further recorded nodes to show.
+
+    Raises SettingsError.
+    """
+    from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.keys import Keys
+    from flux_tui.ui.rows.glyphs import for_this_terminal
+    from flux_tui.ui.widgets.prompt import History
+
+    settings = Settings.load(home)
+    try:
+        keys = Keys(settings.keys)
+    except ValueError as error:
+        raise SettingsError(f"{home.settings}: {error}") from None
+    history = History(home.path / "history" if home.path.is_dir() else None)
+    app = Dashboard(
+        node, others=others, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii), history=history,
+        crash_log=crash_log_of(home), notice_by=settings.notify,
+    )  # fmt: skip
+    if settings.theme:
+        if settings.theme not in app.available_themes:
+            known = ", ".join(sorted(app.available_themes))
+            raise SettingsError(f"{home.settings}: theme is {settings.theme!r}, expected one of {known}")
+        app.theme = settings.theme
+    return app
+
+
+def crash_log_of(home: Home) -> Path:
+    """Return the file for the report of a dashboard error: in the home, or in the temporary folder without a home."""
+    return home.crash_log if home.path.is_dir() else Path(tempfile.gettempdir()) / "flux-tui-crash.log"
+
+
+class Starter:
+    """Starts the node of a home in a thread, so that the dashboard need not wait, and can stop that node again."""
+
+    def __init__(self, home: Home, flags: dict[str, Any]) -> None:
+        self._home = home
+        self._flags = flags
+        self._tried: list[str] | None = None
+        """The flags of the last start. None: those of the command line."""
+        self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.trouble: str | None = None
+        """Why the node did not start, in one sentence."""
+
+    @property
+    def starting(self) -> bool:
+        """Whether a node is being started."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self, flags: list[str] | None = None) -> None:
+        """Start the node in a thread, and return at once. `flags`: its options; None: those of the command line.
+
+        The dashboard's first frame does not wait for the node, which takes a second to start.
+        """
+        if not self.starting:
+            self.trouble, self._tried = None, flags
+            self._thread = threading.Thread(target=self._start, args=(flags,), daemon=True)
+            self._thread.start()
+
+    def restart(self) -> None:
+        """Start the node again with the flags of its last start, so that a loopback-only node stays loopback-only.
+
+        If the last start failed, the flags of the failed start are used.
+        """
+        self.start(self._tried if self.trouble else self._home.last_flags())
+
+    def wait(self) -> None:
+        """Wait until the node is up or has failed."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _start(self, flags: list[str] | None) -> None:
+        from flux_tui.cli.background import ensure_node
+
+        try:
+            ensure_node(self._home, node_flags(self._flags) if flags is None else flags, started=self._take)
+        except HomeError as error:
+            self.trouble = str(error)
+
+    def _take(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+
+    def stop(self) -> None:
+        """Stop the node if this object started it. Returns after at most LEAVING_SECONDS."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return
+        # The node treats a signal like a pushed Stop. A signal cannot be held up by a full socket.
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(LEAVING_SECONDS)  # after that, it is stopping: it commits its data first

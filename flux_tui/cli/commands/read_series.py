@@ -1,0 +1,102 @@
+"""`flux-tui state`, `series` and `export`: read the series of a home, whether or not its node runs."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
+from flux_tui.cli.arguments.options import home_option, json_option
+from flux_tui.cli.output import Failure, print_json, say, tell
+from flux_tui.cli.path_and_stdin_types import OutputType
+from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of
+from flux_tui.core.series.state import State
+from flux_tui.core.text.as_json import entry_report, state_report
+from flux_tui.core.text.describe import entry_line
+from flux_tui.core.text.names import NO_NAMES, StateNames
+from flux_tui.path_arguments import literal_path
+from flux_tui.petnames import PetNames
+from flux_tui.store.series_reader import export as export_series
+
+FOLLOW_SECONDS = 0.1
+
+
+@click.command()
+@click.option(
+    "--at", "at", type=click.IntRange(min=0), default=None, metavar="SEQ", help="The state after this entry."
+)
+@home_option
+@json_option
+def state(at: int | None, home: Path | None, as_json: bool) -> None:
+    """Print the state that follows from the series: the current state, or the state after one entry."""
+    reader = open_series(the_home(home))
+    last = reader.last_seq()
+    if at is not None and at > last:
+        raise Failure(f"there is no entry {at}: the series ends with {last}")
+    found = fold(reader, at)
+    reader.close()
+    if as_json:
+        print_json(state_report(found))
+        return
+    from flux_tui.cli.state_tables import print_state
+
+    now = found.at if at is not None else _now(found, the_home(home).running() is not None)
+    print_state(found, now, StateNames(found, PetNames(the_home(home))))
+
+
+def _now(found: State, running: bool) -> float:
+    """Return the time (seconds since 1970) from which the printed countdowns count.
+
+    A stopped node cannot record that the clock was set back. So the time is never before its last entry.
+    """
+    return time.time() if running else max(time.time(), found.at)
+
+
+@click.command()
+@click.option("--follow", "-f", is_flag=True, help="Print new entries as they come, until interrupted.")
+@click.option(
+    "--from", "start", type=click.IntRange(min=1), default=1, metavar="SEQ", help="Begin at this entry."
+)
+@click.option("--kind", "kinds", multiple=True, metavar="KIND",
+              help="Only this kind of entry, e.g. status_no. Repeatable.")  # fmt: skip
+@home_option
+@json_option
+def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, as_json: bool) -> None:
+    """Print the entries of the series, one on each line."""
+    for kind in kinds:
+        if kind not in EVENT_KINDS:
+            raise Failure(f"{kind!r} is not a kind of entry; the kinds are: {', '.join(sorted(EVENT_KINDS))}")
+    reader = open_series(the_home(home))
+    last = reader.last_seq()
+    if start > last + 1 and not follow:  # the number after the last entry is allowed: it means nothing new
+        raise Failure(f"there is no entry {start}: the series ends with {last}")
+    names = NO_NAMES if as_json else StateNames(fold(reader), PetNames(the_home(home)))
+    show: Callable[[Entry], None] = (
+        (lambda entry: print_json(entry_report(entry)))
+        if as_json
+        else (lambda entry: tell(entry_line(entry, names)))
+    )
+    after = start - 1
+    while True:
+        page = reader.read(after, FOLD_PAGE)
+        for entry in page:
+            if not kinds or kind_of(entry.event) in kinds:
+                show(entry)
+            after = entry.seq
+        if not page:
+            if not follow:
+                break
+            time.sleep(FOLLOW_SECONDS)
+    reader.close()
+
+
+@click.command()
+@click.argument("file", type=OutputType(), metavar="FILE")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
+@home_option
+def export(file: Path, force: bool, home: Path | None) -> None:
+    """Write a copy of the series to a file that `flux-tui replay` opens."""
+    open_series(the_home(home)).close()
+    count = export_series(the_home(home).database, literal_path(file), overwrite=force)
+    say(f"{count:,} entries in {file}")

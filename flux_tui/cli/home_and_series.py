@@ -1,0 +1,103 @@
+"""Code that several commands share: arguments, homes, and folding the series of a home."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from flux_tui.cli.output import Failure
+from flux_tui.cli.path_and_stdin_types import InputError, text_of_input
+from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
+from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import extend, restore
+from flux_tui.core.series.state import State
+from flux_tui.home import Home, HomeError, default_home
+from flux_tui.store.series_reader import SeriesReader, SeriesSource
+
+FOLD_PAGE = 10_000
+"""How many entries are read at a time."""
+
+
+def the_home(path: Path | None) -> Home:
+    """Return the home at `path`, or the default home if it is None."""
+    return Home(path or default_home())
+
+
+def home_for_settings(path: Path | None) -> Home:
+    """Return the home whose settings a dashboard uses when it shows a recording and not this home's node.
+
+    If the home does not exist, an empty home is returned, which has the default settings.
+    """
+    try:
+        return the_home(path)
+    except HomeError:
+        return Home(os.devnull)
+
+
+def new_mark() -> str:
+    """Return a new random mark for a command. The entries that the command causes carry this mark (`by`)."""
+    return secrets.token_hex(6)
+
+
+def read_ticket(text: str) -> Ticket:
+    """Parse a ticket or CID argument. Raises Failure."""
+    try:
+        return parse_ticket(text)
+    except BadIdError as error:
+        raise Failure(str(error)) from None
+
+
+def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
+    """Parse CID or ticket arguments. The argument `-` stands for the CIDs on standard input. Raises Failure."""
+    given = list(texts)
+    try:
+        words = ticket_words("\n".join(text_of_input() if text == "-" else text for text in given))
+        found = [parse_ticket(word).root for word in words]
+    except (BadIdError, InputError) as error:
+        raise Failure(str(error)) from None
+    if not found:
+        raise Failure("there was no CID on standard input" if "-" in given else "the CID is empty")
+    return tuple(dict.fromkeys(found))
+
+
+def open_series(home: Home) -> SeriesReader:
+    """Open the series of the home for reading. Raises HomeError if there is none."""
+    if home.path.is_file():
+        raise HomeError(f"the home {home.path} is a file, not a folder")
+    if not home.database.exists():
+        raise HomeError(
+            f"there is nothing at {home.path} yet: `flux-tui add FILE` or `flux-tui node` creates it"
+        )
+    return SeriesReader.open(home.database)
+
+
+def fold(reader: SeriesSource, until: int | None = None) -> State:
+    """Return the state after entry number `until`, or after the newest entry if `until` is None.
+
+    The fold starts from the nearest checkpoint.
+    """
+    last = reader.last_seq() if until is None else until
+    found = reader.checkpoint(last)
+    state = (restore(found[1]) if found else None) or State()
+    return catch_up(reader, state, last)
+
+
+def catch_up(
+    reader: SeriesSource, state: State, until: int | None = None, see: Callable[[Entry], None] | None = None
+) -> State:
+    """Fold the entries after `state`, up to entry `until` (None: all), into `state`, and return it.
+
+    `see` is called with each entry after it was folded.
+    """
+    while until is None or state.seq < until:
+        page = reader.read(state.seq, FOLD_PAGE if until is None else min(FOLD_PAGE, until - state.seq))
+        if not page:
+            break
+        if see is None:
+            extend(state, page)
+            continue
+        for entry in page:
+            extend(state, (entry,))
+            see(entry)
+    return state

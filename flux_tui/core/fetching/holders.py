@@ -1,0 +1,272 @@
+"""Holders: what each peer offers, and how fast it sends.
+
+The time at which a peer may be asked again is folded from the series (core/series/peer_backoff.py). Rates are
+measured from the chunks that come. No peer is ever probed for its rate.
+"""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.limits import BoundedTable
+from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.series.events import Waste
+
+FIRST_RATE = 16 * 1024 * 1024
+"""Bytes/s assumed of a holder that has not delivered yet. Its first window is then 4 MiB."""
+MIN_RATE = 16 * 1024
+"""Bytes/s. Below this a holder counts as stalled."""
+WINDOW_SECONDS = 0.25
+"""Seconds of work in a holder's queue, besides the round trip. It is enough that the queue never runs empty,
+and little enough to be moved to another holder cheaply."""
+WINDOW_MAX = 32 * 1024 * 1024
+"""Bytes that may be under grant at one holder."""
+WINDOW_CHUNKS = 1024
+"""Chunks that may be under grant at one holder: for small chunks the count is the limit."""
+SAMPLE_SECONDS = 0.05
+"""Seconds over which a rate is measured, at least."""
+SAMPLE_MIN_SECONDS = 0.005
+"""Seconds that are enough once half a window has come. So the window of a fast holder grows within a few
+round trips."""
+LEASE_MIN, LEASE_MAX = 3.0, 60.0
+"""Shortest and longest lease, in seconds. A short delay must not cost a duplicate, and a holder that hangs
+must not keep its chunks for more than a minute."""
+MAX_LAPSED = 4096
+"""Chunks per peer that are remembered as once granted. A copy that comes late is still accepted."""
+MAX_LEASE_FACTOR = 16.0
+MAX_HOLDERS = 1024
+"""Holders that are remembered. The oldest disconnected one is forgotten first."""
+NORMAL_DELAY = 0.25
+"""Seconds of delay that are normal: two commits and a scheduling delay at each end."""
+
+
+class Holder:
+    """One peer as a source of chunks: what it offers, what it was granted, and how fast it sends."""
+
+    __slots__ = (
+        "_lapsed", "_roots", "chunks_in", "delivered_at", "faults", "idle_grant_at", "lease_factor", "measured",
+        "outstanding", "outstanding_bytes", "peer", "rate", "rtt", "said_yes", "sample_at", "sample_bytes", "snubbed",
+        "was_idle",
+    )  # fmt: skip
+
+    def __init__(self, peer: PeerId) -> None:
+        self.peer = peer
+        self.said_yes = False
+        """Whether this holder said yes in this session. If so, the next intents go to it first."""
+        self._roots: OrderedDict[Cid, None] = OrderedDict()
+        self.outstanding = 0
+        self.outstanding_bytes = 0
+        self.rate: float = FIRST_RATE
+        """Bytes/s, exponentially smoothed."""
+        self.measured = False
+        """Whether the rate was measured, or is still the first guess."""
+        self.rtt = 0.0
+        self.lease_factor = 1.0
+        """Factor on the length of its leases. It doubles when a lease lapses and halves when a chunk comes."""
+        self.delivered_at = 0.0
+        self.snubbed = False
+        """Whether this holder let a lease lapse and has sent nothing since. It is granted one chunk at a time."""
+        self._lapsed: BoundedTable[Cid, tuple[Waste, int]] = BoundedTable(MAX_LAPSED)
+        """By chunk: the cause that a copy would be counted under, and how often the chunk was granted."""
+        self.faults = 0
+        """Chunks with wrong bytes that it sent."""
+        self.idle_grant_at = 0.0
+        self.sample_at = 0.0
+        self.sample_bytes = 0
+        self.chunks_in = 0
+        """Chunks that it sent."""
+        self.was_idle = False
+        """Whether this holder was idle for a part of the current sample."""
+
+    # ── what it offers ──────────────────────────────────────────────────────────────────────────
+
+    @property
+    def roots(self) -> Collection[Cid]:
+        """The downloads that this holder offers and that may miss chunks. The one granted longest ago is first."""
+        return self._roots
+
+    def says_yes(self) -> None:
+        """Record that this holder said yes to a want."""
+        self.said_yes = True
+
+    def add_root(self, root: Cid) -> None:
+        """Record that this holder can be granted chunks of this download."""
+        self._roots[root] = None
+
+    def drop_root(self, root: Cid) -> None:
+        """Record that this holder cannot be granted chunks of this download for now."""
+        self._roots.pop(root, None)
+
+    def root_to_end(self, root: Cid) -> None:
+        """Move a download to the end, because chunks of it were granted. The next grant begins with another one."""
+        if root in self._roots:
+            self._roots.move_to_end(root)
+
+    def drop_all_roots(self) -> None:
+        """Forget all downloads that this holder offers, because it refuses everything from now on."""
+        self._roots.clear()
+
+    # ── what it is granted ──────────────────────────────────────────────────────────────────────
+
+    @property
+    def window(self) -> int:
+        """Bytes of chunks that should be granted to this holder at a time, so that it never waits."""
+        return int(min(max(self.rate * (2 * self.rtt + WINDOW_SECONDS), 64 * 1024), WINDOW_MAX))
+
+    def expected_seconds(self) -> float:
+        """Return the seconds that all chunks granted to this holder should take, at the measured rate."""
+        return self.outstanding_bytes / max(self.rate, MIN_RATE)
+
+    def lease_seconds(self) -> float:
+        """Return how many seconds a lease that is granted now should last."""
+        expected = self.expected_seconds()
+        return min(max((2 * expected + 4 * self.rtt + 0.3) * self.lease_factor, LEASE_MIN), LEASE_MAX)
+
+    def due_seconds(self) -> float:
+        """Return the seconds after which chunks that are granted now are overdue.
+
+        This is one and a half times their expected time, plus a normal delay.
+        """
+        return 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
+
+    def granted(self, count: int, size: int, now: float) -> None:
+        """Count `count` chunks with `size` bytes together as granted to this holder."""
+        if not self.outstanding:
+            self.idle_grant_at = now
+            if now - self.sample_at > 10 * SAMPLE_SECONDS:  # an idle time says nothing about its rate
+                self.sample_at, self.sample_bytes = now, 0
+        self.outstanding += count
+        self.outstanding_bytes += size
+
+    def inherited(self) -> None:
+        """Count a chunk that was granted before the restart. It is not used to measure the rate."""
+        self.outstanding += 1
+
+    def released(self, estimate: int) -> None:
+        """Count one granted chunk less: it came or is not expected any more. `estimate`: its assumed bytes."""
+        self.outstanding -= 1
+        self.outstanding_bytes -= estimate
+        self.was_idle = self.was_idle or not self.outstanding
+
+    def delivered(self, size: int, now: float) -> None:
+        """Update the measured rate, because a chunk of `size` bytes came."""
+        self.lease_factor = max(1.0, self.lease_factor / 2)
+        self.snubbed = False
+        self.delivered_at = now
+        if self.idle_grant_at:
+            # The time from a grant to an idle holder until its first chunk is the round trip and one
+            # chunk's time.
+            seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
+            self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
+            self.idle_grant_at = 0.0
+        self.chunks_in += 1
+        self.sample_bytes += size
+        elapsed = now - self.sample_at
+        full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
+        if full or elapsed >= SAMPLE_SECONDS:
+            seen = max(self.sample_bytes / elapsed, MIN_RATE)
+            # An idle holder shows no more than what it was given, for example an object's few inner nodes.
+            if seen > self.rate or not self.was_idle:
+                self.rate += (0.5 if self.measured else 1.0) * (seen - self.rate)
+                self.measured = True
+            self.sample_at, self.sample_bytes, self.was_idle = now, 0, False
+
+    def missed_deadline(self) -> None:
+        """Record a lapsed lease. The next leases last longer. Until a chunk comes, one chunk is granted at a time."""
+        self.lease_factor = min(self.lease_factor * 2, MAX_LEASE_FACTOR)
+        self.snubbed = True
+
+    def sent_wrong_bytes(self) -> None:
+        """Record a chunk that does not match its CID. Until a good one comes, one chunk is granted at a time."""
+        self.faults += 1
+        self.snubbed = True
+
+    def is_sending(self, now: float, size: int) -> bool:
+        """Whether this holder is still sending: its last chunk came no longer ago than one chunk of `size` takes."""
+        return now - self.delivered_at < 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
+
+    # ── what may come late ──────────────────────────────────────────────────────────────────────
+
+    @property
+    def lapsed(self) -> Mapping[Cid, tuple[Waste, int]]:
+        """Chunks that were granted to this holder and whose leases have ended without the chunk.
+
+        For each chunk: the cause to count a late copy under, and how many grants of the chunk ended. As many
+        copies may still come, because each grant may have been on its way when its lease ended.
+        """
+        return self._lapsed
+
+    def let_lapse(self, cid: Cid, cause: Waste) -> None:
+        """Remember that this holder may still send this chunk, whose lease has ended. `cause`: how to count a copy."""
+        _, copies = self._lapsed.get(cid, (cause, 0))
+        self._lapsed[cid] = cause, copies + 1
+
+    def came_late(self, cid: Cid) -> Waste | None:
+        """Handle a copy of a chunk whose lease has ended. Returns the cause to count it under.
+
+        None: the chunk was not granted, or a copy has come for each of its grants.
+        """
+        if (found := self._lapsed.pop(cid, None)) is None:
+            return None
+        cause, copies = found
+        if copies > 1:
+            self._lapsed[cid] = cause, copies - 1
+        return cause
+
+
+class Holders:
+    """The records of all peers that are or were sources of chunks."""
+
+    def __init__(self, connected: ConnectedPeers) -> None:
+        self.connected = connected
+        self._by_peer: dict[PeerId, Holder] = {}
+        self._ready: OrderedDict[PeerId, None] = OrderedDict()
+
+    @property
+    def by_peer(self) -> Mapping[PeerId, Holder]:
+        """The record of each peer, the oldest first."""
+        return self._by_peer
+
+    def get(self, peer: PeerId) -> Holder:
+        """Return the record of a peer. Makes a new one if there is none."""
+        holder = self._by_peer.get(peer)
+        if holder is None:
+            holder = self._by_peer[peer] = Holder(peer)
+            if len(self._by_peer) > MAX_HOLDERS:
+                self._forget_one()
+        return holder
+
+    def _forget_one(self) -> None:
+        for peer, holder in self._by_peer.items():
+            if peer not in self.connected and not holder.outstanding:
+                del self._by_peer[peer]
+                return
+
+    @property
+    def ready(self) -> Collection[PeerId]:
+        """Peers to look at soon, because they may have room for another grant."""
+        return self._ready
+
+    def may_have_room(self, peer: PeerId) -> None:
+        """Add a peer to `ready`: the scheduler looks soon whether it can be granted more."""
+        self._ready[peer] = None
+
+    def looked_at(self, peer: PeerId) -> None:
+        """Remove a peer from `ready`, because the scheduler grants it what it has room for."""
+        self._ready.pop(peer, None)
+
+    def wake(self, root: Cid, peers: Iterable[PeerId]) -> None:
+        """Let the scheduler look at these holders of a download again, because chunks of it can be granted."""
+        for peer in peers:
+            self.get(peer).add_root(root)  # also for holders that are gone, for when they come back
+            if peer in self.connected:
+                self._ready[peer] = None
+
+    def neighbours(self) -> tuple[list[PeerId], list[PeerId]]:
+        """Return two lists of connected peers: peers that said yes in this session, and all others."""
+        proven: list[PeerId] = []
+        others: list[PeerId] = []
+        for peer in self.connected:
+            holder = self._by_peer.get(peer)
+            (proven if holder is not None and holder.said_yes else others).append(peer)
+        return proven, others

@@ -1,0 +1,53 @@
+"""Handles pushes that are not admitted: some are answered NO, and a peer that continues is disconnected."""
+
+from flux_tui.core.api import pusher_and_payer
+from flux_tui.core.api.inputs import Input, NotAdmitted
+from flux_tui.core.custom.custom_messages import CustomMessages
+from flux_tui.core.ids import PeerId
+from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.misbehaviour import Misbehaviour
+from flux_tui.core.peers.push_admission import Admission
+from flux_tui.core.serving.responder import Responder
+from flux_tui.core.turn import Ledger
+
+
+class NotAdmittedHandler:
+    """Answers `rate_limited` to peers that push more than this node admits, and disconnects them in the end."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        connected: ConnectedPeers,
+        admission: Admission,
+        misbehaviour: Misbehaviour,
+        responder: Responder,
+        custom_messages: CustomMessages,
+    ) -> None:
+        self.ledger = ledger
+        self.connected = connected
+        self.admission = admission
+        self.misbehaviour = misbehaviour
+        self.responder = responder
+        self.custom_messages = custom_messages
+
+    def left_out(self, given: NotAdmitted) -> None:
+        """Handle a push that was discarded unread, before it became an input of its own."""
+        self.misbehaviour.flood(given.peer)
+        if not given.forwarded:  # a peer that forwards what others flood with is not at fault
+            self._answer(given.peer, given)
+
+    def refused(self, peer: PeerId, given: Input) -> None:
+        """Handle an input of this peer that admission refused."""
+        self.misbehaviour.flood(peer)
+        self._answer(peer, given)
+
+    def _answer(self, peer: PeerId, given: Input) -> None:
+        if self.misbehaviour.count_not_admitted(peer) or peer not in self.connected:
+            return
+        cids, custom = pusher_and_payer.wanted_cids(given), pusher_and_payer.custom(given)
+        if not (cids or custom) or (refusal := self.admission.refusal(peer, self.ledger.now)) is None:
+            return
+        if custom is not None:
+            self.custom_messages.refuse(peer, custom, refusal.retry_after, news=refusal.news)
+        else:
+            self.responder.refuse_for_now(peer, cids, refusal.retry_after, news=refusal.news)

@@ -1,0 +1,125 @@
+"""Dialling: which addresses the machine asks the node to dial, and which failures are reported.
+
+- An address that a person or a ticket names is dialled, and again whenever the peer is not connected. If it
+  does not answer, one entry says so.
+- An address that this node remembers, or that discovery found, is dialled without a report.
+- A return address in an intent is dialled rarely, and only if it is an address of the signer of the intent. So
+  an intent cannot make a thousand nodes dial a third party.
+
+address_dial_policy.py has the rules by which the node then dials addresses that peers named.
+"""
+
+from collections.abc import Sequence
+
+from flux_tui.core.api.effects import Dial
+from flux_tui.core.ids import PeerId, own_addr
+from flux_tui.core.limits import BoundedSet, TokenBucket
+from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.series import events as ev
+from flux_tui.core.turn import Ledger
+
+STRANGERS_BURST, STRANGERS_RATE = 16.0, 1.0
+"""Dials of return addresses, at once and per second in the long run."""
+UNTIMELY_BURST, UNTIMELY_RATE = 4.0, 0.1
+"""The budget for return addresses of intents that seem to be old: any node that stored them can push them again."""
+SPENT_SECONDS = 60.0
+"""Seconds between two entries which say that this budget is spent."""
+MAX_UNREACHABLE = 1024
+"""Addresses whose failure is remembered."""
+MAX_QUIET = 4096
+"""Addresses without reports of failures. Any node on the local network can make such addresses up."""
+
+
+class Dialling:
+    """Asks the node to dial addresses, and reports failures."""
+
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers) -> None:
+        self.ledger = ledger
+        self.connected = connected
+        self._named: set[str] = set()
+        """Addresses that a person or a ticket named."""
+        self._quiet: BoundedSet[str] = BoundedSet(MAX_QUIET, refresh=True)
+        """Addresses whose failure is not reported."""
+        self._unreachable: BoundedSet[str] = BoundedSet(MAX_UNREACHABLE)
+        """Addresses whose failure was reported already."""
+        self._strangers = TokenBucket(STRANGERS_BURST, STRANGERS_RATE, ledger.now)
+        self._untimely = TokenBucket(UNTIMELY_BURST, UNTIMELY_RATE, ledger.now)
+        self._not_dialled: str | None = None
+        """A return address for which the budget was spent, if an entry about that is due."""
+        self._spent_told_at = float("-inf")
+
+    def named(self, addr: str) -> None:
+        """Dial an address that a person or a ticket names."""
+        self._unreachable.discard(addr)  # report a new failure again
+        self._quiet.discard(addr)
+        self._named.add(addr)
+        if _peer_of(addr) != self.ledger.me:
+            self.ledger.do(Dial(addr=addr, keep=True))
+
+    def found(self, addr: str) -> None:
+        """Dial an address that discovery on the local network found, if its peer is not connected."""
+        if addr not in self._named:
+            self._quiet.add(addr)
+        peer = _peer_of(addr)
+        if peer != self.ledger.me and peer not in self.connected:
+            self.ledger.do(Dial(addr=addr, from_peers=True))
+
+    def remembered(self, addr: str) -> None:
+        """Dial an address that is known from an earlier session."""
+        self._quiet.add(addr)
+        self.ledger.do(Dial(addr=addr))
+
+    def returned(self, origin: PeerId, addrs: Sequence[str], *, untimely: bool = False) -> int:
+        """Dial the return addresses of an intent: only the origin's own, and as many as the budget allows.
+
+        `untimely`: the intent seems to be old. Returns how many addresses will be tried, one after the other.
+        """
+        now = self.ledger.now
+        if untimely and not self._untimely.has(now):
+            return 0
+        allowed = self._allowed(origin, addrs)
+        if untimely:
+            self._untimely.take(len(allowed), now)
+        if allowed:
+            self.ledger.do(Dial(addr=allowed[0], more=tuple(allowed[1:]), from_peers=True))
+        return len(allowed)
+
+    def give_back(self, count: int) -> None:
+        """Give back the budget of `count` return addresses that need not be dialled: the origin answered before."""
+        self._strangers.take(-count, self.ledger.now)
+
+    def answered(self, addr: str) -> None:
+        """Record that an address answered, so that a later failure is reported again."""
+        self._unreachable.discard(addr)
+
+    def failed(self, addr: str, text: str) -> None:
+        """Report that an address does not answer. Repeated failures, and those of found addresses, are not reported."""
+        if addr in self._unreachable or addr in self._quiet:
+            return
+        self._unreachable.add(addr)
+        self.ledger.emit(ev.ErrorOccurred(text=text, addr=addr))
+
+    def on_time(self) -> None:
+        """If the budget for return addresses is spent, report that."""
+        if self._not_dialled is not None:
+            addr, self._not_dialled = self._not_dialled, None
+            self._spent_told_at = self.ledger.now
+            text = f"{addr} is not dialled: intents name more addresses than are dialled for strangers"
+            self.ledger.emit(ev.ErrorOccurred(text=text))
+
+    def _allowed(self, origin: PeerId, addrs: Sequence[str]) -> list[str]:
+        now = self.ledger.now
+        allowed: list[str] = []
+        for addr in addrs:
+            if (own := own_addr(addr, origin)) is None:
+                continue
+            if self._strangers.has(now):
+                self._strangers.take(1, now)
+                allowed.append(own)
+            elif self._not_dialled is None and now >= self._spent_told_at + SPENT_SECONDS:
+                self._not_dialled = own
+        return allowed
+
+
+def _peer_of(addr: str) -> PeerId:
+    return PeerId(addr.rpartition("/p2p/")[2])

@@ -1,0 +1,266 @@
+"""The network on libp2p: a host with one push link to each peer, and gossip beside it.
+
+Every exception of libp2p ends here: the receiver gets a sentence, or a link ends.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import lru_cache, partial
+
+import trio
+from libp2p.abc import IHost
+from libp2p.crypto.keys import KeyPair, PublicKey
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+from typing_extensions import override
+
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.core.wire.messages import Message, Route
+from flux_tui.net.addresses.dial_guard import DialGuard
+from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_on
+from flux_tui.net.addresses.local_discovery import Mdns, parse_peer_addr
+from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.addresses.reached_addrs import PeerAddrs
+from flux_tui.net.connections.keepalive import Keepalive, probe
+from flux_tui.net.connections.open_connections import OpenConnections
+from flux_tui.net.connections.supervisor import Supervisor, Tasks
+from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
+from flux_tui.net.flux.dht_routing import Dht
+from flux_tui.net.flux.gossip import Broadcast, open_broadcast
+from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
+from flux_tui.net.flux.link_table import LinkTable
+from flux_tui.net.flux.peer_dials import PeerDials
+from flux_tui.net.flux.peer_links import Links
+from flux_tui.net.flux.relay import CircuitTransport, Relay, Reservations, circuit_addr
+from flux_tui.net.port import BAN_SECONDS, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.upstream.dial_peer import Dialler
+from flux_tui.net.upstream.guarded_yamux import Budget
+from flux_tui.net.upstream.peerstore import BoundedPeerstore
+
+
+def open_network(
+    identity: KeyPair,
+    listen: Sequence[str],
+    *,
+    use_mdns: bool,
+    swarm_key: bytes | None = None,
+    relays: Sequence[str] = (),
+    serve_relay: bool = False,
+) -> OpenNetwork:
+    """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
+
+    `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays through
+    which other nodes can reach this node. `serve_relay`: be a relay for other nodes.
+    """
+
+    def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
+        return _open(identity, listen, use_mdns, swarm_key, relays, serve_relay, receiver)
+
+    return opening
+
+
+@asynccontextmanager
+async def _open(
+    identity: KeyPair,
+    listen: Sequence[str],
+    use_mdns: bool,
+    swarm_key: bytes | None,
+    relays: Sequence[str],
+    serve_relay: bool,
+    receiver: Receiver,
+) -> AsyncIterator[Network]:
+    """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
+    silence_libp2p()
+    addrs = [listen_addr(addr) for addr in listen]
+    through = [_relay(addr) for addr in relays]
+    async with AsyncExitStack() as stack:
+        me = ID.from_pubkey(identity.public_key)
+        supervisor = Supervisor(receiver.on_failure)
+        connections = OpenConnections()
+        own = OwnAddrs(PeerId(str(me)), [circuit_addr(addr, str(me)) for addr in relays])
+        guard = DialGuard(connections.of, receiver.on_dial_failed)
+        peerstore = BoundedPeerstore(lambda peer: peer == me or peer in connections, guard.admits)
+        host = await stack.enter_async_context(
+            open_host(identity, swarm_key, own.advertised, peerstore, connections, supervisor)
+        )
+        broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor, guard))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        tasks = Tasks(nursery, supervisor)
+        table = LinkTable()
+        dht = Dht(host, receiver, push=table.push, is_banned=table.is_banned, supervisor=supervisor)
+        peer_addrs = PeerAddrs(connections.of)
+        links = Links(host, receiver, tasks, table, addr_of=peer_addrs.of, on_up=dht.peer_up)
+        budget = Budget(host.get_network(), links.over_budget)
+        host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
+        host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
+        Dialler(host, guard)
+        dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs)
+        network = Libp2pNetwork(
+            host, identity, receiver, tasks, own, guard, links, dials, broadcast, dht, budget
+        )
+        if serve_relay:
+            Relay(host)
+        reservations = Reservations(host, through, receiver) if through else None
+        for addr in addrs:
+            listening = await listen_on(host, addr)
+            if listening is not None:
+                own.listens_on(listening)
+            else:
+                own.listen_later(addr)
+                receiver.on_failure(
+                    f"cannot listen on {addr}: {NOT_OURS}; the node listens there as soon as this machine has it"
+                )
+        if reservations is not None:
+            tasks.keep(reservations.run)
+        tasks.keep(dht.run)
+        tasks.keep(Keepalive(lambda: list(budget.connections)).run)
+        tasks.keep(broadcast.run_outbox)
+        tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
+        if use_mdns:
+            tasks.keep(Mdns(lambda: own.direct, network.found).run, lambda: own.changed)
+        tasks.keep(own.watch, partial(listen_on, host), network.moved, receiver.on_addrs)
+        try:
+            yield network
+        finally:
+            nursery.cancel_scope.cancel()
+
+
+class Libp2pNetwork(Network):
+    """Implements `net.port.Network` on libp2p. Each method calls one of the parts that `open_network` makes."""
+
+    def __init__(
+        self,
+        host: IHost,
+        identity: KeyPair,
+        receiver: Receiver,
+        nursery: Tasks,
+        own: OwnAddrs,
+        guard: DialGuard,
+        links: Links,
+        dials: PeerDials,
+        broadcast: Broadcast,
+        dht: Dht,
+        budget: Budget,
+    ) -> None:
+        self._host = host
+        self._identity = identity
+        self._receiver = receiver
+        self._nursery = nursery
+        self._own = own
+        self._guard = guard
+        self._links = links
+        self._dials = dials
+        self._broadcast = broadcast
+        self.dht = dht
+        self.budget = budget
+        self.peer_id = PeerId(str(host.get_id()))
+
+    @property
+    @override
+    def addrs(self) -> tuple[str, ...]:
+        return self._own.all
+
+    def moved(self) -> None:
+        """Probe all connections, because this machine's addresses changed and a connection may be dead unnoticed."""
+        for connection in list(self.budget.connections):
+            self._nursery.start_soon(probe, connection)
+
+    @override
+    def peers(self) -> tuple[PeerId, ...]:
+        return tuple(link.peer for link in self._links.table.all_up())
+
+    @override
+    def push(self, peer: PeerId, message: Message) -> bool:
+        return self._links.table.push(peer, message)
+
+    @override
+    def serve(self, peer: PeerId) -> bool:
+        link = self._links.table.up(peer)
+        if link is None:
+            return False
+        link.outgoing.serve()
+        return True
+
+    @override
+    def publish(self, data: bytes) -> None:
+        self._broadcast.publish(data)
+
+    @override
+    def provide(self, roots: Sequence[Cid]) -> None:
+        self.dht.provide(roots)
+
+    @override
+    def withdraw(self, roots: Sequence[Cid]) -> None:
+        self.dht.withdraw(roots)
+
+    @override
+    def route(self, roots: Sequence[Cid], message: Route) -> None:
+        self.dht.route(roots, message)
+
+    @override
+    def forward(self, roots: Sequence[Cid], message: Route) -> None:
+        self.dht.forward(roots, message)
+
+    @override
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
+        self._guard.heard(ID.from_base58(teller), addrs)
+
+    def found(self, addr: str) -> None:
+        """Handle an address that mDNS found. It is not trusted: any host on the local network can send it."""
+        alone = all(reach_of(own) == Reach.LOOPBACK for own in self.addrs)
+        self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)
+        self._receiver.on_found(addr)
+
+    @override
+    def dial(
+        self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
+    ) -> None:
+        self._dials.dial(addr, keep=keep, more=more, from_peers=from_peers)
+
+    @override
+    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+        self._links.disconnect(peer, why, seconds)
+
+    @override
+    async def drain(self, seconds: float) -> None:
+        with trio.move_on_after(seconds):
+            async with trio.open_nursery() as nursery:
+                for link in self._links.table.all_up():
+                    nursery.start_soon(link.outgoing.drained)
+
+    @override
+    def rtt(self, peer: PeerId) -> float | None:
+        for connection in reversed(self._host.get_network().connections.get(ID.from_base58(peer), [])):
+            measured = getattr(connection.muxed_conn, "rtt", None)
+            if measured is not None and (seconds := float(measured())) > 0:
+                return seconds
+        return None
+
+    @override
+    def sign(self, data: bytes) -> bytes:
+        return self._identity.private_key.sign(data)
+
+    @override
+    def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
+        key = _public_key(peer)
+        try:
+            return key is not None and key.verify(data, signature)
+        except Exception:  # libsodium's own errors for a signature of the wrong form
+            return False
+
+
+def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
+    try:
+        peer, transport = parse_peer_addr(addr)
+    except ValueError as error:
+        raise NetworkError(f"cannot use a relay: {error}") from None
+    return addr, ID.from_base58(peer), transport
+
+
+@lru_cache(maxsize=1024)
+def _public_key(peer: PeerId) -> PublicKey | None:
+    try:
+        return ID.from_base58(peer).extract_public_key()
+    except Exception:  # not a peer id that holds a key
+        return None
