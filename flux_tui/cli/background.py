@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from flux_tui.cli.flags_for_node import apply_to_running
+from flux_tui.cli.arguments.flags_for_node import apply_to_running
 from flux_tui.cli.output import failure_in
 from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import open_to_read, open_to_write

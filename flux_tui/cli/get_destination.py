@@ -4,9 +4,9 @@ import contextlib
 import os
 from pathlib import Path
 
+from flux_tui.cli.arguments.path_and_stdin_types import Output
 from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series
 from flux_tui.cli.output import Failure
-from flux_tui.cli.path_and_stdin_types import Output
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.ids import Cid, is_text
 from flux_tui.core.series import events as ev

@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from flux_tui.cli.arguments.path_and_stdin_types import InputError, text_of_input
 from flux_tui.cli.output import Failure
-from flux_tui.cli.path_and_stdin_types import InputError, text_of_input
 from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.events import Entry

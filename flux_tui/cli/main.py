@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from typing_extensions import override
 
 from flux_tui import __version__
-from flux_tui.cli.help_epilogs import EPILOGS, MAIN
+from flux_tui.cli.arguments.help_epilogs import EPILOGS, MAIN
 from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.output import say_failure, show_error
 from flux_tui.config import SettingsError
@@ -40,9 +40,10 @@ class _EndedError(Exception):
 
 
 COMMANDS = {
-    "node": "node", "add": "add", "get": "get", "want": "push", "hold": "push", "release": "push",
-    "rm": "remove", "cancel": "push", "retry": "push", "join": "push", "limit": "push", "stop": "push", "state": "read",
-    "series": "read", "why": "why", "name": "name", "export": "read", "replay": "show", "demo": "demo", "web": "web",
+    "node": "node", "add": "add", "get": "get", "rm": "remove", "want": "want_and_hold", "cancel": "want_and_hold",
+    "retry": "want_and_hold", "hold": "want_and_hold", "release": "want_and_hold", "join": "running_node",
+    "limit": "running_node", "stop": "running_node", "state": "read_series", "series": "read_series",
+    "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
     "completion": "completion",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.

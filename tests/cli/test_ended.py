@@ -185,7 +185,7 @@ def test_a_hangup_stops_a_node_in_order_unless_it_is_ignored(tmp_path: Path, ign
 def pushing(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     pushed: list[Any] = []
     monkeypatch.setattr(Home, "push", lambda _, *commands: pushed.extend(commands))
-    monkeypatch.setattr("flux_tui.cli.commands.push.ensure_node", lambda *_: False)
+    monkeypatch.setattr("flux_tui.cli.commands.want_and_hold.ensure_node", lambda *_: False)
     return pushed
 
 
@@ -221,7 +221,7 @@ def test_an_invalid_cid_is_one_sentence(
     words: str,
 ) -> None:
     pushed = pushing(monkeypatch)
-    monkeypatch.setattr("flux_tui.cli.path_and_stdin_types.MAX_INPUT", 2048)
+    monkeypatch.setattr("flux_tui.cli.arguments.path_and_stdin_types.MAX_INPUT", 2048)
     given(monkeypatch, data)
     assert run(["want", "-", "--home", str(tmp_path)]) == 1
     assert words in capsys.readouterr().err
@@ -275,7 +275,7 @@ def test_cancelling_many_wants_is_quick(monkeypatch: pytest.MonkeyPatch, tmp_pat
     pushed = pushing(monkeypatch)
     cids = [raw_cid(str(number).encode()) for number in range(40_000)]
     known = derive(Entry(number, 1.0, ev.Requested(cid=cid)) for number, cid in enumerate(cids, 1))
-    monkeypatch.setattr("flux_tui.cli.commands.push.settled", lambda *_: known)
+    monkeypatch.setattr("flux_tui.cli.commands.want_and_hold.settled", lambda *_: known)
     monkeypatch.setattr(Home, "running", lambda _: 7)
     given(monkeypatch, "\n".join(cids).encode())
     began = time.process_time()

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
+from flux_tui.cli.arguments.options import home_option, json_option
+from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, the_home
-from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.output import Failure, print_json, say, tell
-from flux_tui.cli.path_and_stdin_types import PathType
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket

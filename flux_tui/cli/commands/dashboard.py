@@ -16,7 +16,6 @@ from flux_tui.cli.common import home_for_settings, the_home
 from flux_tui.cli.node_flags import apply_to_running, node_flags
 from flux_tui.cli.options import home_option
 from flux_tui.cli.output import Failure, need_terminal, say
-from flux_tui.cli.path_and_stdin_types import PathType
 from flux_tui.config import Settings, SettingsError
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import NodeStarted

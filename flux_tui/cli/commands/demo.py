@@ -9,7 +9,6 @@ from click.shell_completion import CompletionItem
 
 from flux_tui.cli.common import home_for_settings
 from flux_tui.cli.output import Failure, need_terminal, say, tell
-from flux_tui.cli.path_and_stdin_types import OutputType
 from flux_tui.path_arguments import literal_path
 
 MIN_COLUMNS, MIN_ROWS = 60, 20

@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
+from flux_tui.cli.arguments.flags_for_node import node_flags
+from flux_tui.cli.arguments.options import home_option, json_option, load_settings, node_options
+from flux_tui.cli.arguments.path_and_stdin_types import Output, OutputOrFolderType
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.commands.add import share
-from flux_tui.cli.flags_for_node import node_flags
 from flux_tui.cli.get_destination import is_free, is_shared, state_of, target_of
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_ticket, the_home
 from flux_tui.cli.no_progress_words import Dials, waiting_for
-from flux_tui.cli.arguments.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.output import Failure, print_json, say, tell_path
-from flux_tui.cli.path_and_stdin_types import Output, OutputOrFolderType
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.ids import Cid, short

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.home_and_series import fold, the_home
 from flux_tui.cli.arguments.options import home_option, json_option
+from flux_tui.cli.home_and_series import fold, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import State

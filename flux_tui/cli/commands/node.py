@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from flux_tui.cli.flags_for_node import node_flags
-from flux_tui.cli.home_and_series import the_home
+from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, load_settings, node_options
+from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.output import PlainFormatter, print_json
 from flux_tui.core.ids import PeerId
 from flux_tui.signals import noted_signals

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
 from flux_tui.cli.arguments.options import home_option, json_option
+from flux_tui.cli.arguments.path_and_stdin_types import OutputType
+from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
-from flux_tui.cli.path_and_stdin_types import OutputType
 from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report

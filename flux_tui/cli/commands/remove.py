@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_cids, the_home
-from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.output import Failure, print_json, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import parse_ticket

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.commands.dashboard import Starter
-from flux_tui.cli.flags_for_node import node_flags
-from flux_tui.cli.home_and_series import the_home
+from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, node_options
+from flux_tui.cli.arguments.path_and_stdin_types import PathType
+from flux_tui.cli.commands.dashboard import Starter
+from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.output import Failure, say, tell
-from flux_tui.cli.path_and_stdin_types import PathType
 from flux_tui.core.text.plain import plain
 from flux_tui.path_arguments import literal_path
 

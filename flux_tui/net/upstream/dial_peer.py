@@ -15,7 +15,7 @@ The rest is as in libp2p: one dial to a peer at a time, and a limit for all dial
 not be reached is not dialled for a minute. Loopback addresses are left out if the peer has others, because
 they would lead to this machine.
 
-Upstream: issue #384 reported this for an older version, and #386 fixed it then; no issue is known for 0.8.1.
+Upstream: issue #384 reported the same of an older version, and #386 mended it then; no issue is known for 0.8.1.
 Test: tests/net/upstream/test_dial_peer.py; one of its tests fails when upstream changes.
 """
 

@@ -6,7 +6,7 @@ Why that is not enough: it is slow. Here one system call carries many messages. 
 buffers that are used again and again, so they stay in the processor's cache, and no new memory page is used. Measured
 on a two-core machine, encrypting 256 KiB pieces: 0.30 ms per MiB here, and 1.07 ms in libp2p's way.
 
-Upstream: no issue is known (go-libp2p-noise had the same fault: its #90). Tests: tests/net/upstream/test_noise_session.py;
+Upstream: no issue is known (go-libp2p-noise had the same: its #90). Tests: tests/net/upstream/test_noise_session.py;
 `test_libp2p_still_reads_the_socket_twice_for_each_message` fails when upstream changes. tests/bench/raw_stream.py shows
 the speed.
 """

@@ -8,9 +8,9 @@ strategies (`ConnectionConfig.load_balancing_strategy`) takes the newest one, or
 Why that is not enough: after a peer has moved to another network, the connection with the most streams is the old
 one. It is dead, and nothing has noticed that yet. As in libp2p, a direct connection is preferred to a relayed one.
 
-Upstream: #1121 added the strategies; no issue about a dead connection is known. Tests:
-tests/net/upstream/test_select_connection.py fails when upstream changes. In tests/net/connections/test_keepalive.py, a peer
-with a dead link is not reached again without this module.
+Upstream: #1121 added the strategies; no issue about a dead connection is known.
+Tests: tests/net/upstream/test_select_connection.py fails when upstream changes. In tests/net/connections/test_keepalive.py,
+a peer with a dead link is not reached again without this module.
 """
 
 from collections.abc import Iterator, Sequence

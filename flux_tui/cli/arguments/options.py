@@ -5,7 +5,7 @@ from typing import Any, TypeVar, assert_never
 
 import click
 
-from flux_tui.cli.path_and_stdin_types import PathType
+from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.series.settings_table import Kind, Setting

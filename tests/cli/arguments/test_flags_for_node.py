@@ -10,9 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from flux_tui.cli import run
-from flux_tui.cli.flags_for_node import apply_to_running, node_flags
-from flux_tui.cli.main import COMMANDS, cli
+from flux_tui.cli.arguments.flags_for_node import apply_to_running, node_flags
 from flux_tui.cli.arguments.options import LIMITS, OPTIONS, STARTS, load_settings, node_options
+from flux_tui.cli.main import COMMANDS, cli
 from flux_tui.config import SETTINGS, Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket
@@ -247,7 +247,9 @@ def test_join_takes_its_option_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushed: list[Any]
 ) -> None:
     given: list[list[str]] = []
-    monkeypatch.setattr("flux_tui.cli.commands.push.ensure_node", lambda _, flags: given.append(flags))
+    monkeypatch.setattr(
+        "flux_tui.cli.commands.running_node.ensure_node", lambda _, flags: given.append(flags)
+    )
     one, two = (f"/ip4/192.0.2.{number}/tcp/1/p2p/{PEER}" for number in (1, 2))
     assert run(["--join", one, "join", two, "--home", str(tmp_path), "--no-mdns"]) == 0
     assert pushed == [cmd.Join(two), cmd.Join(one)]
@@ -255,7 +257,7 @@ def test_join_takes_its_option_too(
 
 
 def test_join_takes_a_ticket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pushed: list[Any]) -> None:
-    monkeypatch.setattr("flux_tui.cli.commands.push.ensure_node", lambda _, flags: None)
+    monkeypatch.setattr("flux_tui.cli.commands.running_node.ensure_node", lambda _, flags: None)
     addrs = tuple(f"/ip4/192.0.2.{number}/tcp/1/p2p/{PEER}" for number in (1, 2))
     ticket = format_ticket(Ticket(raw_cid(b"x"), "x", 1, addrs))
     assert run(["join", ticket, addrs[1], "--home", str(tmp_path), "--no-mdns"]) == 0
