@@ -10,8 +10,8 @@ fewer window updates together make a transfer two to three times as fast as with
 - libp2p reads a Noise message with two system calls and several copies. `ReadAheadSession` reads what the
   socket has, and decrypts from its own buffer.
 
-Upstream: #1270 grows windows; no issue is known for the others. tests/net/flux/test_noise_and_yamux.py fails when upstream
-changes.
+Upstream: #1270 grows windows; no issue is known for the others.
+tests/net/flux/test_noise_and_yamux.py fails when upstream changes.
 """
 
 import os

@@ -9,8 +9,8 @@ Why that is not enough: after a peer has moved to another network, the connectio
 one. It is dead, and nothing has noticed that yet. As in libp2p, a direct connection is preferred to a relayed one.
 
 Upstream: #1121 added the strategies; no issue about a dead connection is known.
-Tests: tests/net/upstream/test_select_connection.py fails when upstream changes. In tests/net/connections/test_keepalive.py,
-a peer with a dead link is not reached again without this module.
+Tests: tests/net/upstream/test_select_connection.py fails when upstream changes. In
+tests/net/connections/test_keepalive.py, a peer with a dead link is not reached again without this module.
 """
 
 from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ Here a `Supervisor` runs each task. A connection that fails is closed, a stream 
 daemon is restarted. No task is the child of another: libp2p treats a task's 1,001st child as an error.
 
 Upstream: #1120 is one case of it (an exception of one peer's stream ends all of pubsub), which #1117 mended by
-catching that exception; no issue about the manager is known. Test: tests/net/upstream/test_supervised_manager.py; two of its tests
-show what libp2p does, and fail when upstream changes.
+catching that exception; no issue about the manager is known. Test: tests/net/upstream/test_supervised_manager.py;
+two of its tests show what libp2p does, and fail when upstream changes.
 """
 
 import logging
