@@ -97,7 +97,9 @@ class FluxNode:
         """Open a home and start its node. On leaving the context, the node stops in order.
 
         `settings`: None: read them from the home's file. `network`: None: libp2p. `recorder`: records all inputs of
-        the node's machine (core/machine_recording.py). Raises HomeError (busy, not writable), StoreError (damaged, from a
+        the node's machine (core/machine_recording.py).
+
+        Raises HomeError (busy, not writable), StoreError (damaged, from a
         newer version), NetworkError (port in use).
         """
         place = home if isinstance(home, Home) else Home(Path(home))

@@ -26,7 +26,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Container, Sequence
 from typing import NamedTuple
 
-from flux_tui.core.api import attribution
+from flux_tui.core.api import pusher_and_payer
 from flux_tui.core.api.inputs import Input
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import TokenBucket
@@ -109,7 +109,7 @@ class Admission:
 
     def admits(self, pusher: PeerId, given: Input, now: float) -> bool:
         """Whether the machine should act on this input, which `pusher` pushed unasked. Changes nothing."""
-        body = attribution.body(given)
+        body = pusher_and_payer.body(given)
         cids: tuple[Cid, ...] = getattr(body, "cids", ())
         match body:
             case msg.Grant():
@@ -147,7 +147,7 @@ class Admission:
                     self._earn(event.peer, len(event.cids), event.size, now)
                 case _:
                     others.append(event)
-        if others and (payer := attribution.payer(given)) is not None:
+        if others and (payer := pusher_and_payer.payer(given)) is not None:
             self._charge(payer, sum(entry_cost(event) for event in others), now)
 
     def refusal(self, peer: PeerId, now: float) -> AdmissionRefusal | None:

@@ -22,7 +22,14 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.peers.address_dial_policy import DialBudget, NamedAddrs, Reach, may_name, reach_of, reach_of_ip
+from flux_tui.core.peers.address_dial_policy import (
+    DialBudget,
+    NamedAddrs,
+    Reach,
+    may_name,
+    reach_of,
+    reach_of_ip,
+)
 
 log = logging.getLogger(__name__)
 

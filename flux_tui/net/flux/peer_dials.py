@@ -28,9 +28,9 @@ from flux_tui.net.connections.dial_table import Dial, Dials
 from flux_tui.net.connections.keepalive import probe
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.dial_errors import probe_address, sentence_of
+from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.link import CLOSED, Link
 from flux_tui.net.flux.peer_links import Links
-from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.port import CIRCUIT, Receiver
 
 DIAL_SECONDS = 10.0

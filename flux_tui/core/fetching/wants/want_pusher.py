@@ -22,8 +22,8 @@ from math import inf
 from flux_tui.core.api.effects import Broadcast
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.holders import Holders
-from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
 from flux_tui.core.fetching.wants.newcomer_wantlist import Wantlist
+from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedSet, TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, RoutingPlan
