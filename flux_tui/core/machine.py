@@ -6,8 +6,8 @@ The machine is pure: the clock, the random numbers and the content of the store 
 the entries durable, then runs the effects, and passes their results back as inputs. It also calls again when
 `next_deadline()` has passed. The same machine runs a real node and a thousand simulated ones.
 
-Only `handle` changes the machine. So a recorded list of inputs replays to the same series (replay.py).
-Admission (peers/admission.py) sees each input of a peer before the parts do.
+Only `handle` changes the machine. So a recorded list of inputs replays to the same series (machine_recording.py).
+Admission (peers/push_admission.py) sees each input of a peer before the parts do.
 
 A machine is made from the state that its series folds to. So a restart needs no special case.
 """

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flux_tui.cli.common import home_for_settings, the_home
-from flux_tui.cli.node_flags import apply_to_running, node_flags
-from flux_tui.cli.options import home_option
+from flux_tui.cli.arguments.flags_for_node import apply_to_running, node_flags
+from flux_tui.cli.arguments.options import home_option
+from flux_tui.cli.arguments.path_and_stdin_types import PathType
+from flux_tui.cli.home_and_series import home_for_settings, the_home
 from flux_tui.cli.output import Failure, need_terminal, say
 from flux_tui.config import Settings, SettingsError
 from flux_tui.core.ids import PeerId

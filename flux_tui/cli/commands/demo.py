@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from flux_tui.cli.common import home_for_settings
+from flux_tui.cli.arguments.path_and_stdin_types import OutputType
+from flux_tui.cli.home_and_series import home_for_settings
 from flux_tui.cli.output import Failure, need_terminal, say, tell
 from flux_tui.path_arguments import literal_path
 

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import click
 
-from flux_tui.cli.common import fold, home_for_settings, open_series, the_home
-from flux_tui.cli.options import home_option, json_option
+from flux_tui.cli.arguments.options import home_option, json_option
+from flux_tui.cli.arguments.path_and_stdin_types import PathType
+from flux_tui.cli.home_and_series import fold, home_for_settings, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, tell
 from flux_tui.core.content.ticket import parse_ticket
 from flux_tui.core.ids import BadIdError, Cid, short

@@ -15,7 +15,7 @@ import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste, Way
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 
 MAX_PEERS = 1024
 """Peers in a state. Those that have been gone longest are forgotten first, so strangers cannot fill it."""
@@ -225,7 +225,7 @@ class PeerState(msgspec.Struct):
     """Bytes from this peer that were of no use."""
     faults: int = 0
     blame: float = 0.0
-    """The weight of the peer's faults at `blamed_at`. It becomes less with time (faults.py)."""
+    """The weight of the peer's faults at `blamed_at`. It becomes less with time (fault_decay.py)."""
     blamed_at: float = 0.0
     took_back: int = 0
     """Chunks that the peer said it has, and did not have when they were granted. Each chunk that comes cancels one.

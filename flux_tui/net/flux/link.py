@@ -12,8 +12,8 @@ from flux_tui.core.ids import PeerId
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, write_slices
 from flux_tui.net.flux.push_stream import Outgoing
 from flux_tui.net.port import Receiver
-from flux_tui.net.upstream.budget import GuardedYamux
-from flux_tui.net.upstream.streams import way_of
+from flux_tui.net.upstream.guarded_yamux import GuardedYamux
+from flux_tui.net.upstream.select_connection import way_of
 
 CLOSED = "the connection was closed"
 REPLACE_SECONDS, MAX_REPLACED = 15.0, 8

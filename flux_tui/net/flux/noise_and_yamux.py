@@ -33,9 +33,10 @@ from typing_extensions import override
 
 from flux_tui.net.connections.keepalive import set_options
 from flux_tui.net.connections.whole_writes import keep_whole
+from flux_tui.net.connections.yamux_read_buffer import FrameBuffer
 from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StreamSource
-from flux_tui.net.upstream.budget import HEADER, PLAIN_DATA, RECEIVE_WINDOW
-from flux_tui.net.upstream.session import BATCH_BYTES, ReadAheadSession, batch
+from flux_tui.net.upstream.guarded_yamux import HEADER, PLAIN_DATA, RECEIVE_WINDOW
+from flux_tui.net.upstream.noise_session import BATCH_BYTES, ReadAheadSession, batch
 
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header, exactly one Noise message of 65,519 bytes."""

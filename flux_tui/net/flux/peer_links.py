@@ -26,10 +26,10 @@ from flux_tui.core.wire import codec
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.flux.link import CLOSED, Link, is_gone
 from flux_tui.net.flux.link_table import LinkTable
+from flux_tui.net.flux.noise_and_yamux import source_of, widen
 from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StalledError, read_from
-from flux_tui.net.flux.transport import source_of, widen
 from flux_tui.net.port import BAN_SECONDS, MOVE_PROTOCOL, PUSH_PROTOCOL, Receiver
-from flux_tui.net.upstream.streams import is_foreign, on_connection, way_of
+from flux_tui.net.upstream.select_connection import is_foreign, on_connection, way_of
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.core.text.why import why_words
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, Sign
-from flux_tui.ui.rows.view import Line, Row, View, cut, merged, span
-from flux_tui.ui.series.flow import OWN, Cell, FlowWindow, Lane, MarkKind, WaitPeriod
+from flux_tui.ui.rows.view_and_lines import Line, Row, View, cut, merged, span
+from flux_tui.ui.series.flow_marks import OWN, Cell, FlowWindow, Lane, MarkKind, WaitPeriod
 
 T = TypeVar("T")
 STEPS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)

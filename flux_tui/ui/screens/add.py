@@ -18,7 +18,7 @@ from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain
 from flux_tui.path_arguments import PathError, dropped_words, to_share, typed_paths
-from flux_tui.ui.rows.view import identifies
+from flux_tui.ui.rows.view_and_lines import identifies
 from flux_tui.ui.screens.typed_window import TypedWindow
 from flux_tui.ui.typed.command_line_types import Context
 from flux_tui.ui.typed.completions import paths

@@ -12,7 +12,7 @@ from typing_extensions import override
 from flux_tui.core.api.commands import Command
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
-from flux_tui.ui.rows.view import HIDDEN, identifies
+from flux_tui.ui.rows.view_and_lines import HIDDEN, identifies
 from flux_tui.ui.screens.typed_window import TypedWindow
 from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText

@@ -12,7 +12,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.path_arguments import PathError, exists_at, typed_path
-from flux_tui.ui.rows.view import HIDDEN, hidden
+from flux_tui.ui.rows.view_and_lines import HIDDEN, hidden
 
 MAX_WORDS = 1_000
 """The most words of one prompt. `flux-tui want -` takes any number."""

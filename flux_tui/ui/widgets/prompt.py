@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from flux_tui.core.text.plain import plain
 from flux_tui.regular_files import read_regular
-from flux_tui.ui.rows.view import identifies
+from flux_tui.ui.rows.view_and_lines import identifies
 from flux_tui.ui.typed.shell_words import last_argument
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flux_tui.cli.commands.show import unfinished_words
+from flux_tui.cli.commands.dashboard import unfinished_words
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series.state import ObjectState, Pending, State
 

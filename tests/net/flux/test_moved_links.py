@@ -8,7 +8,7 @@ import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
 from multiaddr import Multiaddr
 
-from flux_tui.net.flux import host, peer_links
+from flux_tui.net.flux import libp2p_network, peer_links
 from tests.support.hosts import host_of, id_of
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
 
@@ -17,7 +17,9 @@ from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, wor
 async def member(number: int, **options: Any) -> AsyncIterator[Node]:
     seen = Seen()
     key = create_new_key_pair(bytes([number]) * 32)
-    async with host.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)(seen) as network:
+    async with libp2p_network.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)(
+        seen
+    ) as network:
         yield Node(network, seen)
 
 

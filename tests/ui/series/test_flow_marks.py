@@ -8,7 +8,7 @@ from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.store.series_reader import SeriesReader
-from flux_tui.ui.series.flow import MAX_LANES, MAX_MESSAGES, FlowWindow, WaitPeriod
+from flux_tui.ui.series.flow_marks import MAX_LANES, MAX_MESSAGES, FlowWindow, WaitPeriod
 from tests.sim.swarm import peer_name
 from tests.support.rows import ADA, BOB
 

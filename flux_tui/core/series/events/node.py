@@ -4,7 +4,7 @@ from typing import TypeAlias
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events.base import EventBase
-from flux_tui.core.series.policy import Policy
+from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.vocabulary import Via, Way
 
 

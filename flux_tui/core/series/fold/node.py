@@ -4,8 +4,9 @@ from typing import assert_never
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import pending_wants
-from flux_tui.core.series.fold.peers import seen
+from flux_tui.core.series import fault_decay, peer_backoff
+from flux_tui.core.series.fold import want_tables
+from flux_tui.core.series.fold.peer_table import seen
 from flux_tui.core.series.state import PeerState, State
 
 CIRCUIT = "/p2p-circuit"
@@ -51,7 +52,7 @@ def _goes(peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
     if isinstance(event, ev.PeerConnected):
         peer.connected = True
         peer.unreached = ""
-        backoff.connected(peer)
+        peer_backoff.connected(peer)
         if event.way == "direct" and CIRCUIT in event.addr:
             peer.way = "relayed"  # an entry of an early version
 
