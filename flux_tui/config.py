@@ -26,8 +26,6 @@ NoticeBy: TypeAlias = Literal["none", "bell", "osc9", "osc777"]
 NOTICES: tuple[NoticeBy, ...] = get_args(NoticeBy)
 KEEP_FREE = 256 * 1024 * 1024
 """Bytes that stay free on a disk, unless the settings say otherwise."""
-ANY_PORT = "/ip4/0.0.0.0/tcp/0"
-"""Every address of this machine, at a free port."""
 _SIZE = re.compile(r"^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$", re.IGNORECASE)
 
 
@@ -239,7 +237,12 @@ class Settings(Policy, frozen=True, kw_only=True):
 
     def listen_addrs(self, home: Home) -> tuple[str, ...]:
         """Return the addresses to listen at: the configured ones, or all addresses of this machine at the last port."""
-        return self.listen or (f"/ip4/0.0.0.0/tcp/{home.last_port() or 0}",)
+        return self.listen or every_address(home.last_port() or 0)
+
+
+def every_address(port: int) -> tuple[str, ...]:
+    """Return where to listen for every address of this machine at this port; 0: at a free one."""
+    return f"/ip4/0.0.0.0/tcp/{port}", f"/ip6/::/tcp/{port}"
 
 
 SETTINGS: Mapping[str, Setting] = table(Settings)

@@ -164,9 +164,11 @@ def test_every_setting_has_whole_sentences() -> None:
 
 
 def test_where_to_listen(home: Home) -> None:
-    assert Settings().listen_addrs(home) == ("/ip4/0.0.0.0/tcp/0",)
+    assert Settings().listen_addrs(home) == ("/ip4/0.0.0.0/tcp/0", "/ip6/::/tcp/0")
     home.remember_port(4001)
-    assert Settings().listen_addrs(home) == ("/ip4/0.0.0.0/tcp/4001",), "tickets stay valid"
+    assert Settings().listen_addrs(home) == ("/ip4/0.0.0.0/tcp/4001", "/ip6/::/tcp/4001"), (
+        "tickets stay valid"
+    )
     assert Settings(listen=("/a", "/b")).listen_addrs(home) == ("/a", "/b")
 
 

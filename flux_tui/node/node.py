@@ -19,7 +19,7 @@ import trio
 
 from flux_tui import __version__
 from flux_tui.clock import SteadyClock
-from flux_tui.config import ANY_PORT, Settings
+from flux_tui.config import Settings, every_address
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
@@ -335,7 +335,7 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
 
     listen = settings.listen_addrs(home)
     if not settings.listen and listen_error(listen[0]) is not None:
-        listen = (ANY_PORT,)  # another program has the port that this home used last
+        listen = every_address(0)  # another program has the port that this home used last
     return open_network(
         load_or_create(home.identity),
         listen,

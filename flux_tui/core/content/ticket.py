@@ -36,6 +36,8 @@ MAX_TICKET = 4096
 """Characters. A ticket with eight addresses has about 500."""
 MAX_ADDRS = 8
 """Addresses that a ticket carries. More would not make it more likely to work."""
+LOOPBACK = ("/ip4/127.", "/ip6/::1/")
+"""How the addresses begin that lead to the machine itself."""
 MAX_PIECES = 200
 """Lines into which a ticket may be broken."""
 LONG_PIECE = 16
@@ -59,9 +61,10 @@ class Ticket(NamedTuple):
 
 
 def format_ticket(ticket: Ticket) -> str:
-    """Return the text of a ticket."""
+    """Return the text of a ticket. It names loopback addresses only if it has no others."""
     by_peer: dict[bytes, list[str]] = {}
-    for addr in ticket.addrs[:MAX_ADDRS]:
+    far = [addr for addr in ticket.addrs if not addr.startswith(LOOPBACK)]
+    for addr in (far or ticket.addrs)[:MAX_ADDRS]:
         transport, _, peer = addr.rpartition("/p2p/")
         by_peer.setdefault(peer_id_bytes(PeerId(peer)), []).append(transport)
     body: bytes = msgpack.packb(

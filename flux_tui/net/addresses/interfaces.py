@@ -1,7 +1,9 @@
 """This machine's IP addresses, ordered by how many hosts can reach them, and a notice when they change.
 
 The order: addresses of the default route's interface, by its metric; of other interfaces that are up and have a
-link; of interfaces without a link (a bridge without a port, an unplugged cable); link-local ones; loopback.
+link; of bridges that lead nowhere but into this machine (Docker's, those of virtual machines) and of interfaces
+without a link (an unplugged cable); link-local ones; loopback. Of one interface, IPv4 addresses come before IPv6
+ones, and IPv6 addresses that last before those that expire soon.
 
 Linux reports changes by netlink, and lists its routes in /proc/net. On other systems the addresses are polled every
 few seconds. There, the default route's address is found from the source address of a connected UDP socket, which
@@ -14,7 +16,7 @@ import logging
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -44,6 +46,10 @@ FAR: dict[Family, tuple[socket.AddressFamily, str]] = {
 RTM_NEWLINK, RTM_GETLINK, NLM_F_REQUEST, NLM_F_DUMP = 16, 18, 0x1, 0x300
 IFLA_IFNAME, IFLA_MASTER, IFLA_LINKINFO, IFLA_INFO_KIND = 3, 10, 18, 1
 """Constants of netlink's messages about interfaces."""
+VIRTUAL = {b"veth", b"tun"}
+"""Kinds of interfaces that lead to a container or a virtual machine on this machine."""
+IFA_F_TEMPORARY, IFA_F_UNUSABLE = 0x01, 0x08 | 0x20 | 0x40
+"""Flags of an IPv6 address: for a while, against tracking; and one that is a duplicate, deprecated or not checked."""
 ANSWER_SECONDS = 0.5
 """Seconds for the kernel's answer; it takes a millisecond."""
 NEWS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
@@ -59,23 +65,39 @@ class Address(NamedTuple):
 
 
 def own_ips(family: Family) -> list[str]:
-    """Return this machine's IP addresses as they are now, the most reachable first."""
-    found = _addresses(family)
-    portless = _portless_bridges()
-    linked = {name: _is_linked(name, portless) for name in {one.interface for one in found}}
-    default = _default_route(family, found)
+    """Return this machine's IP addresses of one family as they are now, the most reachable first."""
+    return [ip for _, ip in best_first((family,))]
 
-    def rank(one: Address) -> tuple[int, int]:
-        ip = ipaddress.ip_address(one.ip)
-        if ip.is_loopback:
-            return 4, 0
-        if ip.is_link_local:
-            return 3, 0
-        if not linked[one.interface]:
-            return 2, 0
-        return (0, default.index(one.interface)) if one.interface in default else (1, 0)
 
-    return list(dict.fromkeys(one.ip for one in sorted(found, key=rank)))
+def best_first(families: Sequence[Family]) -> list[tuple[Family, str]]:
+    """Return this machine's IP addresses of these families as they are now, the most reachable first."""
+    inner = _inner_bridges()
+    ranked: list[tuple[tuple[int, ...], Family, str]] = []
+    for family in families:
+        found = _addresses(family)
+        linked = {name: _is_linked(name, inner) for name in {one.interface for one in found}}
+        default = _default_route(family, found)
+        passing = _passing_ips() if family == "ip6" else {}
+        for one in found:
+            rank = (*_rank(one, linked, default, inner), family == "ip6", passing.get(one.ip, 0))
+            ranked.append((rank, family, one.ip))
+    ranked.sort(key=lambda one: one[0])
+    return list(dict.fromkeys((family, ip) for _, family, ip in ranked))
+
+
+def _rank(
+    one: Address, linked: Mapping[str, bool], default: Sequence[str], inner: Mapping[str, bool]
+) -> tuple[int, int]:
+    ip = ipaddress.ip_address(one.ip)
+    if ip.is_loopback:
+        return 4, 0
+    if ip.is_link_local:
+        return 3, 0
+    if not linked[one.interface]:
+        return 2, 0
+    if one.interface in default:
+        return 0, default.index(one.interface)
+    return (2 if one.interface in inner else 1), 0
 
 
 def _addresses(family: Family) -> list[Address]:
@@ -89,9 +111,23 @@ def _addresses(family: Family) -> list[Address]:
     return found
 
 
-def _is_linked(interface: str, portless: frozenset[str]) -> bool:
+def _passing_ips() -> dict[str, int]:
+    """Return the IPv6 addresses that will not last: 1 for temporary ones (RFC 8981), 2 for those not to be used now."""
+    found: dict[str, int] = {}
+    try:
+        for line in (PROC / "if_inet6").read_text().splitlines():
+            digits, _, _, _, flags = line.split()[:5]
+            state = 2 if int(flags, 16) & IFA_F_UNUSABLE else int(flags, 16) & IFA_F_TEMPORARY
+            if state:
+                found[str(ipaddress.IPv6Address(int(digits, 16)))] = state
+    except (OSError, ValueError) as error:
+        log.debug("the flags of IPv6 addresses: %r", error)
+    return found
+
+
+def _is_linked(interface: str, inner: Mapping[str, bool]) -> bool:
     """Whether an interface is switched on and has a link; True if this cannot be known."""
-    if interface in portless:
+    if not inner.get(interface, True):
         return False
     name = interface.encode()[:15]
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -103,17 +139,20 @@ def _is_linked(interface: str, portless: frozenset[str]) -> bool:
     return flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
 
 
-def _portless_bridges() -> frozenset[str]:
-    """Return the names of the bridge interfaces without a port. Some systems wrongly report a link for them."""
+def _inner_bridges() -> dict[str, bool]:
+    """Return the names of the bridges without a port to the outside, each with whether it has a port at all.
+
+    Some systems wrongly report a link for a bridge without a port.
+    """
     bridges: dict[int, str] = {}
-    masters: set[int] = set()
+    ports: dict[int, set[bytes]] = {}
     for index, attributes in _links():
-        kind = dict(_attributes(attributes.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_KIND, b"")
-        if kind.rstrip(b"\0") == b"bridge":
+        kind = dict(_attributes(attributes.get(IFLA_LINKINFO, b""))).get(IFLA_INFO_KIND, b"").rstrip(b"\0")
+        if kind == b"bridge":
             bridges[index] = attributes.get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
         if (master := attributes.get(IFLA_MASTER)) is not None:
-            masters.add(struct.unpack("I", master)[0])
-    return frozenset(name for index, name in bridges.items() if index not in masters)
+            ports.setdefault(struct.unpack("I", master)[0], set()).add(kind)
+    return {name: index in ports for index, name in bridges.items() if ports.get(index, set()) <= VIRTUAL}
 
 
 def _links() -> Iterator[tuple[int, dict[int, bytes]]]:

@@ -1,13 +1,17 @@
 """Listens on addresses, and says why an address cannot be listened on."""
 
 import errno
+import logging
 import socket
 
 from libp2p.abc import IHost
 from multiaddr import Multiaddr
 
+from flux_tui.net.addresses.own_addrs import is_wildcard
 from flux_tui.net.dial_errors import SYSTEM_ERRORS, sentence_of
 from flux_tui.net.port import NetworkError
+
+log = logging.getLogger(__name__)
 
 NOT_OURS = SYSTEM_ERRORS[errno.EADDRNOTAVAIL]
 """What is said of an address that this machine does not have."""
@@ -22,8 +26,14 @@ def listen_error(addr: str) -> OSError | None:
     parsed = listen_addr(addr)
     family = "ip6" if str(parsed).startswith("/ip6/") else "ip4"
     kind = socket.AF_INET6 if family == "ip6" else socket.AF_INET
-    with socket.socket(kind, socket.SOCK_STREAM) as probe:
+    try:
+        made = socket.socket(kind, socket.SOCK_STREAM)
+    except OSError:  # a system without IPv6
+        return OSError(errno.EADDRNOTAVAIL, NOT_OURS)
+    with made as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
             probe.bind((parsed.value_for_protocol(family), int(parsed.value_for_protocol("tcp") or 0)))
         except OSError as error:
@@ -52,6 +62,23 @@ async def listen_on(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
             error = failure
     why = "the port is in use, or the address is not this machine's" if error is None else sentence_of(error)
     raise NetworkError(f"cannot listen on {addr}: {why}")
+
+
+async def listen_beside(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
+    """Listen on one more address as `listen_on` does; on all addresses and any port, at the port of the others.
+
+    So a node has one port for IPv4 and IPv6, if it is free in both.
+    """
+    text = str(addr)
+    for other in _listening(host):
+        if is_wildcard(text) and text.endswith("/tcp/0") and is_wildcard(other):
+            try:
+                return await listen_on(
+                    host, Multiaddr(text[: -len("0")] + str(other.value_for_protocol("tcp")))
+                )
+            except NetworkError as error:
+                log.debug("not at the same port: %s", error)
+    return await listen_on(host, addr)
 
 
 def listen_addr(addr: str) -> Multiaddr:

@@ -8,14 +8,13 @@ random name, TXT records `dnsaddr=<multiaddr with /p2p/…>`.
 
 import logging
 import secrets
-import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
 import trio
 from multiaddr import Multiaddr
-from zeroconf import ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
+from zeroconf import IPVersion, ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
 
@@ -153,10 +152,8 @@ class Mdns:
                         await trio.to_thread.run_sync(zeroconf.close)
 
     def _open(self, token: trio.lowlevel.TrioToken, addrs: Sequence[str]) -> Zeroconf | None:
-        try:
-            zeroconf = Zeroconf()
-        except OSError as error:
-            log.warning("no mDNS: %s", error)
+        zeroconf = _zeroconf()
+        if zeroconf is None:
             return None
         try:
             info = _service(self._name, addrs)
@@ -175,11 +172,22 @@ class Mdns:
             pass  # not a peer's address, or the program has ended
 
 
+def _zeroconf() -> Zeroconf | None:
+    """Open mDNS on all interfaces, for IPv4 and IPv6 or for the one of both that this machine has."""
+    for version in (IPVersion.All, IPVersion.V4Only, IPVersion.V6Only):
+        try:
+            return Zeroconf(ip_version=version)
+        except (OSError, RuntimeError) as error:  # it has no interface for one of them
+            log.debug("no mDNS with %s: %r", version, error)
+    log.warning("no mDNS: this machine has no network for it")
+    return None
+
+
 def _service(name: str, addrs: Sequence[str]) -> ServiceInfo | None:
     public = [addr for addr in addrs if not addr.startswith(("/ip4/127.", "/ip6/::1/"))]
     chosen = list(public or addrs)[:MAX_ADDRS]
-    ips = [addr.split("/")[2] for addr in chosen if addr.startswith("/ip4/")]
-    if not chosen or not ips:
+    ips = [addr.split("/")[2] for addr in chosen]
+    if not ips:
         return None
     port = int(Multiaddr(chosen[0]).value_for_protocol("tcp") or 0)
     # One key each: to zeroconf a TXT record is a dictionary. Readers match on the prefix.
@@ -190,5 +198,5 @@ def _service(name: str, addrs: Sequence[str]) -> ServiceInfo | None:
         port=port,
         properties=records,
         server=f"{name.split('.')[0]}.local.",
-        addresses=[socket.inet_aton(ip) for ip in ips],
+        parsed_addresses=ips,
     )

@@ -12,7 +12,7 @@ import trio
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.addresses.interfaces import Family, changes, own_ips
+from flux_tui.net.addresses.interfaces import Family, best_first, changes
 from flux_tui.net.port import NetworkError
 
 log = logging.getLogger(__name__)
@@ -22,34 +22,55 @@ FRESH_SECONDS = 1.0
 WILDCARDS: tuple[tuple[str, Family], ...] = (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::/", "ip6"))
 
 
-def concrete(addr: Multiaddr | str) -> list[str]:
-    """Return the addresses that peers can dial now, for one address on which this node listens.
+def concrete(listen: Iterable[Multiaddr | str]) -> list[str]:
+    """Return the addresses that peers can dial now, for those on which this node listens, the best first.
 
-    A wildcard stands for all addresses of this machine. An address that this machine has lost gives an empty list.
+    Wildcards stand for all addresses of this machine, except those that only lead to one link, if it has others. An
+    address that this machine has lost stands for none.
     """
-    text = str(addr)
+    found: list[str] = []
+    wild: dict[Family, list[str]] = {}
+    for text in map(str, listen):
+        family, rest = _wildcard(text)
+        if family is not None:
+            wild.setdefault(family, []).append(rest)
+        elif _is_here(text):
+            found.append(text)
+    ips = best_first(tuple(wild))
+    far = [one for one in ips if not ipaddress.ip_address(one[1]).is_link_local]
+    if any(not ipaddress.ip_address(ip).is_loopback for _, ip in far):
+        ips = far
+    return [*found, *(f"/{family}/{ip}/{rest}" for family, ip in ips for rest in wild[family])]
+
+
+def is_wildcard(addr: Multiaddr | str) -> bool:
+    """Whether an address to listen on stands for all addresses of this machine."""
+    return _wildcard(str(addr))[0] is not None
+
+
+def _wildcard(addr: str) -> tuple[Family | None, str]:
+    """Return the family of a wildcard address and what follows the IP address; None: it is no wildcard."""
     for wildcard, family in WILDCARDS:
-        if text.startswith(wildcard):
-            rest = text[len(wildcard) :]
-            return [f"/{family}/{ip}/{rest}" for ip in own_ips(family)]
-    return [text] if _is_here(text) else []
+        if addr.startswith(wildcard):
+            return family, addr[len(wildcard) :]
+    return None, addr
 
 
 def _is_here(addr: str) -> bool:
     """Whether this machine has the address now."""
     _, family, ip, *_ = addr.split("/")
     known: Family = "ip6" if family == "ip6" else "ip4"
-    return ipaddress.ip_address(ip).is_loopback or ip in own_ips(known)
+    return ipaddress.ip_address(ip).is_loopback or (known, ip) in best_first((known,))
 
 
 def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]:
     """Return all addresses that peers can dial now, each with /p2p/ and the node's peer id at its end."""
-    return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for addr in listen for one in concrete(addr)))
+    return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for one in concrete(listen)))
 
 
-def _machine() -> list[str]:
+def _machine() -> list[tuple[Family, str]]:
     """Return all IP addresses of this machine, whether the node listens on them or not."""
-    return [*own_ips("ip4"), *own_ips("ip6")]
+    return best_first(("ip4", "ip6"))
 
 
 class OwnAddrs:

@@ -24,7 +24,6 @@ import trio
 from libp2p import new_swarm
 from libp2p.abc import IHost
 from libp2p.crypto.keys import KeyPair
-from libp2p.host.basic_host import BasicHost
 from libp2p.network.auto_connector import AutoConnector
 from libp2p.network.config import RetryConfig
 from libp2p.peer.id import ID
@@ -35,6 +34,7 @@ from flux_tui.net.connections.supervisor import Supervisor
 from flux_tui.net.flux.descriptors import allow_enough
 from flux_tui.net.flux.noise_and_yamux import muxers, security
 from flux_tui.net.upstream.clock import keep_steady
+from flux_tui.net.upstream.own_addresses import AddressedHost, listen_apart
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.pnet import protect
 from flux_tui.net.upstream.select_connection import prefer_newest
@@ -72,6 +72,7 @@ async def open_host(
     table in which the host's connections are entered. `supervisor`: runs the host's tasks.
     """
     keep_steady()
+    listen_apart()
     allow_enough()
     swarm: Any = new_swarm(
         key_pair=identity,
@@ -80,11 +81,7 @@ async def open_host(
         peerstore_opt=peerstore,
         retry_config=RetryConfig(max_retries=0),
     )
-    host: Any = BasicHost(
-        swarm,
-        addrs_factory=lambda _: list(advertised()),
-        disable_identify_address_discovery=True,
-    )
+    host: Any = AddressedHost(swarm, advertised)
     swarm.register_notifee(connections)
     if swarm_key is not None:
         protect(swarm, swarm_key)

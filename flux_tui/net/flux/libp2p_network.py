@@ -18,9 +18,9 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach, reach_of
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.dial_guard import DialGuard
-from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_on
+from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_beside, listen_on
 from flux_tui.net.addresses.local_discovery import Mdns, parse_peer_addr
-from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard
 from flux_tui.net.addresses.reached_addrs import PeerAddrs
 from flux_tui.net.connections.keepalive import Keepalive, probe
 from flux_tui.net.connections.open_connections import OpenConnections
@@ -103,14 +103,15 @@ async def _open(
             Relay(host)
         reservations = Reservations(host, through, receiver) if through else None
         for addr in addrs:
-            listening = await listen_on(host, addr)
+            listening = await listen_beside(host, addr)
             if listening is not None:
                 own.listens_on(listening)
             else:
                 own.listen_later(addr)
-                receiver.on_failure(
-                    f"cannot listen on {addr}: {NOT_OURS}; the node listens there as soon as this machine has it"
-                )
+                if not is_wildcard(addr):  # a machine without IPv6 is nothing to tell of
+                    receiver.on_failure(
+                        f"cannot listen on {addr}: {NOT_OURS}; the node listens there as soon as this machine has it"
+                    )
         if reservations is not None:
             tasks.keep(reservations.run)
         tasks.keep(dht.run)

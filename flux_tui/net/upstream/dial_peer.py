@@ -27,7 +27,6 @@ import trio
 from libp2p.abc import IHost, INetConn
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
-from libp2p.utils.address_validation import has_public_ipv6, is_public_ipv6_address
 from multiaddr import Multiaddr
 
 from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person
@@ -123,10 +122,9 @@ class Dialler:
 
     def _can_dial(self, addr: Multiaddr) -> bool:
         try:
-            found = self._swarm.transport_manager.transport_for_dialing(addr) is not None
+            return self._swarm.transport_manager.transport_for_dialing(addr) is not None
         except Exception:  # no transport can dial this form of address
             return False
-        return found and (not is_public_ipv6_address(addr) or has_public_ipv6())
 
     async def _dial(self, peer: ID, dial: _Dial) -> INetConn:
         attempts = _Attempts()

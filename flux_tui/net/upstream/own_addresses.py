@@ -32,8 +32,8 @@ class AddressedHost(BasicHost):
     """
 
     def __init__(self, network: Any, told: Callable[[], Sequence[Multiaddr]]) -> None:
+        self._told = told  # `BasicHost` asks for the addresses already when it is made
         super().__init__(network, disable_identify_address_discovery=True)
-        self._told = told
 
     @override
     def get_addrs(self) -> list[Multiaddr]:

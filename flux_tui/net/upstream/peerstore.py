@@ -7,6 +7,7 @@ entry has no address: after 1,000 visitors its key is gone, identify raises, and
 - Signed records are not counted at all.
 - The task that would remove expired entries is never started.
 - One peer may name any number of addresses and protocols.
+- It puts the addresses of a signed record into a set: the order in which the peer told them, the best first, is lost.
 
 Here pinned entries stay: the host's own entry, and those of connected peers. Of the others, the least recently used
 entry is removed to make room for a new one, together with its signed record. What one peer may store is limited.
@@ -103,8 +104,16 @@ class BoundedPeerstore(PeerStore):
             del self.peer_record_map[peer]  # its clock was ahead, so the record would be the newest for years
         # A record older than the known one changes nothing, but it is not a forgery: its peer's clock was set
         # back, or the sender passes on what it heard long ago. libp2p's DHT would drop that sender.
-        super().consume_peer_record(envelope, ttl)
+        if super().consume_peer_record(envelope, ttl):
+            self.put_first(peer, envelope.record().addrs)
         return True
+
+    def put_first(self, peer: ID, addrs: Sequence[Multiaddr]) -> None:
+        """Let those of these addresses that are kept be the first of a peer, in this order."""
+        entry = self.peer_data_map.get(peer)
+        if entry is not None:
+            first = [addr for addr in dict.fromkeys(addrs) if addr in entry.addrs]
+            entry.addrs[:] = [*first, *(addr for addr in entry.addrs if addr not in first)]
 
     def _enforce_peer_limit(self) -> None:
         """Do nothing: `_Entries` keeps to the limit."""

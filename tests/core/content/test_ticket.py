@@ -136,3 +136,10 @@ def test_a_ticket_broken_into_lines_anywhere(ticket: Ticket, width: int, end: st
 def test_scripts_that_import_it_from_its_former_place_go_on() -> None:
     assert ticket.parse_ticket is parse_ticket
     assert ticket.format_ticket is format_ticket
+
+
+def test_loopback_addresses_are_left_out_if_there_are_others() -> None:
+    near, far = f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}", f"/ip4/192.168.1.7/tcp/1/p2p/{PEER}"
+    six = f"/ip6/::1/tcp/1/p2p/{PEER}"
+    assert parse_ticket(format_ticket(Ticket(TICKET.root, addrs=(near, six, far)))).addrs == (far,)
+    assert parse_ticket(format_ticket(Ticket(TICKET.root, addrs=(near, six)))).addrs == (near, six)

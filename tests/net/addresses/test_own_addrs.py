@@ -35,12 +35,19 @@ HEAD = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Give this machine some interfaces."""
 
-    def build(addresses: dict[str, str], routes: str = "", unlinked: tuple[str, ...] = ()) -> None:
+    def build(
+        addresses: dict[str, str],
+        routes: str = "",
+        unlinked: tuple[str, ...] = (),
+        inner: tuple[str, ...] = (),
+    ) -> None:
         found = [Address(one, name) for one, name in addresses.items()]
         monkeypatch.setattr(
             interfaces, "_addresses", lambda family: [a for a in found if (":" in a.ip) == (family == "ip6")]
         )
-        monkeypatch.setattr(interfaces, "_portless_bridges", lambda: frozenset(unlinked))
+        monkeypatch.setattr(
+            interfaces, "_inner_bridges", lambda: dict.fromkeys(inner, True) | dict.fromkeys(unlinked, False)
+        )
         (tmp_path / "route").write_text(HEAD + routes)
         (tmp_path / "ipv6_route").write_text(
             f"{'0' * 32} 00 {'0' * 32} 00 {'0' * 32} 00000400 1 0 00000003     wifi\n"
@@ -97,13 +104,41 @@ def test_unreadable_routes_do_not_leave_a_node_without_addresses(
 
 def test_a_wildcard_is_all_current_addresses_and_no_lost_one(machine: Callable[..., None]) -> None:
     machine({"127.0.0.1": "lo", "192.168.1.7": "wifi", "2001:db8::7": "wifi"})
-    assert concrete("/ip4/0.0.0.0/tcp/1") == ["/ip4/192.168.1.7/tcp/1", "/ip4/127.0.0.1/tcp/1"]
-    assert concrete("/ip6/::/tcp/1") == ["/ip6/2001:db8::7/tcp/1"]
-    assert concrete("/ip4/127.0.0.3/tcp/1") == ["/ip4/127.0.0.3/tcp/1"]
-    assert concrete("/ip4/192.168.9.9/tcp/1") == []
+    assert concrete(["/ip4/0.0.0.0/tcp/1"]) == ["/ip4/192.168.1.7/tcp/1", "/ip4/127.0.0.1/tcp/1"]
+    assert concrete(["/ip6/::/tcp/1"]) == ["/ip6/2001:db8::7/tcp/1"]
+    assert concrete(["/ip4/127.0.0.3/tcp/1"]) == ["/ip4/127.0.0.3/tcp/1"]
+    assert concrete(["/ip4/192.168.9.9/tcp/1"]) == []
     listen = ["/ip4/192.168.1.7/tcp/1", "/ip4/0.0.0.0/tcp/1"]
     found = dialable(listen, PEER)  # type: ignore[arg-type]
     assert found == (f"/ip4/192.168.1.7/tcp/1/p2p/{PEER}", f"/ip4/127.0.0.1/tcp/1/p2p/{PEER}")
+
+
+def test_both_families_of_one_route_come_before_inner_bridges_and_link_local_ones_are_left_out(
+    machine: Callable[..., None], tmp_path: Path
+) -> None:
+    """What a laptop with Docker, a VPN and temporary IPv6 addresses tells."""
+    machine(
+        {
+            "172.18.0.1": "br-1", "172.17.0.1": "docker0", "169.254.3.3": "wifi", "10.8.0.2": "vpn",
+            "2001:db8::dead": "wifi", "2001:db8::9": "wifi", "2001:db8::7": "wifi", "fe80::1": "wifi",
+            "192.168.1.7": "wifi", "127.0.0.1": "lo", "::1": "lo",
+        },
+        "wifi 00000000 0101A8C0 0003 0 0 600 00000000 0 0 0\n",
+        unlinked=("docker0",), inner=("br-1",),
+    )  # fmt: skip
+    (tmp_path / "if_inet6").write_text(
+        "20010db800000000000000000000dead 02 40 00 20     wifi\n"
+        "20010db8000000000000000000000009 02 40 00 01     wifi\n"
+        "20010db8000000000000000000000007 02 40 00 00     wifi\n"
+    )
+    ips = [addr.split("/")[2] for addr in concrete(["/ip6/::/tcp/1", "/ip4/0.0.0.0/tcp/1"])]
+    assert ips[:3] == ["192.168.1.7", "2001:db8::7", "2001:db8::9"]
+    assert ips[4:] == ["10.8.0.2", "172.18.0.1", "172.17.0.1", "127.0.0.1", "::1"]
+
+
+def test_a_machine_with_nothing_but_link_local_addresses_tells_them(machine: Callable[..., None]) -> None:
+    machine({"127.0.0.1": "lo", "169.254.3.3": "usb"})
+    assert concrete(["/ip4/0.0.0.0/tcp/1"]) == ["/ip4/169.254.3.3/tcp/1", "/ip4/127.0.0.1/tcp/1"]
 
 
 class World:
@@ -113,7 +148,9 @@ class World:
         self.ips = ["127.0.0.1"]
         self.lacks: set[str] = set()
         self._send, self._news = trio.open_memory_channel[None](10)
-        monkeypatch.setattr(own_addrs, "own_ips", lambda family: list(self.ips))
+        monkeypatch.setattr(
+            own_addrs, "best_first", lambda families: [("ip4", ip) for ip in self.ips if "ip4" in families]
+        )
         lacking = OSError(errno.EADDRNOTAVAIL, "this machine has no such address")
         monkeypatch.setattr(own_addrs, "changes", self._changes)
         monkeypatch.setattr(
@@ -214,7 +251,9 @@ def test_nodes_started_before_the_network_was_up(rooms: tuple[str, str], tmp_pat
         a, b = (Machine(room, tmp_path / room[-1]) for room in rooms)
         for machine in (a, b):
             stack.callback(machine.stop)
-            assert not [addr for addr in machine.told["addrs"] if "/127.0.0.1/" not in addr]
+            assert not [
+                addr for addr in machine.told["addrs"] if "/127.0.0.1/" not in addr and "/::1/" not in addr
+            ]
         for number, room in enumerate(rooms, 1):
             device = _cable(room)
             ip("-n", room, "addr", "add", f"{NETWORK}.{number}/24", "dev", device)

@@ -102,3 +102,14 @@ def test_the_entry_of_one_peer_is_bounded(store: BoundedPeerstore) -> None:
     pair = create_new_key_pair(bytes([7]) * 32)
     envelope = create_signed_peer_record(ID.from_pubkey(pair.public_key), many, pair.private_key)
     assert not store.consume_peer_record(envelope, 60)
+
+
+def test_the_order_of_a_signed_record_is_kept(store: BoundedPeerstore) -> None:
+    """The peer tells its best address first; libp2p's own peerstore shuffles them."""
+    pair = create_new_key_pair(bytes([8]) * 32)
+    peer = ID.from_pubkey(pair.public_key)
+    told = [Multiaddr(f"/ip4/192.0.2.{number}/tcp/4001") for number in (9, 1, 8, 2, 7, 3)]
+    assert store.consume_peer_record(create_signed_peer_record(peer, told, pair.private_key), 60)
+    assert store.addrs(peer) == told
+    store.put_first(peer, [told[3], Multiaddr("/ip4/198.51.100.1/tcp/1")])
+    assert store.addrs(peer) == [told[3], *told[:3], *told[4:]], "an address that is not kept changes nothing"
