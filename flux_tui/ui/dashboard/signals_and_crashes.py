@@ -31,10 +31,7 @@ class SignalEnd:
         return self._signal
 
     def install(self) -> None:
-        """Handle the signals in the running event loop.
-
-        Call it in the main thread; others cannot handle signals.
-        """
+        """Handle the signals in the running event loop. In any thread but the main thread, do nothing."""
         if threading.current_thread() is threading.main_thread():
             for number in handled_signals():
                 asyncio.get_running_loop().add_signal_handler(number, self.end, number)

@@ -80,7 +80,7 @@ class Keybar(LineStrip):
             self.label = label
 
     def on_click(self, event: Click) -> None:
-        """Post a message with the key that was clicked in the footer."""
+        """Post a message with the label of the key that was clicked in the footer."""
         end = 0
         for text, role in self._line:
             end += width(text)
