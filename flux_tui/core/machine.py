@@ -48,7 +48,15 @@ from flux_tui.core.turn import Holdings, Ledger
 from flux_tui.core.wire.messages import Intent
 
 BEFORE_THE_TICK: frozenset[type[Input]] = frozenset(
-    (inp.Commanded, inp.ChunkLanded, inp.Freed, inp.NodeStarting, inp.NodeStopping, inp.ClockStepped)
+    (
+        inp.Commanded,
+        inp.ChunkLanded,
+        inp.ChunksLeaving,
+        inp.Freed,
+        inp.NodeStarting,
+        inp.NodeStopping,
+        inp.ClockStepped,
+    )
 )
 """Inputs that may come in large numbers. The machine does not do due work after each of them: the next tick does it
 once for all."""
@@ -207,6 +215,8 @@ class Machine:
         match given:  # the most frequent first
             case inp.ChunkLanded():
                 self._landed(given)
+            case inp.ChunksLeaving():
+                self.responder.leaving(given.peer, given.cids)
             case inp.ChunksWritten():
                 self.responder.sent(given.peer, given.cids, given.size)
             case inp.MessageCame():
@@ -219,6 +229,8 @@ class Machine:
                 self._intents.pushed(given)
             case inp.RouteCame():
                 self._intents.routed(given)
+            case inp.ChunkComing():
+                self.requester.arrivals.coming(given.peer, given.cid, given.received, given.seconds)
             case inp.ChunkSkipped():
                 self._skipped(given)
             case inp.ChunkCorrupt():

@@ -87,6 +87,12 @@ class Receiver(Protocol):
         `size`: bytes of the payload. If False, the payload is skipped.
         """
 
+    def on_progress(self, peer: PeerId, chunk: Chunk, received: int, seconds: float) -> None:
+        """Tell that so many bytes of a wanted chunk have arrived since its header came, so many seconds ago.
+
+        Called about once a second while a chunk comes slowly; never for one that comes sooner than that.
+        """
+
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         """Called for the bytes of a wanted chunk, in the pieces in which they arrived. They are not verified yet."""
 

@@ -103,6 +103,10 @@ class NodeReceiver(Receiver):
         return False
 
     @override
+    def on_progress(self, peer: PeerId, chunk: Chunk, received: int, seconds: float) -> None:
+        self._feed(inp.ChunkComing(peer=peer, cid=chunk.cid, received=received, seconds=seconds))
+
+    @override
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         assert self._node is not None, "wants_payload takes nothing before"
         await self._node.writer.take(peer, chunk.cid, payload)
@@ -130,7 +134,12 @@ class NodeReceiver(Receiver):
 
     @override
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
-        return self._node.reader.still_granted(peer, chunks) if self._node is not None else ()
+        if self._node is None:
+            return ()
+        granted = self._node.reader.still_granted(peer, chunks)
+        if granted:
+            self._feed(inp.ChunksLeaving(peer=peer, cids=tuple(chunk.cid for chunk in granted)))
+        return granted
 
     @override
     def on_sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:

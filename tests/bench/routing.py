@@ -97,6 +97,8 @@ class Host:
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
         return chunks
 
+    def on_progress(self, peer: PeerId, chunk: Chunk, received: int, seconds: float) -> None: ...
+
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None: ...
 
     @property

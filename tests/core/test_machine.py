@@ -9,6 +9,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.content.unixfs_trees import FileBuilder
+from flux_tui.core.fetching.grants.leases import MAX_EXTENSIONS
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import messages as msg
@@ -88,7 +89,7 @@ def test_a_late_lease_of_a_sole_holder_is_extended_then_lapses() -> None:
         events, effects = script.give(inp.Tick(), after=script.machine.next_deadline() - script.now)
         kinds += [type(event) for event in events]
     leases = [kind for kind in kinds if kind in (ev.LeaseExtended, ev.LeaseLapsed)]
-    assert leases == [ev.LeaseExtended] * 3 + [ev.LeaseLapsed]
+    assert leases == [ev.LeaseExtended] * MAX_EXTENSIONS + [ev.LeaseLapsed]
     assert ev.PushedWant in kinds, "the others are asked meanwhile"
     assert fx.Push(HOLDER, msg.Cancel(cids=(CHUNK,))) in effects
     assert script.machine.accepts(HOLDER, CHUNK), "what comes late is still taken"

@@ -31,8 +31,10 @@ from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.state import State
 from flux_tui.core.wire import codec
 from flux_tui.core.wire import messages as msg
+from flux_tui.net.flux.push_stream import PROGRESS_SECONDS
 from flux_tui.net.port import CLOSEST, MAX_FANOUT, WIDTH
 from flux_tui.store.index.replica_removal import made_of
+from tests.sim.uplink import Uplink
 
 START = 1_700_000_000.0
 
@@ -90,6 +92,8 @@ class SimNode:
         """Whether it says yes and never sends."""
         self.vague = False
         """Whether it says yes, and NO without a time to every grant."""
+        self.uplink: Uplink | None = None
+        """The line that it shares among all peers; None: each peer is sent to at `rate`."""
         self.downlink = float("inf")
         """Bytes/s that it accepts from all peers together."""
         self._down_at = 0.0
@@ -327,6 +331,9 @@ class SimNode:
         if peer in self._sending or peer not in self.linked or (cid := self._next(peer)) is None:
             return
         self._sending.add(peer)
+        if self.uplink is not None:
+            self.uplink.send(peer, cid)
+            return
         life = self.life
 
         def sent() -> None:
@@ -342,7 +349,31 @@ class SimNode:
                 self.feed(inp.ChunksWritten(peer=peer, cids=(cid,), size=len(data)))
             self._pump(peer)
 
-        self.swarm.after(len(self.blocks.get(cid, b"")) / self.rate, sent)
+        began, seconds = self.swarm.now, len(self.blocks.get(cid, b"")) / self.rate
+
+        def part() -> None:
+            passed = self.swarm.now - began
+            if self.life == life and self.alive and peer in self.linked and passed < seconds:
+                if not self.frozen:
+                    self.swarm.deliver_part(self, peer, cid, int(passed * self.rate), passed)
+                self.swarm.after(PROGRESS_SECONDS, part)
+
+        self.feed(inp.ChunksLeaving(peer=peer, cids=(cid,)))
+        self.swarm.after(seconds, sent)
+        if seconds > PROGRESS_SECONDS:
+            self.swarm.after(PROGRESS_SECONDS, part)
+
+    def sent_on_uplink(self, peer: PeerId, cid: Cid) -> None:
+        """A chunk has left by the shared line: send the next one."""
+        self._sending.discard(peer)
+        self.swarm.deliver_chunk(self, peer, cid, self.blocks[cid])
+        self.feed(inp.ChunksWritten(peer=peer, cids=(cid,), size=len(self.blocks[cid])))
+        self._pump(peer)
+
+    def take_part(self, peer: PeerId, cid: Cid, received: int, seconds: float) -> None:
+        """Receive a part of a chunk from the stream."""
+        if self.alive and self.machine.accepts(peer, cid):
+            self.feed(inp.ChunkComing(peer, cid, received, seconds))
 
     def take_chunk(self, peer: PeerId, cid: Cid, data: bytes) -> None:
         """Receive a chunk from the stream."""
@@ -396,9 +427,10 @@ class Swarm:
         self._arrival: dict[tuple[PeerId, PeerId], float] = {}
         self._nonce = count()
 
-    def node(self, *, rate: float = float("inf"), **policy: Any) -> SimNode:
-        """Return a new node that runs without links."""
+    def node(self, *, rate: float = float("inf"), uplink: float = 0.0, **policy: Any) -> SimNode:
+        """Return a new node that runs without links. `uplink`: bytes/s to all peers together; 0: no limit."""
         node = SimNode(self, peer_name(len(self.nodes) + 1), rate=rate, **policy)
+        node.uplink = Uplink(node, uplink) if uplink else None
         self.nodes[node.peer] = node
         node.start()
         if self.dht:
@@ -457,6 +489,8 @@ class Swarm:
         """Deliver a direct message, in order with earlier ones on that link."""
         if to not in sender.linked:
             sender._later(inp.PushDropped(peer=to, message=message))
+        elif sender.uplink is not None and sender.uplink.is_sending(to):
+            sender.uplink.after(to, lambda: self.deliver(sender, to, message))  # behind the chunk
         elif self.chance.random() >= self.loss:
             self._in_order(sender.peer, to, lambda: self._arrive(sender.peer, to, message))
 
@@ -468,6 +502,11 @@ class Swarm:
             self._in_order(
                 sender.peer, to, lambda: node.take_chunk(sender.peer, cid, data), not_before=node._down_at
             )
+
+    def deliver_part(self, sender: SimNode, to: PeerId, cid: Cid, received: int, seconds: float) -> None:
+        """Deliver the news that a part of a chunk has arrived, in order with the messages on that link."""
+        node = self.nodes[to]
+        self._in_order(sender.peer, to, lambda: node.take_part(sender.peer, cid, received, seconds))
 
     def broadcast(self, sender: SimNode, effect: fx.Broadcast) -> None:
         """Send an intent to its direct peers, and by gossip to all nodes that a path of links reaches."""

@@ -39,6 +39,8 @@ class Seen:
         self.frames: list[Message | Cid] = []
         """Messages, and the CIDs of chunks whose headers came, in order."""
         self.payloads: dict[Cid, bytes] = {}
+        self.progress: list[tuple[Cid, int, float]] = []
+        """The arguments of on_progress."""
         self.gossip: list[tuple[PeerId, bytes]] = []
         self.granted: defaultdict[PeerId, deque[Sequence[LoadedChunk]]] = defaultdict(deque)
         """What next_chunks returns, by peer."""
@@ -107,6 +109,10 @@ class Seen:
         self.frames.append(chunk.cid)
         self._news.unpark_all()
         return chunk.cid not in self.unwanted
+
+    def on_progress(self, peer: PeerId, chunk: Chunk, received: int, seconds: float) -> None:
+        self.progress.append((chunk.cid, received, seconds))
+        self._news.unpark_all()
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
         await self.may_take.wait()

@@ -51,6 +51,17 @@ class ChunkLanded(_Input, frozen=True):
     """The bytes of an inner node; None for a leaf."""
 
 
+class ChunkComing(_Input, frozen=True):
+    """A part of a wanted chunk has arrived, and its rest is on its way. Told only while a chunk comes slowly."""
+
+    peer: PeerId
+    cid: Cid
+    received: int
+    """Bytes of it that have arrived so far."""
+    seconds: float
+    """Seconds since it began to arrive."""
+
+
 class ChunkCorrupt(_Input, frozen=True):
     """A peer sent bytes for a chunk that do not match the chunk's CID."""
 
@@ -84,6 +95,13 @@ class ChunkUnfit(_Input, frozen=True):
     size: int
     root: Cid
     text: str
+
+
+class ChunksLeaving(_Input, frozen=True):
+    """This node begins to write chunks to a peer's stream. From now on a cancel comes too late."""
+
+    peer: PeerId
+    cids: tuple[Cid, ...]
 
 
 class ChunksWritten(_Input, frozen=True):
@@ -352,10 +370,12 @@ Input: TypeAlias = (
     | MessageCame
     | IntentCame
     | ChunkLanded
+    | ChunkComing
     | ChunkCorrupt
     | ChunkSkipped
     | LandFailed
     | ChunkUnfit
+    | ChunksLeaving
     | ChunksWritten
     | ChunksGone
     | PeerUp

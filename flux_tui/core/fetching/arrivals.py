@@ -51,6 +51,16 @@ class Arrivals:
         holder = self.holders.by_peer.get(peer)
         return holder is not None and (self.leases.holds(cid, holder) or cid in holder.lapsed)
 
+    def coming(self, peer: PeerId, cid: Cid, received: int, seconds: float) -> None:
+        """Note that a part of a chunk came: `received` bytes in `seconds` so far. Its holder is sending."""
+        if not self.accepts(peer, cid):
+            return
+        holder = self.holders.get(peer)
+        holder.coming(cid, received, seconds, self.ledger.now)
+        if (batch := self.leases.of_chunk(cid, holder)) is not None:
+            holder.sends(batch.number)
+        self.holders.may_have_room(peer)
+
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
         """Handle a chunk that came from `peer`, matches its CID, and is written to disk.
 
@@ -64,7 +74,7 @@ class Arrivals:
             cause: ev.Waste = late or "duplicate"
             self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause))
             return ()
-        holder.delivered(size, self.ledger.now)
+        holder.delivered(size, self.ledger.now, cid)
         self._end_leases(holder, cid, "late" if late else "hedged")
         roots = tuple(download.root for download in downloads if download.tree)
         if not roots:
@@ -88,7 +98,9 @@ class Arrivals:
         `cause`: if the other holder's copy comes nevertheless, its bytes are counted as wasted for this cause.
         """
         for batch in self.leases.release(cid):
-            if batch.holder is not holder:
+            if batch.holder is holder:
+                holder.sends(batch.number)
+            else:
                 batch.holder.let_lapse(cid, cause)
                 self.scheduler.tell_cancel(batch.holder.peer, [cid])
                 self.holders.may_have_room(batch.holder.peer)

@@ -1,7 +1,8 @@
 """Holders: what each peer offers, and how fast it sends.
 
 The time at which a peer may be asked again is folded from the series (core/series/peer_backoff.py). Rates are
-measured from the chunks that come. No peer is ever probed for its rate.
+measured from the chunks that come, and from the parts of those that come slowly. No peer is ever probed for its
+rate.
 """
 
 from collections import OrderedDict
@@ -14,8 +15,8 @@ from flux_tui.core.series.events import Waste
 
 FIRST_RATE = 16 * 1024 * 1024
 """Bytes/s assumed of a holder that has not delivered yet. Its first window is then 4 MiB."""
-MIN_RATE = 16 * 1024
-"""Bytes/s. Below this a holder counts as stalled."""
+MIN_RATE = 1024
+"""Bytes/s. No holder counts as slower: the network ends a link on which a chunk comes slower than this."""
 WINDOW_SECONDS = 0.25
 """Seconds of work in a holder's queue, besides the round trip. It is enough that the queue never runs empty,
 and little enough to be moved to another holder cheaply."""
@@ -23,6 +24,9 @@ WINDOW_MAX = 32 * 1024 * 1024
 """Bytes that may be under grant at one holder."""
 WINDOW_CHUNKS = 1024
 """Chunks that may be under grant at one holder: for small chunks the count is the limit."""
+NEXT_SECONDS = 1.5
+"""Seconds before a holder's last chunk has come at which it is granted the next one: two reports of progress, and
+two commits. A slow holder gets one chunk at a time, so that another holder can send the others."""
 SAMPLE_SECONDS = 0.05
 """Seconds over which a rate is measured, at least."""
 SAMPLE_MIN_SECONDS = 0.005
@@ -31,11 +35,15 @@ round trips."""
 LEASE_MIN, LEASE_MAX = 3.0, 60.0
 """Shortest and longest lease, in seconds. A short delay must not cost a duplicate, and a holder that hangs
 must not keep its chunks for more than a minute."""
+RTT_MAX = 3.0
+"""Seconds. A longer time from a grant to its first byte is a wait in the holder's queue, not a round trip."""
 MAX_LAPSED = 4096
 """Chunks per peer that are remembered as once granted. A copy that comes late is still accepted."""
 MAX_LEASE_FACTOR = 16.0
 MAX_HOLDERS = 1024
 """Holders that are remembered. The oldest disconnected one is forgotten first."""
+SILENT_SECONDS = 30.0
+"""Seconds without a byte after which no holder counts as sending, however slow it is."""
 NORMAL_DELAY = 0.25
 """Seconds of delay that are normal: two commits and a scheduling delay at each end."""
 
@@ -44,9 +52,9 @@ class Holder:
     """One peer as a source of chunks: what it offers, what it was granted, and how fast it sends."""
 
     __slots__ = (
-        "_lapsed", "_roots", "chunks_in", "delivered_at", "faults", "idle_grant_at", "lease_factor", "measured",
-        "outstanding", "outstanding_bytes", "peer", "rate", "rtt", "said_yes", "sample_at", "sample_bytes", "snubbed",
-        "was_idle",
+        "_coming", "_coming_bytes", "_lapsed", "_roots", "chunks_in", "delivered_at", "faults", "idle_grant_at",
+        "lease_factor", "measured", "outstanding", "outstanding_bytes", "peer", "rate", "reached", "rtt",
+        "said_yes", "sample_at", "sample_bytes", "snubbed", "was_idle",
     )  # fmt: skip
 
     def __init__(self, peer: PeerId) -> None:
@@ -73,10 +81,15 @@ class Holder:
         self.idle_grant_at = 0.0
         self.sample_at = 0.0
         self.sample_bytes = 0
+        self._coming: Cid | None = None
+        """The chunk of which a part has come."""
+        self._coming_bytes = 0
+        self.reached = 0
+        """The number of the latest grant of which something came."""
         self.chunks_in = 0
         """Chunks that it sent."""
         self.was_idle = False
-        """Whether this holder was idle for a part of the current sample."""
+        """Whether this holder was idle for a part of the current sample, or a grant was on its way to it."""
 
     # ── what it offers ──────────────────────────────────────────────────────────────────────────
 
@@ -115,7 +128,11 @@ class Holder:
 
     def expected_seconds(self) -> float:
         """Return the seconds that all chunks granted to this holder should take, at the measured rate."""
-        return self.outstanding_bytes / max(self.rate, MIN_RATE)
+        return max(self.outstanding_bytes - self._coming_bytes, 0) / max(self.rate, MIN_RATE)
+
+    def rest_seconds(self, size: int) -> float:
+        """Return the seconds until the chunk of `size` bytes that it is sending has come."""
+        return max(size - self._coming_bytes, 0) / max(self.rate, MIN_RATE)
 
     def lease_seconds(self) -> float:
         """Return how many seconds a lease that is granted now should last."""
@@ -129,10 +146,19 @@ class Holder:
         """
         return 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
 
+    def least(self, estimate: int) -> int:
+        """Return how many chunks of this size it is granted at least while it is idle."""
+        return 1 if estimate > self.rate * NEXT_SECONDS else 2
+
+    def needs_next(self) -> bool:
+        """Whether the only chunk that it still has to send will have come before another grant reaches it."""
+        return self.outstanding == 1 and self.expected_seconds() <= self.rtt + NEXT_SECONDS
+
     def granted(self, count: int, size: int, now: float) -> None:
         """Count `count` chunks with `size` bytes together as granted to this holder."""
         if not self.outstanding:
             self.idle_grant_at = now
+            self.was_idle = True  # the next sample contains a round trip
             if now - self.sample_at > 10 * SAMPLE_SECONDS:  # an idle time says nothing about its rate
                 self.sample_at, self.sample_bytes = now, 0
         self.outstanding += count
@@ -142,25 +168,54 @@ class Holder:
         """Count a chunk that was granted before the restart. It is not used to measure the rate."""
         self.outstanding += 1
 
+    def sends(self, number: int) -> None:
+        """Note that a chunk of the grant of this number came, or a part of one."""
+        self.reached = max(self.reached, number)
+
     def released(self, estimate: int) -> None:
         """Count one granted chunk less: it came or is not expected any more. `estimate`: its assumed bytes."""
         self.outstanding -= 1
         self.outstanding_bytes -= estimate
         self.was_idle = self.was_idle or not self.outstanding
 
-    def delivered(self, size: int, now: float) -> None:
-        """Update the measured rate, because a chunk of `size` bytes came."""
+    def coming(self, cid: Cid, received: int, seconds: float, now: float) -> None:
+        """Update the measured rate, because a part of a chunk came: `received` bytes in `seconds` so far."""
+        before = self._coming_bytes if cid == self._coming else 0
+        if received <= before:
+            return
+        self._coming, self._coming_bytes = cid, received
+        self.delivered_at = now
+        began = now - seconds
+        self._answered(began)
+        if self.sample_at < began:  # until then this node waited for its turn
+            self.sample_at, self.sample_bytes = began, 0
+        self.was_idle = False
+        self.sample_bytes += received - before
+        self._sample(now)
+
+    def delivered(self, size: int, now: float, cid: Cid | None = None) -> None:
+        """Update the measured rate, because a chunk of `size` bytes came. `cid`: the chunk, if it is known."""
         self.lease_factor = max(1.0, self.lease_factor / 2)
         self.snubbed = False
         self.delivered_at = now
-        if self.idle_grant_at:
-            # The time from a grant to an idle holder until its first chunk is the round trip and one
-            # chunk's time.
-            seen = max(now - self.idle_grant_at - size / self.rate, 0.0)
-            self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
-            self.idle_grant_at = 0.0
+        # The time from a grant to an idle holder until its first chunk is the round trip and one chunk's time.
+        self._answered(now - size / self.rate)
         self.chunks_in += 1
         self.sample_bytes += size
+        if cid is not None and cid == self._coming:
+            self.sample_bytes -= self._coming_bytes
+            self._coming, self._coming_bytes = None, 0
+        self._sample(now)
+
+    def _answered(self, at: float) -> None:
+        """Measure the round trip, because the first bytes since a grant to an idle holder came."""
+        if self.idle_grant_at:
+            seen = min(max(at - self.idle_grant_at, 0.0), RTT_MAX)
+            self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
+            self.idle_grant_at = 0.0
+
+    def _sample(self, now: float) -> None:
+        """Update the measured rate from the bytes since the last sample, if it has lasted long enough."""
         elapsed = now - self.sample_at
         full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
         if full or elapsed >= SAMPLE_SECONDS:
@@ -182,8 +237,9 @@ class Holder:
         self.snubbed = True
 
     def is_sending(self, now: float, size: int) -> bool:
-        """Whether this holder is still sending: its last chunk came no longer ago than one chunk of `size` takes."""
-        return now - self.delivered_at < 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
+        """Whether this holder is still sending: its last bytes came no longer ago than one chunk of `size` takes."""
+        usual = 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
+        return now - self.delivered_at < min(usual, SILENT_SECONDS)
 
     # ── what may come late ──────────────────────────────────────────────────────────────────────
 

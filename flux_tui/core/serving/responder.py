@@ -151,8 +151,12 @@ class Responder:
 
     def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """Remove chunks that a peer cancels from the peer's upload queue. A peer can cancel only its own grants."""
-        if mine := tuple(self.uploads.remove(peer, cids)):
+        if mine := tuple(self.uploads.cancel(peer, cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
+
+    def leaving(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
+        """Chunks begin to be written to a peer's stream: no cancel can stop them any more."""
+        self.uploads.leaving(peer, cids)
 
     def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
         """Record that these chunks, `size` bytes together, were written to a peer's stream."""

@@ -10,8 +10,8 @@ cancelled.
   evenly.
 - A chunk that would wait longer than MAX_WAIT_SECONDS is refused (`rate_limited`) instead of queued: the peer
   can get it from another holder meanwhile.
-- A chunk stays in its queue until it is written. So a chunk that is granted again while it is written is not
-  sent a second time.
+- A chunk stays in its queue until it is written. While it is being written, a cancel comes too late and changes
+  nothing. So a chunk that is cancelled and granted again meanwhile is not sent a second time.
 """
 
 from collections import OrderedDict
@@ -72,13 +72,15 @@ class _Limits:
 class UploadQueue:
     """The queue of chunks to send to one peer, and the limits for this peer."""
 
-    __slots__ = ("_delayed", "_limits", "_released", "delayed_size", "size")
+    __slots__ = ("_delayed", "_leaving", "_limits", "_released", "delayed_size", "size")
 
     def __init__(self, policy: Policy, now: float) -> None:
         self._delayed: OrderedDict[Cid, int] = OrderedDict()
         """Chunks that a limit delays, with their bytes."""
         self._released: dict[Cid, QueuedChunk] = {}
         """Chunks that may be sent, in this order."""
+        self._leaving: set[Cid] = set()
+        """Released chunks that are being written."""
         self.size = 0
         """Bytes of both."""
         self.delayed_size = 0
@@ -126,6 +128,15 @@ class UploadQueue:
         chunk = self._released[cid] = QueuedChunk(number, cid, size)
         return chunk
 
+    def leaves(self, cid: Cid) -> None:
+        """Note that a released chunk is being written."""
+        if cid in self._released:
+            self._leaving.add(cid)
+
+    def is_leaving(self, cid: Cid) -> bool:
+        """Whether a chunk is being written."""
+        return cid in self._leaving
+
     def remove(self, cid: Cid) -> tuple[int, bool] | None:
         """Remove a chunk. Returns its bytes and whether a limit delayed it; None if it is not queued."""
         if (size := self._delayed.pop(cid, None)) is not None:
@@ -133,6 +144,7 @@ class UploadQueue:
             self.delayed_size -= size
             return size, True
         if (chunk := self._released.pop(cid, None)) is not None:
+            self._leaving.discard(cid)
             self.size -= chunk.size
             return chunk.size, False
         return None
@@ -275,6 +287,22 @@ class UploadQueues:
         """
         queue = self._queues.get(peer)
         return queue.next_chunks(after, through, max_bytes, max_chunks) if queue is not None else []
+
+    def leaving(self, peer: PeerId, cids: Iterable[Cid]) -> None:
+        """Note that chunks are being written to a peer's stream."""
+        if (queue := self._queues.get(peer)) is not None:
+            for cid in cids:
+                queue.leaves(cid)
+
+    def cancel(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
+        """Take chunks out that a peer does not want any more, unless they are being written.
+
+        Returns those that were taken out.
+        """
+        queue = self._queues.get(peer)
+        if queue is None:
+            return []
+        return self.remove(peer, [cid for cid in cids if not queue.is_leaving(cid)])
 
     def remove(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
         """Remove chunks that were written or cancelled. Returns the chunks that were queued."""

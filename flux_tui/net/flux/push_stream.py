@@ -7,12 +7,13 @@ chunk that is cancelled before its portion is written is left out.
 
 Incoming: a frame's prefix is checked before its header is read, and its header before its payload. An
 unwanted payload is skipped, never stored. Messages are read at a limited rate. If a peer stops in the middle of a
-frame for FRAME_SECONDS, the link is ended, and its buffer is freed.
+frame for FRAME_SECONDS, the link is ended, and its buffer is freed. A chunk may come slowly, though: at 256 kbit/s
+it takes half a minute. The receiver is told of its progress.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -33,10 +34,14 @@ MESSAGE_BURST, MESSAGE_RATE = 4096.0, 1024.0
 arrives faster is read later. Ten thousand small chunks are wanted and granted with 1,300 messages."""
 SKIPPED_BYTES = 16 * 1024
 """Bytes of an unwanted payload that count as one more message."""
-FRAME_SECONDS = 20.0
-"""Seconds for the rest of a frame that has begun. A payload gets the time that it takes at PAYLOAD_RATE on top."""
-PAYLOAD_RATE = 16 * 1024
-"""Bytes/s. A slower peer is of no use: a chunk would take more than a minute."""
+FRAME_SECONDS = 30.0
+"""Seconds without a byte of a frame that has begun, after which its peer is disconnected. A connection without any
+sign of life is closed as soon (net/connections/keepalive.py)."""
+PAYLOAD_RATE = 1024
+"""Bytes/s. A frame that comes slower than this, FRAME_SECONDS apart, ends the link. A line of 64 kbit/s carries eight
+times as much."""
+PROGRESS_SECONDS = 0.5
+"""Seconds between two reports of the progress of a payload that comes slowly."""
 YIELD_EVERY = 32
 """Frames handled until other peers get their turn."""
 
@@ -282,7 +287,8 @@ async def read_from(
             await pace.spend((1 if receiver.admits(peer) else NOT_ADMITTED) + header_size / 1024)
             continue
         wanted = receiver.wants_payload(peer, message, payload_size)
-        pieces = await _payload(source, payload_size, keep=wanted)
+        tell = partial(receiver.on_progress, peer, message) if wanted else _tell_nobody
+        pieces = await _payload(source, payload_size, tell, keep=wanted)
         if wanted:
             taken()
             await receiver.on_payload(peer, message, pieces)
@@ -290,35 +296,86 @@ async def read_from(
             await pace.spend(1 + payload_size / SKIPPED_BYTES)
 
 
-@contextmanager
-def _in_time(size: int) -> Iterator[None]:
-    """Raise StalledError if the code inside this context takes longer than `size` bytes should need."""
-    with trio.move_on_after(FRAME_SECONDS + size / PAYLOAD_RATE) as scope:
-        try:
-            yield
-        except EndOfStreamError as error:
-            raise EOFError("the peer closed its stream within a frame") from error
-    if scope.cancelled_caught:
-        raise StalledError(f"it stopped in the middle of a frame, for {FRAME_SECONDS:.0f} s or more")
+Tell = Callable[[int, float], None]
+"""Tells how many bytes of a payload have arrived, and in how many seconds."""
+
+
+def _tell_nobody(received: int, seconds: float) -> None:
+    """Tell nobody: the payload is not wanted."""
+
+
+class _FrameTimer:
+    """Watches that a part of a frame comes: without a pause, and not too slowly.
+
+    `size`: its bytes; `arrived`: those of them that are here.
+    """
+
+    def __init__(self, size: int, arrived: int) -> None:
+        self.begun = self._heard_at = trio.current_time()
+        self._size = size
+        self._arrived = arrived
+
+    async def fill(self, source: Source, least: int) -> None:
+        """Wait until the buffer has `least` bytes, or until the frame has to be looked at."""
+        end = min(trio.current_time() + PROGRESS_SECONDS, self._pause_ends, self._ends)
+        with trio.CancelScope(deadline=end):
+            try:
+                await source.fill(least)
+            except EndOfStreamError as error:
+                raise EOFError("the peer closed its stream within a frame") from error
+
+    def look(self, arrived: int) -> None:
+        """Note that so many bytes have arrived. Raises StalledError if the rest does not come in time."""
+        now = trio.current_time()
+        if arrived > self._arrived:
+            self._arrived, self._heard_at = arrived, now
+        if now >= self._pause_ends:
+            raise StalledError(f"it stopped in the middle of a frame, for {FRAME_SECONDS:.0f} s or more")
+        if now >= self._ends:
+            raise StalledError(f"a frame came slower than {PAYLOAD_RATE} bytes a second")
+
+    @property
+    def _pause_ends(self) -> float:
+        return self._heard_at + FRAME_SECONDS
+
+    @property
+    def _ends(self) -> float:
+        return self.begun + FRAME_SECONDS + self._size / PAYLOAD_RATE
 
 
 async def _need(source: Source, size: int) -> None:
-    """Wait until the buffer has the first `size` bytes of a frame that has begun. Raises StalledError."""
-    if len(source.buffer) < size:
-        with _in_time(0):
-            await source.fill(size)
+    """Wait for the rest of a frame's prefix or header."""
+    if len(source.buffer) >= size:
+        return
+    timer = _FrameTimer(size, len(source.buffer))
+    while True:
+        await timer.fill(source, size)
+        if len(source.buffer) >= size:
+            return
+        timer.look(len(source.buffer))
 
 
-async def _payload(source: Source, size: int, *, keep: bool) -> list[Piece]:
-    """Read the next `size` bytes. Returns them in pieces, as they arrived; an empty list if `keep` is false."""
+async def _payload(source: Source, size: int, tell: Tell = _tell_nobody, *, keep: bool) -> list[Piece]:
+    """Return the next `size` bytes in the pieces in which they arrived; an empty list if they are not kept.
+
+    `tell`: called every PROGRESS_SECONDS or so while they come.
+    """
     pieces: list[Piece] = []
-    size = _take(source.buffer, size, pieces, keep)
-    if size:
-        with _in_time(size):
-            while size:
-                await source.fill(min(size, READ_BYTES))
-                size = _take(source.buffer, size, pieces, keep)
-    return pieces
+    left = _take(source.buffer, size, pieces, keep)
+    if not left:
+        return pieces
+    timer = _FrameTimer(size, size - left)
+    told_at, told = timer.begun, 0
+    while True:
+        await timer.fill(source, min(left, READ_BYTES))
+        left = _take(source.buffer, left, pieces, keep)
+        if not left:
+            return pieces
+        arrived, now = size - left, trio.current_time()
+        timer.look(arrived)
+        if arrived > told and now - told_at >= PROGRESS_SECONDS:
+            told_at, told = now, arrived
+            tell(arrived, now - timer.begun)
 
 
 def _take(buffer: FrameBuffer, size: int, pieces: list[Piece], keep: bool) -> int:

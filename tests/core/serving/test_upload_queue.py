@@ -183,3 +183,26 @@ def test_the_first_chunk_of_an_empty_queue_waits_for_the_debt_too() -> None:
     uploads.clear(PEERS[0])
     assert uploads.wait(PEERS[0], 0.0) > MAX_WAIT_SECONDS
     assert uploads.add(PEERS[0], {CHUNKS[1]: 1}, 0.0) == ([], [CHUNKS[1]])
+
+
+def test_a_chunk_that_is_being_written_cannot_be_cancelled_nor_queued_again() -> None:
+    """A requester cancels a late chunk and grants it again, while this node writes it."""
+    uploads = UploadQueues(Policy(), 0.0)
+    uploads.add(PEERS[0], dict.fromkeys(CHUNKS[:3], MIB), 0.0)
+    uploads.release(0.0)
+    uploads.leaving(PEERS[0], CHUNKS[:1])
+    assert uploads.cancel(PEERS[0], CHUNKS[:2]) == CHUNKS[1:2]
+    assert uploads.has(PEERS[0], CHUNKS[0]), "so a grant of it is no news"
+    assert uploads.remove(PEERS[0], CHUNKS[:1]) == CHUNKS[:1], "it is written"
+    assert not uploads.has(PEERS[0], CHUNKS[0])
+    uploads.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
+    assert uploads.cancel(PEERS[0], CHUNKS[:1]) == CHUNKS[:1], "another grant, another chunk to be written"
+
+
+def test_what_is_not_queued_does_not_leave() -> None:
+    uploads = UploadQueues(Policy(), 0.0)
+    uploads.leaving(PEERS[0], CHUNKS[:1])
+    assert uploads.cancel(PEERS[0], CHUNKS[:1]) == []
+    uploads.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
+    uploads.leaving(PEERS[0], CHUNKS[1:2])
+    assert uploads.cancel(PEERS[0], CHUNKS[:2]) == CHUNKS[:1]

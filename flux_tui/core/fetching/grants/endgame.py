@@ -19,6 +19,9 @@ MOVE_AFTER = 1.0
 the chunks may be on their way."""
 MOVE_SHARE = 0.6
 """Chunks are moved only if they then come within this share of the time that they would take where they are."""
+SENDING_SECONDS = 30.0
+"""Seconds. A chunk that a holder is sending is hedged only if its rest would take longer than this: it comes twice,
+because no cancel stops it any more."""
 HEDGES = 4
 """The most overdue chunks that an idle holder is granted as hedges at a time."""
 
@@ -105,8 +108,11 @@ def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):
         return True
-    if left == 1:
-        return False  # the holder is sending it now
+    if left == 1:  # the holder is sending it now, and would not stop
+        rest = holder.rest_seconds(batch.estimate)
+        return rest > SENDING_SECONDS and 4 * seconds < rest
     each = batch.estimate / holder.rate
+    if left * each < 2 * NORMAL_DELAY:
+        return False
     starts = (left - 1) * each - (now - holder.delivered_at)
     return seconds < left * each and starts >= seconds + holder.rtt / 2

@@ -14,7 +14,7 @@ from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.holders import Holder
 from flux_tui.core.ids import Cid
 
-MAX_EXTENSIONS = 3
+MAX_EXTENSIONS = 6
 """How often a sole holder that is late gets more time before its lease lapses."""
 
 
@@ -22,7 +22,7 @@ class Batch:
     """The chunks of one grant that have not come yet. They have one deadline."""
 
     __slots__ = (
-        "_chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "seconds",
+        "_chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "number", "seconds",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +40,8 @@ class Batch:
         """When all chunks should have come, at the holder's measured rate. From then on the batch is overdue."""
         self.seconds = 0.0
         """How long the lease lasts."""
+        self.number = 0
+        """Grants are numbered in the order in which they were pushed. A holder sends chunks in that order."""
         self.extended = 0
         """How often it was extended."""
         self.inherited = False
@@ -109,6 +111,7 @@ class Leases:
 
         `expected`: the seconds after which the batch is overdue; None: unknown.
         """
+        batch.number = next(self._order)
         (self.hedges if batch.hedge else self.by_chunk).update(dict.fromkeys(batch.chunks, batch))
         self.watch(batch, now, seconds)
         if expected is not None and not batch.hedge:
@@ -130,10 +133,12 @@ class Leases:
 
     def holds(self, cid: Cid, holder: Holder) -> bool:
         """Whether this holder has a lease of this chunk (or its hedge, the second lease)."""
-        batch, hedge = self.by_chunk.get(cid), self.hedges.get(cid)
-        return (batch is not None and batch.holder is holder) or (
-            hedge is not None and hedge.holder is holder
-        )
+        return self.of_chunk(cid, holder) is not None
+
+    def of_chunk(self, cid: Cid, holder: Holder) -> Batch | None:
+        """Return this holder's lease of a chunk, or its hedge of it; None if it has neither."""
+        found = (self.by_chunk.get(cid), self.hedges.get(cid))
+        return next((batch for batch in found if batch is not None and batch.holder is holder), None)
 
     def release(self, cid: Cid) -> list[Batch]:
         """End all leases of a chunk that came or is not wanted any more. Returns the batches that contained it."""

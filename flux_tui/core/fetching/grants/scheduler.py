@@ -29,7 +29,7 @@ from flux_tui.core.fetching.downloads.write_backoff import WriteBackoff
 from flux_tui.core.fetching.grants.endgame import Endgame
 from flux_tui.core.fetching.grants.leases import MAX_EXTENSIONS, Batch, Leases
 from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
-from flux_tui.core.fetching.holders import WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.fetching.holders import LEASE_MAX, WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, batches
@@ -111,34 +111,60 @@ class Scheduler:
 
     def _late(self, batch: Batch) -> None:
         """Handle a batch whose deadline has passed: extend it if no other holder can send the chunks, or end it."""
-        holder, now = batch.holder, self.ledger.now
+        holder = batch.holder
         downloads = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
             self._lapse_batch(batch, "restarted")
             for download in downloads:
                 self.schedule_push(download, None, "lapsed", holder.peer)
             return
-        others = any(self.usable(peer) for f in downloads for peer in f.holders if peer != holder.peer)
-        self.want_pusher.ask_others(downloads)
-        if holder.peer in self.holders.connected and not others and batch.extended < MAX_EXTENSIONS:
-            batch.count_extension()
-            self._extended[id(batch)] = batch
-            self.leases.watch(batch, now, batch.seconds * 2)
-            self.ledger.emit(
-                ev.LeaseExtended(
-                    peer=holder.peer,
-                    cids=tuple(batch.chunks),
-                    deadline=batch.deadline,
-                    roots=self.wanted.owners(batch.chunks),
-                )
-            )
+        if self._sends(batch):
+            self._extend(batch, holder.lease_seconds())
             return
-        holder.missed_deadline()
-        late = self._lapse_batch(batch, "deadline")
-        if holder.peer in self.holders.connected:
-            self.tell_cancel(holder.peer, late)
-        for download in downloads:
-            self.schedule_push(download, SNUB, "lapsed", holder.peer)
+        self.want_pusher.ask_others(downloads)
+        late = list(batch.chunks)
+        if holder.peer in self.holders.connected and batch.extended < MAX_EXTENSIONS:
+            late = self._offered_elsewhere(batch)
+        if late:
+            holder.missed_deadline()
+            self.lapse(holder, late, "deadline")
+            if holder.peer in self.holders.connected:
+                self.tell_cancel(holder.peer, late)
+            for download in downloads:
+                self.schedule_push(download, SNUB, "lapsed", holder.peer)
+        if batch.chunks:
+            batch.count_extension()
+            self._extend(batch, min(2 * batch.seconds, LEASE_MAX))
+
+    def _sends(self, batch: Batch) -> bool:
+        """Whether the holder of a batch is sending it, or what it was granted before: all of it comes in that order."""
+        holder = batch.holder
+        if holder.peer not in self.holders.connected or batch.number < holder.reached:
+            return False
+        return holder.is_sending(self.ledger.now, batch.estimate)
+
+    def _offered_elsewhere(self, batch: Batch) -> list[Cid]:
+        """Return the chunks of a batch that another holder can send now."""
+        peers = {peer for download in batch.chunks.values() for peer in download.holders}
+        others = [peer for peer in peers if peer != batch.holder.peer and self.usable(peer)]
+        return [
+            cid
+            for cid, download in batch.chunks.items()
+            if any(download.is_offered(peer, cid) for peer in others)
+        ]
+
+    def _extend(self, batch: Batch, seconds: float) -> None:
+        """Give the holder of a batch more time."""
+        self._extended[id(batch)] = batch
+        self.leases.watch(batch, self.ledger.now, seconds)
+        self.ledger.emit(
+            ev.LeaseExtended(
+                peer=batch.holder.peer,
+                cids=tuple(batch.chunks),
+                deadline=batch.deadline,
+                roots=self.wanted.owners(batch.chunks),
+            )
+        )
 
     def other_holder_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
         """Another peer offers these objects: end the extra time of each sole holder that has stopped sending them."""
@@ -148,7 +174,7 @@ class Scheduler:
                 del self._extended[number]
             elif (
                 holder.peer != peer
-                and not holder.is_sending(self.ledger.now, batch.estimate)
+                and not self._sends(batch)
                 and any(download.root in roots for download in batch.chunks.values())
             ):
                 del self._extended[number]
@@ -183,8 +209,12 @@ class Scheduler:
         if not holder.measured and sole:
             window *= SOLE_FIRST  # there is no other holder to share with, and this saves a round trip
         room = window - holder.outstanding_bytes
-        if holder.peer not in self.holders.connected or (holder.outstanding and room < window // 2):
+        if holder.peer not in self.holders.connected:
             return
+        if holder.outstanding and room < window // 2:
+            if not holder.needs_next():
+                return
+            room = 1  # for one more chunk, however large: the last one is half sent
         limit = self._limit(holder, sole=sole)
         loose: dict[Cid, Download] = {}
         for root in list(holder.roots):
@@ -196,7 +226,8 @@ class Scheduler:
                 holder.drop_root(root)
                 continue
             estimate = (download.estimate or CHUNK_SIZE) if download.tree else self._loose_estimate()
-            chosen = self._choose(download, holder, min(max(room // estimate, 0 if busy else 2), limit))
+            least = (0 if room <= 0 else 1) if busy else holder.least(estimate)
+            chosen = self._choose(download, holder, min(max(room // estimate, least), limit))
             limit -= len(chosen)
             room -= len(chosen) * estimate
             if download.tree:

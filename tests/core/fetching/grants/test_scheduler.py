@@ -252,7 +252,7 @@ def test_copies_that_crossed_a_lapse_are_late_and_no_fault() -> None:
     fetching.give(inp.PeerDown(OTHER, "gone"))
     while slow not in fetching.granted.get(HOLDER, ()):
         fetching.wait(1.0)
-        assert fetching.now < 1_000_200.0
+        assert fetching.now < 1_000_400.0
     events, _ = fetching.land(HOLDER, slow)
     assert any(isinstance(event, ev.ChunkReceived) for event in events)
     events, _ = fetching.give(inp.ChunkSkipped(HOLDER, slow, LEAF))
@@ -330,3 +330,54 @@ def test_a_first_holder_is_granted_chunks_that_waited_for_another_object() -> No
     script.give(up(OTHER))
     script.give(inp.MessageCame(OTHER, msg.StatusYesButLater(cids=(other,), eta=0, queue_bytes=0)))
     assert set(script.granted[OTHER]) == set(script.leaves)
+
+
+def coming(fetching: Fetching, peer: PeerId, cid: Cid, received: int, seconds: float) -> list[Any]:
+    """A part of a chunk arrives, half a second after the part before it."""
+    return fetching.give(inp.ChunkComing(peer, cid, received, seconds), 0.5)[0]
+
+
+def test_a_holder_that_sends_slowly_keeps_its_chunks() -> None:
+    """Each chunk takes half a minute, and another holder could send it too."""
+    fetching = Fetching(6, HOLDER, OTHER)
+    first = fetching.granted[HOLDER][0]
+    events: list[Any] = []
+    for part in range(1, 64):
+        events += coming(fetching, HOLDER, first, 16_000 * part, 0.5 * part)
+    ended = [event for event in events if isinstance(event, ev.LeaseLapsed) and event.peer == HOLDER]
+    assert all(event.cause == "moved" for event in ended)
+    assert not any(first in event.cids for event in ended), "it is on its way"
+    assert first in fetching.machine.state.leases
+    assert not fetching.machine.requester.holders.get(HOLDER).snubbed
+    assert any(isinstance(event, ev.LeaseExtended) and first in event.cids for event in events)
+
+
+def test_a_grant_that_was_passed_over_is_not_extended() -> None:
+    """A holder sends what was granted later: what was granted before it has been lost."""
+    fetching = Fetching(40, HOLDER)
+    first, *others = fetching.granted.pop(HOLDER)
+    for cid in others:
+        fetching.land(HOLDER, cid, 0.2)
+    later = fetching.granted.pop(HOLDER)
+    events: list[Any] = []
+    for part in range(1, 900):
+        events += coming(fetching, HOLDER, later[0], 1000 * part, 0.5 * part)
+    lapsed = [event.cids for event in events if isinstance(event, ev.LeaseLapsed)]
+    assert (first,) in lapsed
+    assert all(later[0] not in cids for cids in lapsed)
+
+
+def test_only_what_another_holder_has_is_taken_from_a_late_one() -> None:
+    fetching = Fetching(6, HOLDER)
+    had = sorted([fetching.root, *fetching.leaves[:2]])
+    everything = sorted([fetching.root, *fetching.leaves])
+    bits = sum(1 << place for place, cid in enumerate(everything) if cid in had)
+    part = msg.StatusYesButLater(
+        cids=(fetching.root,), eta=0, queue_bytes=0, have=len(had), part=bits.to_bytes(1, "little")
+    )
+    fetching.give(up(OTHER))
+    fetching.give(inp.MessageCame(OTHER, part))
+    fetching.wait(3.5)
+    assert set(fetching.granted.get(OTHER, ())) == set(fetching.leaves[:2])
+    leases = fetching.machine.state.leases
+    assert all(leases[cid].peer == HOLDER for cid in fetching.leaves[2:])
