@@ -160,6 +160,11 @@ class Settings(Policy, frozen=True, kw_only=True):
         Kind.SWITCH, "Find peers on the local network, and be found.",
         option="Do not look for peers on the local network.",
     )] = True  # fmt: skip
+    min_peers: Annotated[int, Spec(
+        Kind.COUNT, "Peers that this node tries to be connected to, from what others told of the swarm. So it finds"
+        " the swarm again when the peer that it joined is gone. 0: only those that it is told to dial.",
+        option="Try to be connected to so many peers of the swarm. [default: 3]",
+    )] = 3  # fmt: skip
     swarm_key: Annotated[str, Spec(
         Kind.PATH, "A key file (libp2p's /key/swarm/psk/1.0.0/) that makes the swarm private: only peers with the"
         " same key can connect. A relative path starts at the home's folder.",

@@ -43,13 +43,15 @@ from flux_tui.core.custom import outbox
 from flux_tui.core.peers import intent_limits as intents
 from flux_tui.core.peers import push_admission as adm
 from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
+from flux_tui.core.series.address_book import MAX_BOOK, MAX_HEARSAY
 from flux_tui.core.series.events import REASONS
-from flux_tui.core.wire import codec, messages
+from flux_tui.core.wire import codec, exchange, messages
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
 from flux_tui.net import port
 from flux_tui.net.flux import push_stream
 from flux_tui.net.upstream import guarded_yamux
+from flux_tui.node.exchange import TELLER_BURST, TELLER_RATE
 from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from flux_tui.ui.rows.glyphs import REASON_SIGNS
 from tests.bench.nodes import wait_for
@@ -258,7 +260,12 @@ def table(mark: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    ("mark", "kinds"), [("messages", messages.MESSAGE_TYPES), ("intents", get_args(messages.IntentBody))]
+    ("mark", "kinds"),
+    [
+        ("messages", messages.MESSAGE_TYPES),
+        ("intents", get_args(messages.IntentBody)),
+        ("about peers", exchange.TOLD_TYPES),
+    ],
 )
 def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgspec.Struct], ...]) -> None:
     """Every message, its fields in order, and which of them have a default."""
@@ -311,6 +318,11 @@ def test_its_limits_are_those_of_the_code() -> None:
             "what comes faster is read later"
         ),
         "yamux streams of one connection": f"{guarded_yamux.MAX_STREAMS}",
+        "a message about peers": f"{exchange.MAX_TOLD:,} bytes",
+        "records of one peer that are checked": f"{TELLER_BURST:.0f} at once, {TELLER_RATE:.0f} a second",
+        "peers remembered from records": (
+            f"{MAX_BOOK}, of which {MAX_HEARSAY} on the word of one peer that were never connected"
+        ),
         "bytes that wait unread on one connection": f"{guarded_yamux.MAX_PARKED:,}",
     }
     assert dict(table("limits")) == expected
@@ -320,7 +332,13 @@ def test_its_limits_are_those_of_the_code() -> None:
 
 
 def test_its_protocols_are_those_that_are_spoken() -> None:
-    spoken = (port.PUSH_PROTOCOL, port.INTENT_TOPIC, port.KAD_PROTOCOL, port.ROUTE_PROTOCOL)
+    spoken = (
+        port.PUSH_PROTOCOL,
+        port.INTENT_TOPIC,
+        port.KAD_PROTOCOL,
+        port.ROUTE_PROTOCOL,
+        port.PEERS_PROTOCOL,
+    )
     for name in spoken:
         assert f"`{name}`" in README
 

@@ -30,7 +30,9 @@ from flux_tui.core.handlers.start import StartHandler
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
+from flux_tui.core.peers.introductions import Introductions
 from flux_tui.core.peers.misbehaviour import MAX_TEXT, Misbehaviour
+from flux_tui.core.peers.peer_book import PeerBook
 from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.peers.push_admission import Admission
 from flux_tui.core.peers.router import Router
@@ -82,7 +84,9 @@ class Machine:
         self.router = Router(self.ledger, self.connected, self.dialling)
         self.provider_records = ProviderRecords(self.ledger)
         self.requester = Requester(self.ledger, self.connected, self.router, max_pending)
-        self.answers = Answers(self.ledger, self.connected, self.dialling)
+        self.peer_book = PeerBook(self.ledger, self.connected, self.dialling)
+        self.introductions = Introductions(self.ledger, self.connected, self.dialling)
+        self.answers = Answers(self.ledger, self.connected, self.dialling, self.introductions)
         self.responder = Responder(
             self.ledger,
             self.connected,
@@ -159,6 +163,7 @@ class Machine:
             self.requester.next_deadline(),
             self.responder.next_deadline(),
             self.router.next_deadline(),
+            self.peer_book.next_deadline(),
             self.origin.next_deadline(),
             self.keeper.next_deadline(),
             self.custom_messages.next_deadline(),
@@ -226,11 +231,17 @@ class Machine:
             case inp.Commanded():
                 self._commands.handle(given.command)
             case inp.IntentCame():
+                self.introductions.note(given.intent.origin, given.by)
                 self._intents.pushed(given)
             case inp.RouteCame():
+                self.introductions.note(given.intent.origin, given.peer)
                 self._intents.routed(given)
             case inp.ChunkComing():
                 self.requester.arrivals.coming(given.peer, given.cid, given.received, given.seconds)
+            case inp.RecordsCame():
+                self.peer_book.came(given)
+            case inp.IntroductionCame():
+                self.introductions.came(given)
             case inp.ChunkSkipped():
                 self._skipped(given)
             case inp.ChunkCorrupt():
@@ -291,6 +302,7 @@ class Machine:
                 self._failed(given)
             case inp.NodeStarting():
                 self._start.handle(given)
+                self.peer_book.start(given.min_peers)
             case inp.NodeStopping():
                 self._stop(given.reason)
             case _:
@@ -303,6 +315,7 @@ class Machine:
         self.requester.on_time()
         self.responder.on_time()
         self.router.on_time()
+        self.peer_book.on_time()
         self.origin.on_time()
         self.keeper.on_time()
         self.custom_messages.on_time()
@@ -348,11 +361,13 @@ class Machine:
         self.requester.peer_up(peer)
         self.origin.peer_up(peer)
         self.keeper.peer_up(peer)
+        self.peer_book.peer_up(peer)
 
     def _peer_down(self, peer: PeerId, why: str) -> None:
         self.connected.remove(peer)
         self.ledger.emit(ev.PeerDisconnected(peer=peer, why=why[:MAX_TEXT]))
         self.router.peer_down(peer)
+        self.peer_book.peer_down(peer)
         self.responder.peer_down(peer)
         self.requester.peer_down(peer)
         self.origin.peer_down(peer)
@@ -367,6 +382,7 @@ class Machine:
     def _addrs_changed(self, addrs: tuple[str, ...]) -> None:
         if addrs != self.state.addrs:
             self.ledger.emit(ev.AddrsChanged(addrs=addrs))
+            self.peer_book.addrs_changed()
 
     def _failed(self, given: inp.Failed) -> None:
         self.ledger.emit(ev.ErrorOccurred(text=given.text, cid=given.cid, path=given.path, by=given.by))

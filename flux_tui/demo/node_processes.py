@@ -153,7 +153,7 @@ def _node(order: dict[str, Any], orders: int) -> None:
     from flux_tui.node.node import FluxNode
 
     home = Home(order["home"])
-    settings = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False).merged(
+    settings = Settings(listen=("/ip4/127.0.0.1/tcp/0",), mdns=False, min_peers=0).merged(
         order["settings"], "the scenario"
     )
 

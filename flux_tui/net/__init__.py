@@ -8,6 +8,7 @@ The sub-packages, from the ground up:
 - `port`: what the node needs of a network.
 - `addresses/`: where this node and its peers can be dialled.
 - `upstream/`: the parts of libp2p that are replaced or patched.
+- `discovery/`: what nodes tell each other about peers.
 - `flux/`: the host, push links, dials, gossip, the DHT and relays. `flux/libp2p_network.py` makes all parts of a
   network, each with the parts that it needs.
 """

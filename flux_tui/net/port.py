@@ -18,7 +18,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.vocabulary import Way
+from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Chunk, Message, Route
 from flux_tui.net.connections.yamux_read_buffer import Piece
 
@@ -28,6 +30,7 @@ MOVE_PROTOCOL = "/flux/move/1.0.0"
 INTENT_TOPIC = "/flux/intent/1.0.0"
 KAD_PROTOCOL = "/flux/kad/1.0.0"
 ROUTE_PROTOCOL = "/flux/route/1.0.0"
+PEERS_PROTOCOL = "/flux/peers/1.0.0"
 CIRCUIT = "p2p-circuit"
 """The part of a multiaddr that says that a relay stands in between."""
 CLOSEST = 20
@@ -77,6 +80,9 @@ class Receiver(Protocol):
 
     def on_unknown(self, peer: PeerId, kind: str) -> None:
         """Called if a peer pushed a message of a kind that this version does not know. The message was skipped."""
+
+    def on_told(self, peer: PeerId, data: bytes) -> None:
+        """The peer told of peers (`Network.tell`). Nothing in it is verified."""
 
     def admits(self, peer: PeerId) -> bool:
         """Whether this node accepts this peer's unrequested messages now. If not, its stream is read slowly."""
@@ -177,8 +183,26 @@ class Network(Protocol):
     def forward(self, roots: Sequence[Cid], message: Route) -> None:
         """Push a message to those providers of these roots that this node knows, at most MAX_FANOUT. It may be lost."""
 
-    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        """Note that `teller` named these addresses. How near this peer is decides whether they may be dialled."""
+    def tell(self, peer: PeerId, data: bytes) -> None:
+        """Hand a message about peers (core/wire/exchange.py) to a connected peer. Best effort.
+
+        A peer of an earlier version, which does not know such messages, is sent nothing.
+        """
+
+    def seal_record(self, seq: int) -> bytes:
+        """Return this node's signed record: its addresses, with this number."""
+
+    def open_record(self, sealed: bytes) -> OpenedRecord | None:
+        """Return what is in a signed record; None: its peer did not sign it, or it is none."""
+
+    def reach(self, peer: PeerId) -> Reach:
+        """Return how near a connected peer is."""
+
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str], reach: Reach | None = None) -> None:
+        """Note that `teller` named these addresses. How near this peer is decides whether they may be dialled.
+
+        `reach`: how near it was when it named them; None: as near as it is now.
+        """
 
     def dial(
         self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False

@@ -9,12 +9,14 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import PeerId
+from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.wire.messages import Message, Route, SealedIntent
 from flux_tui.net.port import Network
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.object_work_queue import ObjectFiles
 from flux_tui.node.engine import Engine
+from flux_tui.node.exchange import OwnRecord
 from flux_tui.node.signed_intents import broadcast
 
 
@@ -37,6 +39,7 @@ class EffectRunner:
         self._files = files
         self._adds = adds
         self._stopping = stopping
+        self._own_record = OwnRecord(network, engine.clock.wall)
 
     def run(self, effect: Effect) -> None:  # noqa: C901 - a flat match: one line a case
         """Begin an effect, once its entries are durable. Does not block: the result comes back as an input."""
@@ -50,6 +53,10 @@ class EffectRunner:
                 broadcast(self._network, effect, self._engine.clock.wall(), self._dropped)
             case fx.Forward():
                 self._network.forward(effect.roots, Route(intent=effect.intent, hops=effect.hops))
+            case fx.TellRecords():
+                self._own_record.tell(effect)
+            case fx.Introduce():
+                self._own_record.introduce(effect)
             case fx.Provide():
                 self._network.provide(effect.roots)
             case fx.Withdraw():
@@ -68,6 +75,9 @@ class EffectRunner:
             ):
                 self._files.queue(effect)
             case fx.Dial():
+                if effect.teller is not None:
+                    told = (effect.addr, *effect.more)
+                    self._network.note_addrs(effect.teller, told, Reach(effect.reach))
                 self._network.dial(
                     effect.addr, keep=effect.keep, more=effect.more, from_peers=effect.from_peers
                 )

@@ -158,7 +158,7 @@ class FluxNode:
         effects = EffectRunner(engine, running, reader, files, adds, stopping)
         handlers = Handlers(engine)
         node = cls(home, engine, running, effects, handlers, stopping)
-        engine.feed(inp.NodeStarting(addrs=running.addrs, version=__version__, wall=clock.wall()))
+        engine.feed(inp.NodeStarting(running.addrs, __version__, clock.wall(), settings.min_peers))
         nursery.start_soon(writer.run)
         near = [addr for addr in running.addrs if "/p2p-circuit/" not in addr]
         if not settings.listen and near:

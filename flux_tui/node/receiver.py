@@ -16,6 +16,7 @@ from flux_tui.net.port import LoadedChunk, Network, Receiver
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Engine
+from flux_tui.node.exchange import RecordLimits, take
 from flux_tui.node.signed_intents import unseal, unseal_route
 
 
@@ -38,6 +39,7 @@ class NodeReceiver(Receiver):
 
     def __init__(self) -> None:
         self._limits = IntentLimits()
+        self._record_limits = RecordLimits()
         self._early: list[inp.Input] = []
         self._node: NodeParts | None = None
 
@@ -86,6 +88,14 @@ class NodeReceiver(Receiver):
     @override
     def on_unknown(self, peer: PeerId, kind: str) -> None:
         self._feed(inp.UnknownCame(peer=peer, kind=kind))
+
+    @override
+    def on_told(self, peer: PeerId, data: bytes) -> None:
+        node = self._node
+        if node is None:
+            return
+        if given := take(node.network, self._record_limits, peer, data, node.engine.clock()):
+            self._feed(given)
 
     @override
     def admits(self, peer: PeerId) -> bool:

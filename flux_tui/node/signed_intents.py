@@ -70,7 +70,7 @@ def unseal(
     if not isinstance(intent, Intent):
         return intent
     via: Via = "direct" if intent.origin == sender and not gossip else "gossip"
-    return IntentCame(intent=intent, via=via, fresh=intent.origin == sender)
+    return IntentCame(intent=intent, via=via, fresh=intent.origin == sender, by=sender)
 
 
 def unseal_route(

@@ -27,13 +27,16 @@ from hashlib import sha256
 import trio
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from libp2p.crypto.ed25519 import create_new_key_pair
 from multiaddr import Multiaddr
 from typing_extensions import override
 
 from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
 from flux_tui.core.limits import Backoff, BoundedSet
+from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import MAX_SEALED, BadFrameError
+from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.local_discovery import (
     Unreached,
@@ -43,6 +46,7 @@ from flux_tui.net.addresses.local_discovery import (
     report_of,
 )
 from flux_tui.net.dial_errors import SYSTEM_ERRORS, WRONG_PEER
+from flux_tui.net.discovery.peer_records import open_sealed, seal
 from flux_tui.net.flux.push_stream import Outgoing, StalledError, StreamSource, read_from
 from flux_tui.net.port import (
     BAN_SECONDS,
@@ -55,11 +59,10 @@ from flux_tui.net.port import (
     OpenNetwork,
     Receiver,
 )
+from flux_tui.testing.pipe import Pipe
 
 log = logging.getLogger(__name__)
 
-WINDOW = 1024 * 1024
-"""Bytes under way in one direction of a link; above this the writer waits."""
 SLICE_BYTES = 64 * 1024
 """Bytes of one write, as on a real network."""
 REDIAL = Backoff(first=0.1, most=30.0)
@@ -235,7 +238,26 @@ class MemoryNetwork(Network):
             self._receiver.on_routing(tuple(came), tuple(went))
             self._spread()
 
-    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
+    @override
+    def tell(self, peer: PeerId, data: bytes) -> None:
+        link = self._links.get(peer)
+        if link is not None and link.up:
+            link.far.owner._receiver.on_told(self.peer_id, data)
+
+    @override
+    def seal_record(self, seq: int) -> bytes:
+        key = create_new_key_pair(self._key.private_bytes_raw()).private_key
+        return seal(key, self._addrs, seq)
+
+    @override
+    def open_record(self, sealed: bytes) -> OpenedRecord | None:
+        return open_sealed(sealed)
+
+    @override
+    def reach(self, peer: PeerId) -> Reach:
+        return Reach.LOOPBACK
+
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str], reach: Reach | None = None) -> None:
         """Do nothing with the addresses: this network needs no addresses to route messages."""
 
     @override
@@ -441,7 +463,7 @@ class _Link:
         """The address that the owner dialled, or from which the peer came."""
         self.far: _Link
         """The other half."""
-        self.incoming = _Pipe()
+        self.incoming = Pipe()
         self.outgoing = Outgoing(peer, receiver, SLICE_BYTES)
         self.up = False
         self.done = trio.Event()
@@ -452,33 +474,6 @@ class _Link:
         """Close the link soon. If `end` was called before, the first reason is kept."""
         self.why = self.why or why
         self.scope.cancel()
-
-
-class _Pipe:
-    """The bytes on their way in one direction of a link, in order, and at most WINDOW of them."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._changed = trio.lowlevel.ParkingLot()
-
-    async def read(self, n: int | None = None) -> bytes:
-        await trio.lowlevel.checkpoint()
-        while not self._bytes:
-            await self._changed.park()
-        data = bytes(self._bytes[:n])
-        del self._bytes[:n]
-        self._changed.unpark_all()
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        left = memoryview(data)
-        while left:
-            while (room := WINDOW - len(self._bytes)) <= 0:
-                await self._changed.park()
-            self._bytes += left[:room]
-            left = left[room:]
-            self._changed.unpark_all()
 
 
 def _closest(root: Cid, networks: "Sequence[MemoryNetwork]") -> "list[MemoryNetwork]":

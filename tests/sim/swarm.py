@@ -14,6 +14,8 @@ from heapq import nsmallest
 from itertools import count
 from typing import Any
 
+import msgspec
+
 from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Command
@@ -24,6 +26,7 @@ from flux_tui.core.content.unixfs_trees import FileBuilder, decode_node
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches, raw_cid
 from flux_tui.core.machine import Machine
 from flux_tui.core.machine_recording import Recorder
+from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import derive
@@ -31,6 +34,7 @@ from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.state import State
 from flux_tui.core.wire import codec
 from flux_tui.core.wire import messages as msg
+from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.net.flux.push_stream import PROGRESS_SECONDS
 from flux_tui.net.port import CLOSEST, MAX_FANOUT, WIDTH
 from flux_tui.store.index.replica_removal import made_of
@@ -72,6 +76,7 @@ class SimNode:
     ) -> None:
         self.swarm = swarm
         self.peer = peer
+        self._number = len(swarm.nodes) + 1
         self.rate = rate
         self.max_pending = max_pending
         self.policy = policy
@@ -88,6 +93,10 @@ class SimNode:
         self.frozen = False
         self.corrupts = False
         """Whether it sends wrong bytes."""
+        self.min_peers = 0
+        """Peers that it tries to be connected to, from its next start on."""
+        self.hidden = False
+        """Whether nobody can dial it, except at its relayed address."""
         self.silent = False
         """Whether it says yes and never sends."""
         self.vague = False
@@ -109,6 +118,11 @@ class SimNode:
         self._inbox: list[Callable[[], None]] = []
         """Inputs that came while it was frozen."""
 
+    @property
+    def addr(self) -> str:
+        """Where it can be dialled."""
+        return f"/ip4/9.0.{self._number >> 8}.{self._number & 255}/tcp/4001/p2p/{self.peer}"
+
     def size_of(self, cid: Cid) -> int | None:
         """Return the size of a chunk: the machine's view of the store."""
         block = self.blocks.get(cid)
@@ -129,8 +143,8 @@ class SimNode:
         self.machine = make(
             self.peer, state, self, chance.random, max_pending=self.max_pending, policy=Policy(**self.policy)
         )
-        addrs = (f"/memory/{self.peer}/p2p/{self.peer}",)
-        self._take(*self.machine.handle(inp.NodeStarting(addrs, "sim", self.swarm.now), self.swarm.now))
+        starting = inp.NodeStarting((self.addr,), "sim", self.swarm.now, self.min_peers)
+        self._take(*self.machine.handle(starting, self.swarm.now))
 
     def kill(self) -> None:
         """Kill the node silently. The series and the blocks stay."""
@@ -225,6 +239,15 @@ class SimNode:
                 self.swarm.broadcast(self, effect)
             case fx.Forward():
                 self.swarm.forward(self, effect)
+            case fx.TellRecords():
+                records = tuple(map(_opened, effect.records))
+                own = (self.swarm.record_of(self),) if effect.own else ()
+                for peer in effect.peers:
+                    self.swarm.tell(self, peer, inp.RecordsCame(self.peer, (*own, *records), Reach.PUBLIC))
+            case fx.Introduce():
+                record = _opened(effect.record) if effect.record else self.swarm.record_of(self)
+                came = inp.IntroductionCame(self.peer, effect.to, record, effect.steps, Reach.PUBLIC)
+                self.swarm.tell(self, effect.via, came)
             case fx.Provide():
                 self.swarm.provide(self, effect.roots)
                 self.provided |= dict.fromkeys(effect.roots)
@@ -240,7 +263,7 @@ class SimNode:
                 else:
                     self._pump(effect.peer)
             case fx.Dial():
-                self.swarm.link(self.peer, PeerId(effect.addr.rpartition("/p2p/")[2]))
+                self.swarm.dial(self.peer, (effect.addr, *effect.more))
             case fx.Disconnect():
                 self.swarm.unlink(self.peer, effect.peer)
             case fx.ReadNode():
@@ -411,6 +434,8 @@ class Swarm:
         self.loss = loss
         """The share of control messages that vanish. (Streams do not lose messages, but queues drop them.)"""
         self.dht = dht
+        self.passes_gossip_on = False
+        """Whether gossip reaches more than neighbours."""
         self.recorder = recorder
         """Records every run of every node."""
         """Whether there is a DHT. Then every node knows all others, as after a long time."""
@@ -426,6 +451,8 @@ class Swarm:
         self._order = count()
         self._arrival: dict[tuple[PeerId, PeerId], float] = {}
         self._nonce = count()
+        self.relayed: dict[PeerId, str] = {}
+        """Addresses of hidden nodes at relays."""
 
     def node(self, *, rate: float = float("inf"), uplink: float = 0.0, **policy: Any) -> SimNode:
         """Return a new node that runs without links. `uplink`: bytes/s to all peers together; 0: no limit."""
@@ -440,6 +467,25 @@ class Swarm:
                 other.feed(inp.RoutingChanged(came=(node.peer,)))
         return node
 
+    def dial(self, a: PeerId, addrs: Iterable[str]) -> None:
+        """Connect a node with another one, unless that one cannot be dialled at any of these addresses."""
+        for addr in addrs:
+            b = PeerId(addr.rpartition("/p2p/")[2])
+            there = self.nodes.get(b)
+            if there is not None and addr == (self.relayed.get(b) if there.hidden else there.addr):
+                self.link(a, b)
+
+    def record_of(self, node: SimNode) -> OpenedRecord:
+        """Return the signed record of a node."""
+        seq = next(self._nonce)
+        addrs = (self.relayed[node.peer],) if node.hidden and node.peer in self.relayed else (node.addr,)
+        return OpenedRecord(node.peer, addrs, seq, msgspec.json.encode((node.peer, addrs, seq)))
+
+    def tell(self, sender: SimNode, to: PeerId, given: Input) -> None:
+        """Hand what a node tells of peers to a neighbour."""
+        if to in sender.linked and self.chance.random() >= self.loss:
+            self._in_order(sender.peer, to, lambda: self.nodes[to].feed(given))
+
     def link(self, a: PeerId, b: PeerId) -> None:
         """Connect two nodes, if both run."""
         one, other = self.nodes[a], self.nodes[b]
@@ -447,8 +493,8 @@ class Swarm:
             return
         one.linked[b] = None
         other.linked[a] = None
-        one.feed(inp.PeerUp(peer=b, addr=f"/memory/{b}/p2p/{b}"))
-        other.feed(inp.PeerUp(peer=a, addr=f"/memory/{a}/p2p/{a}"))
+        one.feed(inp.PeerUp(peer=b, addr=other.addr))
+        other.feed(inp.PeerUp(peer=a, addr=f"/ip4/9.9.9.9/tcp/50000/p2p/{a}"))
 
     def unlink(self, a: PeerId, b: PeerId) -> None:
         """Cut a link. Both sides notice."""
@@ -516,7 +562,7 @@ class Swarm:
             nonce=effect.nonce or nonce,
             expires=self.now + 60,
             body=effect.body,
-            addrs=(f"/memory/{sender.peer}/p2p/{sender.peer}",),
+            addrs=(sender.addr,),
         )
         reached = set(effect.peers)
         sealed = msg.SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
@@ -531,6 +577,17 @@ class Swarm:
             for peer in [peer for peer in sender.linked if peer not in reached]:
                 self.carried["gossip"] += 1
                 self._in_order(sender.peer, peer, partial(self._hear, peer, intent, "gossip"))
+            if self.passes_gossip_on:
+                self._flood(sender, intent)
+
+    def _flood(self, sender: SimNode, intent: msg.Intent) -> None:
+        """Pass an intent on to all nodes that a path of links leads to, as gossip does."""
+        seen, waiting = {sender.peer, *sender.linked}, list(sender.linked)
+        for by in waiting:
+            for peer in [peer for peer in self.nodes[by].linked if peer not in seen]:
+                seen.add(peer)
+                waiting.append(peer)
+                self._in_order(by, peer, partial(self._hear, peer, intent, "gossip", by))
 
     def closest(self, root: Cid, asker: SimNode) -> list[PeerId]:
         """Return the nodes that keep the provider records of a root."""
@@ -575,8 +632,8 @@ class Swarm:
     def _arrive(self, sender: PeerId, to: PeerId, message: msg.Message) -> None:
         self.nodes[to].feed(inp.MessageCame(peer=sender, message=message))
 
-    def _hear(self, to: PeerId, intent: msg.Intent, via: ev.Via) -> None:
-        self.nodes[to].feed(inp.IntentCame(intent=intent, via=via))
+    def _hear(self, to: PeerId, intent: msg.Intent, via: ev.Via, by: PeerId | None = None) -> None:
+        self.nodes[to].feed(inp.IntentCame(intent=intent, via=via, by=by))
 
     def _in_order(
         self, sender: PeerId, to: PeerId, what: Callable[[], None], *, not_before: float = 0.0
@@ -594,6 +651,11 @@ class Swarm:
                 what()
 
         heapq.heappush(self._queue, (arrival, next(self._order), deliver))
+
+
+def _opened(record: bytes) -> OpenedRecord:
+    peer, addrs, seq = msgspec.json.decode(record)
+    return OpenedRecord(peer, tuple(addrs), seq, record)
 
 
 def _write(file: bytearray, offset: int, data: bytes) -> None:

@@ -53,6 +53,7 @@ class Seen:
         self.failures: list[str] = []
         self.unknown: list[tuple[PeerId, str]] = []
         self.moves: list[tuple[str, ...]] = []
+        self.told: list[tuple[PeerId, bytes]] = []
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
         self.table: set[PeerId] = set()
@@ -140,6 +141,10 @@ class Seen:
 
     def on_fault(self, peer: PeerId, fault: str, text: str) -> None:
         self.faults.append((peer, fault, text))
+        self._news.unpark_all()
+
+    def on_told(self, peer: PeerId, data: bytes) -> None:
+        self.told.append((peer, data))
         self._news.unpark_all()
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:

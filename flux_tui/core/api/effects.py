@@ -11,6 +11,7 @@ import msgspec
 
 from flux_tui.core.content.plans import FilePlan, LeafPlace, SymlinkPlan
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.wire.exchange import MAX_STEPS
 from flux_tui.core.wire.messages import IntentBody, Message, SealedIntent
 
 
@@ -44,6 +45,27 @@ class Forward(_Effect, frozen=True):
     intent: SealedIntent
     hops: int
     """Hops that are left when it arrives there."""
+
+
+class TellRecords(_Effect, frozen=True):
+    """Tell these peers where others can be dialled. Best effort; peers of an earlier version are left out."""
+
+    peers: tuple[PeerId, ...]
+    records: tuple[bytes, ...] = ()
+    """Signed records of other peers."""
+    own: bool = True
+    """Tell where this node can be dialled, too."""
+
+
+class Introduce(_Effect, frozen=True):
+    """Hand an introduction to a peer that can pass it on. Best effort."""
+
+    via: PeerId
+    to: PeerId
+    record: bytes = b""
+    """The signed record of the peer that is introduced. Empty: this node."""
+    steps: int = MAX_STEPS
+    """How many more nodes may pass it on."""
 
 
 class Provide(_Effect, frozen=True):
@@ -81,6 +103,10 @@ class Dial(_Effect, frozen=True):
     from_peers: bool = False
     """Other peers named these addresses, no person did. They are dialled by the rules and the budget of
     core/peers/address_dial_policy.py."""
+    teller: PeerId | None = None
+    """The peer that named them in an earlier session, for these rules."""
+    reach: int = 0
+    """How near that peer was (`Reach`)."""
 
 
 class Disconnect(_Effect, frozen=True):
@@ -219,6 +245,8 @@ Effect: TypeAlias = (
     Push
     | Broadcast
     | Forward
+    | TellRecords
+    | Introduce
     | Provide
     | Withdraw
     | Serve

@@ -12,6 +12,7 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Via, Way
+from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Intent, Message, SealedIntent
 
 
@@ -39,6 +40,8 @@ class IntentCame(_Input, frozen=True):
     via: Via
     fresh: bool = False
     """Whether the origin itself pushed the intent. Then it cannot be old, whatever the clocks say."""
+    by: PeerId | None = None
+    """The peer that handed it to this node, if that is known."""
 
 
 class ChunkLanded(_Input, frozen=True):
@@ -198,6 +201,27 @@ class RouteCame(_Input, frozen=True):
     """How many more times it may be forwarded."""
 
 
+class RecordsCame(_Input, frozen=True):
+    """A peer told where it, or others, can be dialled."""
+
+    peer: PeerId
+    records: tuple[OpenedRecord, ...]
+    reach: int
+    """How near the teller is (`Reach`)."""
+
+
+class IntroductionCame(_Input, frozen=True):
+    """A peer passed on: the peer of this record has an answer for the node `to`."""
+
+    peer: PeerId
+    to: PeerId
+    record: OpenedRecord
+    steps: int
+    """How many more nodes may pass it on."""
+    reach: int
+    """How near `peer` is (`Reach`)."""
+
+
 class RoutingChanged(_Input, frozen=True):
     """The DHT routing table changed: nodes came into it (`came`) or left it (`went`)."""
 
@@ -334,6 +358,8 @@ class NodeStarting(_Input, frozen=True):
     """The version of this program."""
     wall: float
     """What the wall clock says. It differs from steady time if it was set back since the node stopped."""
+    min_peers: int = 0
+    """Peers that the node tries to be connected to, from its address book."""
 
 
 class NodeStopping(_Input, frozen=True):
@@ -387,6 +413,8 @@ Input: TypeAlias = (
     | UnknownCame
     | DialFailed
     | RouteCame
+    | RecordsCame
+    | IntroductionCame
     | RoutingChanged
     | PeerFound
     | NodeRead

@@ -69,6 +69,14 @@ class Dialling:
         self._quiet.add(addr)
         self.ledger.do(Dial(addr=addr))
 
+    def told(self, addrs: Sequence[str], teller: PeerId, reach: int) -> None:
+        """Dial addresses of one peer from the address book, where `teller` named them from this near."""
+        for addr in addrs:
+            if addr not in self._named:
+                self._quiet.add(addr)
+        dial = Dial(addr=addrs[0], more=tuple(addrs[1:]), from_peers=True, teller=teller, reach=reach)
+        self.ledger.do(dial)
+
     def returned(self, origin: PeerId, addrs: Sequence[str], *, untimely: bool = False) -> int:
         """Dial the return addresses of an intent: only the origin's own, and as many as the budget allows.
 

@@ -96,6 +96,8 @@ def _node(event: ev.NodeEvent) -> int:
             return ENTRY_BYTES + len(event.kind)
         case ev.CustomReceived():
             return ENTRY_BYTES + len(event.kind) + len(event.payload)
+        case ev.AddrsTold():
+            return ENTRY_BYTES + sum(CID_BYTES + sum(map(len, told.addrs)) for told in event.told)
         case ev.ClockDiffers():
             return ENTRY_BYTES + CID_BYTES
         case (

@@ -14,6 +14,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.address_book import KnownAddrs
 from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste, Way
 from flux_tui.core.series.giving_policy import Policy
 
@@ -402,6 +403,8 @@ class State(msgspec.Struct, dict=True):
     fetchers: dict[Cid, dict[PeerId, Fetcher]] = {}
     """The peers that fetch from here, by object. The object and the peer that asked last are at the end."""
     peers: dict[PeerId, PeerState] = {}
+    book: dict[PeerId, KnownAddrs] = {}
+    """Where peers can be dialled, by their own signed records; the one noted last at the end."""
     adding: dict[str, Adding] = {}
     holds: dict[Cid, Hold] = {}
     """Replicas that others are asked to keep for this node."""

@@ -11,6 +11,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
+from flux_tui.core.peers.introductions import Introductions
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
@@ -50,10 +51,17 @@ class _Stored:
 class Answers:
     """Pushes this node's answers to peers, and stores answers for peers that are being dialled."""
 
-    def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        connected: ConnectedPeers,
+        dialling: Dialling,
+        introductions: Introductions,
+    ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.dialling = dialling
+        self.introductions = introductions
         self._stored: BoundedTable[PeerId, _Stored] = BoundedTable(MAX_STORED)
 
     def __len__(self) -> int:
@@ -61,7 +69,10 @@ class Answers:
         return len(self._stored)
 
     def push(self, peer: PeerId, message: Message, addrs: tuple[str, ...] = ()) -> bool:
-        """Push an answer; if the peer is not connected, dial `addrs` first. Returns False if neither is possible."""
+        """Push an answer; if the peer is not connected, dial `addrs` first. Returns False if neither is possible.
+
+        Where its intent came by others, this node is also introduced to the peer, which may be able to dial it.
+        """
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
             return True
@@ -69,9 +80,10 @@ class Answers:
         if stored is None or stored.until <= self.ledger.now:  # or the peer was dialled once and did not come
             self._stored.pop(peer, None)
             dialled = self.dialling.returned(peer, addrs)
-            if not dialled:
+            introduced = self.introductions.make(peer)
+            if not dialled and not introduced:
                 return False
-            stored = self._stored[peer] = _Stored(self.ledger.now + STORED_SECONDS, dialled - 1)
+            stored = self._stored[peer] = _Stored(self.ledger.now + STORED_SECONDS, max(0, dialled - 1))
         return stored.add(message)
 
     def refuse(

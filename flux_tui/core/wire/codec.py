@@ -25,6 +25,7 @@ from typing import Any, NamedTuple, get_args
 import msgpack
 import msgspec
 
+from flux_tui.core.wire.exchange import MAX_TOLD, TOLD_TYPES, Told
 from flux_tui.core.wire.messages import MESSAGE_TYPES, Intent, IntentBody, Message, SealedIntent
 
 VERSION = 1
@@ -41,6 +42,8 @@ _KINDS: dict[Any, type[Message]] = {kind.__struct_config__.tag: kind for kind in
 """Message types by tag."""
 _BODIES: dict[Any, object] = {kind.__struct_config__.tag: kind for kind in get_args(IntentBody)}
 """Types of intent bodies by tag."""
+_TOLD: dict[Any, object] = {kind.__struct_config__.tag: kind for kind in TOLD_TYPES}
+"""Types of messages about peers by tag."""
 BODY = 3
 """The index of an intent's body in its array."""
 _TAG = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -125,6 +128,21 @@ def decode_sealed(data: bytes) -> SealedIntent:
         raise BadFrameError(f"intent of {len(data)} bytes, the limit is {MAX_SEALED}")
     sealed: SealedIntent = _convert(_unpack(data), SealedIntent)
     return sealed
+
+
+def encode_told(told: Told) -> bytes:
+    """Encode a message about peers."""
+    return _pack(told)
+
+
+def decode_told(data: bytes) -> Told:
+    """Decode a message about peers. Its records are not opened here. Raises BadFrameError, UnknownKindError."""
+    if len(data) > MAX_TOLD:
+        raise BadFrameError(f"{len(data)} bytes about peers, the limit is {MAX_TOLD}")
+    value = _unpack(data)
+    _check_known(value, _TOLD)
+    told: Told = _convert(value, Told)
+    return told
 
 
 def _pack(value: msgspec.Struct) -> bytes:

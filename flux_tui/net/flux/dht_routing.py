@@ -42,6 +42,7 @@ from flux_tui.net.connections.supervisor import Supervisor, Tasks
 from flux_tui.net.flux.providing import GROWTH, Providing
 from flux_tui.net.port import CLOSEST, MAX_FANOUT, ROUTE_PROTOCOL, WIDTH, Receiver
 from flux_tui.net.upstream.kad import MAX_SERVED, KadHost, Lookups, Records, key_of
+from flux_tui.net.upstream.select_connection import exactly
 
 log = logging.getLogger(__name__)
 
@@ -344,8 +345,8 @@ class Dht:
         self._taking += 1
         try:
             with trio.fail_after(TAKE_SECONDS):
-                header, payload = codec.decode_prefix(await _exactly(stream, codec.PREFIX_BYTES))
-                message = codec.decode_header(await _exactly(stream, header))
+                header, payload = codec.decode_prefix(await exactly(stream, codec.PREFIX_BYTES))
+                message = codec.decode_header(await exactly(stream, header))
                 if payload or not isinstance(message, Route):
                     raise codec.BadFrameError("something else where an intent belongs")
                 await _try_to_close(stream.close())
@@ -366,16 +367,6 @@ class Dht:
 
 def _names(peers: Iterable[ID]) -> tuple[PeerId, ...]:
     return tuple(PeerId(str(peer)) for peer in peers)
-
-
-async def _exactly(stream: INetStream, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        part = await stream.read(size - len(data))
-        if not part:
-            raise EOFError("the stream ended")
-        data += part
-    return bytes(data)
 
 
 async def _try_to_close(closing: Any) -> None:

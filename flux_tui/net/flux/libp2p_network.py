@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_beside, listen_on
@@ -26,6 +27,8 @@ from flux_tui.net.connections.keepalive import Keepalive, probe
 from flux_tui.net.connections.open_connections import OpenConnections
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
 from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
+from flux_tui.net.discovery.peer_exchange import PeerExchange
+from flux_tui.net.discovery.peer_records import open_sealed, seal
 from flux_tui.net.flux.dht_routing import Dht
 from flux_tui.net.flux.gossip import Broadcast, open_broadcast
 from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
@@ -96,8 +99,9 @@ async def _open(
         host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
         Dialler(host, guard)
         dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs)
+        exchange = PeerExchange(host, receiver, table.is_banned)
         network = Libp2pNetwork(
-            host, identity, receiver, tasks, own, guard, links, dials, broadcast, dht, budget
+            host, identity, receiver, tasks, own, guard, links, dials, broadcast, dht, exchange, budget
         )
         if serve_relay:
             Relay(host)
@@ -115,6 +119,7 @@ async def _open(
         if reservations is not None:
             tasks.keep(reservations.run)
         tasks.keep(dht.run)
+        tasks.keep(exchange.run)
         tasks.keep(Keepalive(lambda: list(budget.connections)).run)
         tasks.keep(broadcast.run_outbox)
         tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
@@ -142,6 +147,7 @@ class Libp2pNetwork(Network):
         dials: PeerDials,
         broadcast: Broadcast,
         dht: Dht,
+        exchange: PeerExchange,
         budget: Budget,
     ) -> None:
         self._host = host
@@ -153,6 +159,7 @@ class Libp2pNetwork(Network):
         self._links = links
         self._dials = dials
         self._broadcast = broadcast
+        self._exchange = exchange
         self.dht = dht
         self.budget = budget
         self.peer_id = PeerId(str(host.get_id()))
@@ -204,8 +211,24 @@ class Libp2pNetwork(Network):
         self.dht.forward(roots, message)
 
     @override
-    def note_addrs(self, teller: PeerId, addrs: Sequence[str]) -> None:
-        self._guard.heard(ID.from_base58(teller), addrs)
+    def tell(self, peer: PeerId, data: bytes) -> None:
+        self._exchange.tell(peer, data)
+
+    @override
+    def seal_record(self, seq: int) -> bytes:
+        return seal(self._identity.private_key, self.addrs, seq)
+
+    @override
+    def open_record(self, sealed: bytes) -> OpenedRecord | None:
+        return open_sealed(sealed)
+
+    @override
+    def reach(self, peer: PeerId) -> Reach:
+        return self._guard.reach(ID.from_base58(peer))
+
+    @override
+    def note_addrs(self, teller: PeerId, addrs: Sequence[str], reach: Reach | None = None) -> None:
+        self._guard.heard(ID.from_base58(teller), addrs, reach)
 
     def found(self, addr: str) -> None:
         """Handle an address that mDNS found. It is not trusted: any host on the local network can send it."""

@@ -24,6 +24,7 @@ CAUSED_BY_A_PEER = {
     ev.GrantReceived,
     ev.CancelReceived,
     ev.PeerFaulted,
+    ev.AddrsTold,
     ev.MessagePassedOver,
     ev.CustomReceived,
     ev.ClockDiffers,

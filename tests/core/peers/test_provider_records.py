@@ -147,7 +147,10 @@ def test_an_asker_without_a_link_is_dialled_for_the_answer() -> None:
     intent = structs.replace(wanted(OTHER, CHUNK), addrs=(*addrs, f"/ip4/127.0.0.1/tcp/5/p2p/{ME}"))
     sealed = msg.SealedIntent(signed=b"signed", signature=bytes(64))
     _, effects = script.give(inp.RouteCame(HOLDER, intent, sealed, 0))
-    assert effects == [fx.Dial(addr=addrs[0], more=addrs[1:], from_peers=True)]
+    assert effects == [
+        fx.Dial(addr=addrs[0], more=addrs[1:], from_peers=True),
+        fx.Introduce(via=HOLDER, to=OTHER),
+    ]
     _, effects = script.give(up(OTHER))
     assert any(isinstance(e, fx.Push) and isinstance(e.message, msg.StatusNo) for e in effects)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
+from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.series.events import EVENT_TYPES, Entry, Event, Unknown
 from flux_tui.core.series.fold import apply, copy, derive, extend, restore, snapshot
 from flux_tui.core.series.giving_policy import Policy
@@ -34,6 +35,15 @@ def _strategy(kind: type[Any]) -> st.SearchStrategy[Any]:
                     Policy, upload_limit=st.integers(0, 1 << 40), quota=st.integers(0, 1 << 40)
                 ),
                 "size": st.integers(0, 1 << 20),
+                "told": st.lists(
+                    st.builds(
+                        ToldAddrs,
+                        peer=st.sampled_from(PEERS),
+                        addrs=st.just(("/a",)),
+                        seq=st.integers(0, 1 << 62),
+                    ),
+                    max_size=3,
+                ).map(tuple),
                 "retry_after": st.none() | st.floats(0, 60),
                 **{
                     name: st.integers(0, 1 << 40)

@@ -4,6 +4,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import PeerId
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
+from flux_tui.core.peers.introductions import Introductions
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import State
@@ -29,7 +30,8 @@ class Answering:
         self.ledger = Ledger(ME, State(), Nothing(), lambda: 0.0)
         self.connected = ConnectedPeers()
         self.dialling = Dialling(self.ledger, self.connected)
-        self.answers = Answers(self.ledger, self.connected, self.dialling)
+        self.introductions = Introductions(self.ledger, self.connected, self.dialling)
+        self.answers = Answers(self.ledger, self.connected, self.dialling, self.introductions)
 
     def effects(self) -> list[fx.Effect]:
         return self.ledger.take()[1]

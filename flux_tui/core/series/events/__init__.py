@@ -58,6 +58,7 @@ from flux_tui.core.series.events.fetching import (
 )
 from flux_tui.core.series.events.node import (
     AddrsChanged,
+    AddrsTold,
     ClockDiffers,
     ClockStepped,
     CustomReceived,
@@ -126,6 +127,7 @@ __all__ = [
     "AddCancelled",
     "AddProgressed",
     "AddrsChanged",
+    "AddrsTold",
     "AnsweredLater",
     "AnsweredNo",
     "CanHold",

@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.vocabulary import Via, Way
@@ -89,6 +90,16 @@ class PeerMoved(NodeBase, tag="peer_moved", frozen=True, kw_only=True):
     way: Way
 
 
+class AddrsTold(NodeBase, tag="addrs_told", frozen=True, kw_only=True):
+    """A peer told where it, or other peers, can be dialled. They signed it themselves."""
+
+    peer: PeerId
+    """The peer that told it."""
+    told: tuple[ToldAddrs, ...]
+    reach: int
+    """How near that peer is (`Reach` of core/peers/address_dial_policy.py): it may name no nearer addresses."""
+
+
 class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
     """A peer disconnected: the push stream to it is closed."""
 
@@ -166,6 +177,7 @@ NodeEvent: TypeAlias = (
     | ErrorOccurred
     | PeerConnected
     | PeerMoved
+    | AddrsTold
     | PeerDisconnected
     | PeerFaulted
     | MessagePassedOver

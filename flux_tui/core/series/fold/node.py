@@ -3,8 +3,8 @@
 from typing import assert_never
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.series import address_book, fault_decay, peer_backoff
 from flux_tui.core.series import events as ev
-from flux_tui.core.series import fault_decay, peer_backoff
 from flux_tui.core.series.fold import want_tables
 from flux_tui.core.series.fold.peer_table import seen
 from flux_tui.core.series.state import PeerState, State
@@ -15,7 +15,7 @@ MAX_UNREACHED = 160
 """Characters of the words why a peer could not be dialled."""
 
 
-def fold(state: State, event: ev.NodeEvent) -> None:
+def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat match: one line a case
     """Apply one event about the node, a peer, or a custom message to the state."""
     match event:
         case ev.NodeStarted():
@@ -31,6 +31,8 @@ def fold(state: State, event: ev.NodeEvent) -> None:
             _failed(state, event)
         case ev.PeerConnected() | ev.PeerMoved():
             _goes(seen(state, event.peer), event)
+        case ev.AddrsTold():
+            _told(state, event)
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():
@@ -71,6 +73,11 @@ def _started(state: State, event: ev.NodeStarted) -> None:
         peer_backoff.connected(peer)
     for pending in state.pending.values():
         want_tables.start_again(state, pending)
+
+
+def _told(state: State, event: ev.AddrsTold) -> None:
+    for told in event.told:
+        address_book.note(state.book, event.peer, told, event.reach)
 
 
 def _disconnect_all(state: State) -> None:

@@ -33,6 +33,10 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
             return f"at {short_addr(w.names.text(event.addr))}{WAYS[event.way]}"
         case ev.PeerMoved():
             return f"goes on at {short_addr(w.names.text(event.addr))}{WAYS[event.way] or ', directly'}"
+        case ev.AddrsTold(peer=teller, told=told):
+            if [one.peer for one in told] == [teller]:
+                return f"can be dialled at {_addresses(told[0].addrs)}"
+            return f"told where {counted(len(told), 'peer')} can be dialled"
         case ev.PeerDisconnected():
             return w.names.text(event.why)
         case ev.PeerFaulted():

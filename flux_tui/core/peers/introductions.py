@@ -1,0 +1,85 @@
+"""Introductions: how a node that has an answer reaches an origin that it cannot dial.
+
+A want may come by way of others: B pushed it to S, and S gave it to A by gossip. If neither A nor B can be dialled
+directly, A's answer cannot leave. But the way back is open: A hands S an introduction to B with A's own signed
+record, S passes it on to B, and B dials A, for example through A's relay.
+
+Each node remembers for a while by which neighbour the intents of an origin came. A node passes on a bounded number of
+introductions for each neighbour. The one that is introduced is dialled only if this node wants something, and within
+the budget for strangers.
+"""
+
+from flux_tui.core.api.effects import Introduce
+from flux_tui.core.api.inputs import IntroductionCame
+from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.peers.connected import ConnectedPeers
+from flux_tui.core.peers.dial_requests import Dialling
+from flux_tui.core.peers.peer_book import allowed_addrs
+from flux_tui.core.turn import Ledger
+
+MAX_WAYS = 1024
+"""Origins for which the way back is remembered."""
+WAY_SECONDS = 120.0
+"""Seconds for which it is."""
+PASS_BURST, PASS_RATE = 16.0, 0.5
+"""Introductions passed on for one neighbour, at once and per second in the long run."""
+MAX_BUDGETS = 256
+"""Neighbours whose budget is remembered."""
+AGAIN_SECONDS = 10.0
+"""Seconds between two introductions of this node to the same origin."""
+
+
+class Introductions:
+    """Introduces this node to origins, passes introductions on, and dials those that are introduced to it."""
+
+    def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
+        self.ledger = ledger
+        self.connected = connected
+        self.dialling = dialling
+        self._ways: BoundedTable[PeerId, tuple[PeerId, float]] = BoundedTable(MAX_WAYS, refresh=True)
+        """By origin: the neighbour by which its last intent came, and when."""
+        self._budgets: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUDGETS, refresh=True)
+        self._made: BoundedTable[PeerId, float] = BoundedTable(MAX_BUDGETS, refresh=True)
+        """By origin: when this node introduced itself last."""
+
+    def note(self, origin: PeerId, by: PeerId | None) -> None:
+        """An intent of this origin came by a neighbour."""
+        if by is not None and by != origin and origin not in self.connected:
+            self._ways[origin] = by, self.ledger.now
+
+    def make(self, origin: PeerId) -> bool:
+        """Introduce this node to an origin. Returns False if there is no way to it."""
+        if (way := self._way(origin)) is None:
+            return False
+        if self.ledger.now - self._made.get(origin, float("-inf")) >= AGAIN_SECONDS:
+            self._made[origin] = self.ledger.now
+            self.ledger.do(Introduce(via=way, to=origin))
+        return True
+
+    def came(self, given: IntroductionCame) -> None:
+        """Dial the peer that is introduced to this node, or pass the introduction on."""
+        if given.to == self.ledger.me:
+            self._dial(given)
+        elif (
+            given.steps and (way := self._way(given.to)) not in (None, given.peer) and self._spend(given.peer)
+        ):
+            assert way is not None
+            self.ledger.do(Introduce(via=way, to=given.to, record=given.record.sealed, steps=given.steps - 1))
+
+    def _dial(self, given: IntroductionCame) -> None:
+        peer = given.record.peer
+        if peer in self.connected or peer == self.ledger.me or not self.ledger.state.pending:
+            return
+        self.dialling.returned(peer, allowed_addrs(given.record, given.reach))
+
+    def _way(self, origin: PeerId) -> PeerId | None:
+        """The neighbour to whom an introduction for this origin is handed."""
+        if origin in self.connected:
+            return origin
+        way, at = self._ways.get(origin, (None, 0.0))
+        return way if way is not None and self.ledger.now - at <= WAY_SECONDS else None
+
+    def _spend(self, peer: PeerId) -> bool:
+        now = self.ledger.now
+        return self._budgets.setdefault(peer, TokenBucket(PASS_BURST, PASS_RATE, now)).spend(1, now)

@@ -1,0 +1,48 @@
+"""The address book: where peers can be dialled, by records that they signed. Part of the state; bounded.
+
+It is how a node finds its swarm again after a restart, when the peer that it once joined is gone.
+"""
+
+import msgspec
+
+from flux_tui.core.ids import PeerId
+
+MAX_BOOK = 256
+"""Peers in the book."""
+MAX_HEARSAY = 64
+"""Peers in it that were never connected, on the word of one teller."""
+MAX_BOOK_ADDRS = 8
+"""Addresses of one peer."""
+
+
+class ToldAddrs(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The addresses in one record."""
+
+    peer: PeerId
+    addrs: tuple[str, ...]
+    """Multiaddrs that end in /p2p/ and the peer's id. Only those that the teller may name."""
+    seq: int
+    """Of two records of one peer, the one with the higher number is newer."""
+
+
+class KnownAddrs(msgspec.Struct):
+    """What the book says of one peer."""
+
+    addrs: tuple[str, ...]
+    seq: int
+    teller: PeerId
+    """The peer that told it: the peer itself, or another one."""
+    reach: int
+
+
+def note(book: dict[PeerId, KnownAddrs], teller: PeerId, told: ToldAddrs, reach: int) -> None:
+    """Write one record into the book. The oldest entry makes room, hearsay first."""
+    book.pop(told.peer, None)  # the newest stands at the end
+    hearsay = [peer for peer, known in book.items() if known.teller != peer]
+    if teller != told.peer:
+        of_teller = [peer for peer in hearsay if book[peer].teller == teller]
+        if len(of_teller) >= MAX_HEARSAY:
+            del book[of_teller[0]]
+    if len(book) >= MAX_BOOK:
+        del book[hearsay[0] if hearsay and hearsay[0] in book else next(iter(book))]
+    book[told.peer] = KnownAddrs(told.addrs[:MAX_BOOK_ADDRS], told.seq, teller, reach)

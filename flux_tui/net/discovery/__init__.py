@@ -1,0 +1,1 @@
+"""How peers learn of each other: the records that nodes tell each other."""
