@@ -127,7 +127,10 @@ async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
             await until(lambda: not asker.count_pending(), 60.0)
             assert (tmp_path / "copy.mkv").read_bytes() == data
             assert asker.derive_state().peers[holder.peer_id].addr == addr
-            assert not middle.derive_state().peers, "the relay is not a peer of theirs, and sees nothing"
+            assert set(middle.derive_state().peers) == {holder.peer_id}, (
+                "its relay is a peer of the holder alone"
+            )
+            assert not middle.derive_state().peers[holder.peer_id].bytes_in, "and sees nothing"
 
 
 async def test_an_asker_whose_relay_is_gone_is_still_answered(tmp_path: Path) -> None:

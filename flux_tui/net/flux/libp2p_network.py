@@ -105,7 +105,7 @@ async def _open(
         )
         if serve_relay:
             Relay(host)
-        reservations = Reservations(host, through, receiver) if through else None
+        reservations = Reservations(host, through, receiver, links.connected) if through else None
         for addr in addrs:
             listening = await listen_beside(host, addr)
             if listening is not None:

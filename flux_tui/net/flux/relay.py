@@ -47,6 +47,7 @@ from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_ms
 from multiaddr import Multiaddr
 from typing_extensions import override
 
+from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import Backoff
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
@@ -177,8 +178,19 @@ class Relay:
 class Reservations:
     """This node's reservations at its relays. Other nodes reach this node through these relays."""
 
-    def __init__(self, host: IHost, relays: Sequence[tuple[str, ID, Multiaddr]], receiver: Receiver) -> None:
-        """Set the relays: for each, its multiaddr as the user gave it, its peer id, and the address to dial."""
+    def __init__(
+        self,
+        host: IHost,
+        relays: Sequence[tuple[str, ID, Multiaddr]],
+        receiver: Receiver,
+        reserved: Callable[[PeerId], None] = lambda relay: None,
+    ) -> None:
+        """Set the relays: for each, its multiaddr as the user gave it, its peer id, and the address to dial.
+
+        `reserved` is called with each relay that has made or renewed a reservation. A relay that speaks flux then
+        becomes a peer: wants of others reach this node by way of it.
+        """
+        self._reserved = reserved
         self._host = host
         self._receiver = receiver
         self._relays: dict[ID, list[tuple[str, Multiaddr]]] = {}
@@ -219,6 +231,7 @@ class Reservations:
                 await trio.sleep(RETRY.wait(failures))
                 continue
             failures = 0
+            self._reserved(PeerId(str(relay)))
             with trio.move_on_after(seconds * RENEW_SHARE):
                 await self._while_connected(relay)
 
