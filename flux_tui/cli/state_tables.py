@@ -8,7 +8,7 @@ from flux_tui.cli.output import console
 from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.series.next_try import Tries, asked_again_at
 from flux_tui.core.series.state import State
-from flux_tui.core.text.names import NO_NAMES, Names
+from flux_tui.core.text.names import NO_NAMES, Names, short_addr
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
@@ -42,8 +42,21 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
     _holds(out, state, now, names)
     _kept(out, state, now, names)
     _noes(out, state, now, names)
+    _peers(out, state, names)
     if state.last_error:
         out.print(Text("last error:", "red"), plain(state.last_error), soft_wrap=True)
+
+
+def _peers(out: Console, state: State, names: Names) -> None:
+    here = [peer for peer in state.peers.values() if peer.connected]
+    if not here:
+        return
+    table = Table("peer", "way", "received", "sent", "address", title="peers", title_justify="left", box=None)
+    for peer in here[-MAX_ROWS:]:
+        sizes = human_size(peer.bytes_in), human_size(peer.bytes_out)
+        _row(table, names.peer(peer.peer), peer.way, *sizes, short_addr(peer.addr))
+    out.print(table)
+    _rest(out, len(here))
 
 
 def _objects(out: Console, state: State) -> None:

@@ -89,6 +89,11 @@ class OwnAddrs:
         self._looked_at = float("-inf")
         self.changed = trio.Event()
         """Set and replaced when the addresses change."""
+        self._outer: tuple[str, ...] = ()
+        """Its addresses outside of the router, each with its peer id. They were proved (`nat/`)."""
+        self._told: tuple[str, ...] = ()
+        self._tell: Callable[[tuple[str, ...]], None] | None = None
+        """Called when the addresses change; None: nobody watches them yet."""
         self._late: list[Multiaddr] = []
         """Addresses to listen on as soon as this machine has them."""
 
@@ -103,8 +108,26 @@ class OwnAddrs:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All addresses at which this node can be dialled, those through relays first."""
-        return (*self._relayed, *self.direct)
+        """All addresses at which this node can be dialled: those through relays, outside of the router, and direct."""
+        return tuple(dict.fromkeys((*self._relayed, *self._outer, *self.direct)))
+
+    @property
+    def listening(self) -> tuple[Multiaddr, ...]:
+        """The addresses on which this node listens, wildcards as they are."""
+        return self._listening
+
+    def has_outer(self, addrs: Sequence[str]) -> None:
+        """Note all proved addresses outside of the router, as multiaddrs without the peer id."""
+        self._outer = tuple(f"{addr}/p2p/{self._peer}" for addr in addrs)
+        self._look()
+
+    def _look(self) -> None:
+        """Tell the addresses if they have changed."""
+        if self._tell is not None and self.all != self._told:
+            self._told = self.all
+            self._tell(self._told)
+            self.changed.set()
+            self.changed = trio.Event()
 
     def listens_on(self, addrs: Sequence[Multiaddr]) -> None:
         """Note all addresses on which this node listens now."""
@@ -135,7 +158,7 @@ class OwnAddrs:
         machine does not have the address. `moved` is called when this machine's addresses have changed. `tell` is
         called when the addresses at which this node can be dialled have changed.
         """
-        told, had = self.all, _machine()
+        self._told, self._tell, had = self.all, tell, _machine()
         async for _ in changes():
             for addr in list(self._late):
                 try:
@@ -150,8 +173,4 @@ class OwnAddrs:
             if (has := _machine()) != had:
                 had = has
                 moved()
-            if self.all != told:
-                told = self.all
-                tell(told)
-                self.changed.set()
-                self.changed = trio.Event()
+            self._look()

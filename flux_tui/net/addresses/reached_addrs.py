@@ -25,20 +25,20 @@ class PeerAddrs:
         """Note that this node dials a peer at this address."""
         self._dialled[peer] = addr
 
-    def of(self, peer: PeerId, now_on: IMuxedConn | None = None) -> str:
+    def of(self, peer: PeerId, connection: IMuxedConn | None = None) -> str:
         """Return a peer's multiaddr, ending in /p2p/…; an empty text if none is known.
 
-        `now_on`: the connection to which its link has moved. From then on, the peer's address is that of this
-        connection.
+        `connection`: the one that its link uses. A peer that was dialled may be connected another way in the end.
         """
-        if now_on is not None and now_on.get_connection_type() != ConnectionType.RELAYED:
-            self._dialled.pop(peer, None)
-            if (addr := _remote(now_on, peer)) is not None:
-                return addr
-        if (dialled := self._dialled.get(peer)) is not None:
+        dialled = self._dialled.get(peer, "")
+        if connection is not None:
+            remote = _remote(connection, peer) or ""
+            same = dialled.split("/")[1:3] == remote.split("/")[1:3] and "/p2p-circuit" not in dialled
+            return dialled if dialled and (same or not remote) else remote
+        if dialled:
             return dialled
-        for connection in reversed(self._connections(ID.from_base58(peer))):
-            if (addr := _remote(connection.muxed_conn, peer)) is not None:
+        for one in reversed(self._connections(ID.from_base58(peer))):
+            if (addr := _remote(one.muxed_conn, peer)) is not None:
                 return addr
         return ""
 

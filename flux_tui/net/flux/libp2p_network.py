@@ -36,10 +36,14 @@ from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.peer_dials import PeerDials
 from flux_tui.net.flux.peer_links import Links
 from flux_tui.net.flux.relay import CircuitTransport, Relay, Reservations, circuit_addr
+from flux_tui.net.nat.dial_back import DialBack
+from flux_tui.net.nat.outer_addrs import OuterAddrs
 from flux_tui.net.port import BAN_SECONDS, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget
+from flux_tui.net.upstream.hole_punching import HolePunching
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
+from flux_tui.net.upstream.supervised_manager import supervised
 
 
 def open_network(
@@ -93,7 +97,13 @@ async def _open(
         table = LinkTable()
         dht = Dht(host, receiver, push=table.push, is_banned=table.is_banned, supervisor=supervisor)
         peer_addrs = PeerAddrs(connections.of)
-        links = Links(host, receiver, tasks, table, addr_of=peer_addrs.of, on_up=dht.peer_up)
+        outer = OuterAddrs(host, own, DialBack(host, guard))
+        punching = HolePunching(
+            host, guard, partial(_outer_addrs, own, outer), lambda *found: links.reached(*found)
+        )
+        links = Links(
+            host, receiver, tasks, table, addr_of=peer_addrs.of, on_up=dht.peer_up, punch=punching.punch
+        )
         budget = Budget(host.get_network(), links.over_budget)
         host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
         host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
@@ -118,6 +128,8 @@ async def _open(
                     )
         if reservations is not None:
             tasks.keep(reservations.run)
+        await stack.enter_async_context(supervised(punching, supervisor))
+        tasks.keep(outer.run)
         tasks.keep(dht.run)
         tasks.keep(exchange.run)
         tasks.keep(Keepalive(lambda: list(budget.connections)).run)
@@ -280,6 +292,12 @@ def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
     except ValueError as error:
         raise NetworkError(f"cannot use a relay: {error}") from None
     return addr, ID.from_base58(peer), transport
+
+
+def _outer_addrs(own: OwnAddrs, outer: OuterAddrs) -> list[str]:
+    """Return the addresses at which a node may be reached from the internet, without its peer id."""
+    direct = [addr.rpartition("/p2p/")[0] for addr in own.direct if reach_of(addr) == Reach.PUBLIC]
+    return [*direct, *outer.guesses()]
 
 
 @lru_cache(maxsize=1024)

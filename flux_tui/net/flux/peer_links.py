@@ -13,7 +13,7 @@ end. So the peer's new stream replaces its old one if no bytes came on the old o
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -57,7 +57,8 @@ class Links:
     """Opens, runs and ends the push links of one host.
 
     `addr_of`: returns a peer's address; given a connection, the address there. `on_up`: called for each link that
-    comes up, before the receiver's `on_connected`.
+    comes up, before the receiver's `on_connected`. `punch`: tries to reach a relayed peer directly; `reached` is
+    called on success.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class Links:
         *,
         addr_of: Callable[[PeerId, IMuxedConn | None], str],
         on_up: Callable[[PeerId], None],
+        punch: Callable[[ID], Awaitable[None]],
     ) -> None:
         self._host = host
         self._receiver = receiver
         self._nursery = nursery
         self._addr_of = addr_of
         self._on_up = on_up
+        self._punch = punch
         self.table = table
         host.set_stream_handler(PROTOCOL, self.take)
         host.set_stream_handler(MOVE, self.take_moved)
@@ -119,6 +122,13 @@ class Links:
         self._open_soon(link)
         link.accepted()
         await link.done.wait()
+
+    def reached(self, peer: ID, connection: IMuxedConn) -> None:
+        """Let a relayed link go on over a direct connection to its peer."""
+        link = self.table.up(PeerId(str(peer)))
+        farthest = link.farthest() if link is not None else None
+        if link is not None and farthest is not None and way_of(farthest) == "relayed":
+            self._nursery.start_soon(self.move, link.peer, connection)
 
     async def move(self, peer: PeerId, connection: IMuxedConn) -> bool:
         """Let this node's side of a link go on over another connection. Returns whether it does.
@@ -228,7 +238,9 @@ class Links:
                 self._on_up(link.peer)
                 link.told = link.farthest()
                 way = "direct" if link.told is None else way_of(link.told)
-                self._receiver.on_connected(link.peer, self._addr_of(link.peer, None), way)
+                if way == "relayed":
+                    self._nursery.start_soon(self._punch, ID.from_base58(link.peer))
+                self._receiver.on_connected(link.peer, self._addr_of(link.peer, link.told), way)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read, link)
                     nursery.start_soon(self._write, link)

@@ -33,7 +33,7 @@ class AddressedHost(BasicHost):
 
     def __init__(self, network: Any, told: Callable[[], Sequence[Multiaddr]]) -> None:
         self._told = told  # `BasicHost` asks for the addresses already when it is made
-        super().__init__(network, disable_identify_address_discovery=True)
+        super().__init__(network)
 
     @override
     def get_addrs(self) -> list[Multiaddr]:

@@ -60,7 +60,9 @@ async def test_a_node_is_reached_through_its_relay() -> None:
         await asker.seen.until(lambda: len(asker.seen.payloads) == len(chunks))
         assert asker.seen.payloads == {chunk.cid: chunk.data for chunk in chunks}
         assert not middle.seen.messages, "it is not told what it carries"
-        assert {peer for _, peer in middle.seen.links} <= {hidden.id}, "only the node that it serves is its peer"
+        assert {peer for _, peer in middle.seen.links} <= {hidden.id}, (
+            "only the node that it serves is its peer"
+        )
     assert asker.seen.latest(hidden.id) == "down"
 
 

@@ -1,0 +1,1 @@
+"""Ways through routers with NAT: addresses outside of them, each proved by a dial back."""

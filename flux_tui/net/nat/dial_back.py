@@ -1,0 +1,134 @@
+"""Dial back: a peer dials an address of this node on request, and tells whether this node answers there.
+
+A router, or another peer, may say that this node has an address that nobody can reach. So an address outside of this
+machine is told to others only after a peer has dialled it.
+
+The protocol, on a stream of its own (DIAL_BACK): the asker writes the multiaddr, as its length in one byte and its
+text. The other side opens a new TCP connection to it, completes the security handshake with the asker's peer id, and
+closes it. Then it writes one byte: YES, NO, or UNTRIED if it does not want to dial.
+
+A peer may not make this node dial a third party: it is dialled only at the IP address from which it is connected, and
+BURST times at once, and then once in 1 / RATE seconds.
+
+Not libp2p's AutoNAT: the `connect` of its server returns the connection that exists, so its verdict on an address
+that cannot be reached is "reachable" (0.8.1; no issue is known). Test: tests/net/nat/test_dial_back.py; the test
+with `libp2p_still` in its name fails when upstream changes.
+"""
+
+import logging
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, IMuxedConn, INetStream, IRawConnection
+from libp2p.custom_types import TProtocol
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.net.addresses.dial_guard import DialGuard
+from flux_tui.net.upstream.select_connection import on_connection, way_of
+
+log = logging.getLogger(__name__)
+
+DIAL_BACK = TProtocol("/flux/dial-back/1.0.0")
+UNTRIED, NO, YES = b"\0", b"\1", b"\2"
+MAX_ADDR = 255
+"""Bytes of an address."""
+DIAL_SECONDS = 5.0
+"""Seconds for a dial with its handshake."""
+ASK_SECONDS = 10.0
+"""Seconds for a request and its answer."""
+BURST, RATE = 8.0, 1 / 30
+"""Dials for one peer, at once and per second."""
+MAX_ASKERS = 1024
+"""Peers whose budget is remembered."""
+
+
+class DialBack:
+    """Dials back for peers, and asks peers to dial back."""
+
+    def __init__(self, host: IHost, guard: DialGuard) -> None:
+        self._host = host
+        self._guard = guard
+        self._budgets: BoundedTable[ID, TokenBucket] = BoundedTable(MAX_ASKERS, refresh=True)
+        host.set_stream_handler(DIAL_BACK, self._take)
+
+    async def ask(self, connection: IMuxedConn, addr: str) -> bool | None:
+        """Ask the peer at the other end whether this node answers at an address. None: the peer did not try."""
+        stream: INetStream | None = None
+        try:
+            with trio.fail_after(ASK_SECONDS), on_connection(connection):
+                stream = await self._host.new_stream(connection.peer_id, [DIAL_BACK])
+                text = addr.encode()
+                await stream.write(bytes([len(text)]) + text)
+                told = await stream.read(1)
+        except Exception as error:  # libp2p raises many kinds: it does not know the protocol, or is gone
+            log.debug("%s does not dial back: %r", connection.peer_id, error)
+            return None
+        finally:
+            if stream is not None:
+                await _close(stream)
+        return {YES: True, NO: False}.get(told)
+
+    async def _take(self, stream: INetStream) -> None:
+        """Answer a request."""
+        try:
+            with trio.fail_after(ASK_SECONDS):
+                size = await stream.read(1)
+                text = b""
+                while size and len(text) < size[0]:
+                    more = await stream.read(size[0] - len(text))
+                    if not more:
+                        return
+                    text += more
+                await stream.write(await self._try(stream.muxed_conn, text.decode()))
+        except Exception as error:  # garbage, or the end of the stream
+            log.debug("a request to dial back: %r", error)
+        finally:
+            await _close(stream)
+
+    async def _try(self, asker: Any, addr: str) -> bytes:
+        peer = asker.peer_id
+        if way_of(asker) == "relayed" or not self._may_dial(peer, asker.get_remote_address(), addr):
+            return UNTRIED
+        try:
+            with trio.fail_after(DIAL_SECONDS):
+                return YES if await self._answers(peer, Multiaddr(addr)) else NO
+        except trio.TooSlowError:
+            return NO
+
+    def _may_dial(self, peer: ID, remote: tuple[str, int] | None, addr: str) -> bool:
+        parts = addr.split("/")
+        if remote is None or len(parts) != 5 or parts[2] != remote[0].removeprefix("::ffff:"):
+            return False
+        self._guard.heard(peer, [addr])
+        if self._guard.rule(addr) is not None or not parts[4].isdecimal():
+            return False
+        now = trio.current_time()
+        budget = self._budgets.get(peer)
+        if budget is None:
+            budget = self._budgets[peer] = TokenBucket(BURST, RATE, now)
+        return budget.spend(1, now)
+
+    async def _answers(self, peer: ID, addr: Multiaddr) -> bool:
+        """Whether this peer answers at an address, on a connection of its own."""
+        swarm: Any = self._host.get_network()
+        raw: IRawConnection | None = None
+        try:
+            raw = await swarm.transport_manager.transport_for_dialing(addr).dial(addr)
+            await swarm.upgrader.upgrade_security(raw, True, peer)
+        except Exception as error:  # libp2p raises many kinds; each means that it does not
+            log.debug("dialling back %s: %r", addr, error)
+            return False
+        finally:
+            if raw is not None:
+                with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+                    await raw.close()
+        return True
+
+
+async def _close(stream: INetStream) -> None:
+    try:
+        await stream.close()
+    except Exception as error:  # it is gone already
+        log.debug("closing a stream: %r", error)

@@ -1,0 +1,137 @@
+"""The addresses outside of this machine at which others may reach this node; told to others once they are proved.
+
+Where they come from:
+
+- Peers tell by identify from which IP address this node is connected to them. Routers often keep the port, or a
+  person had it forwarded: with the port on which this node listens, the IP address is a guess.
+- The router says which port it has mapped (`port_mapping.py`).
+
+`OuterAddrs` asks up to PROBERS connected peers to dial each guess back (`dial_back.py`), again after a while, and when
+this machine's addresses change. An address that no peer reaches any more is not told any more.
+"""
+
+import ipaddress
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, IMuxedConn
+from multiaddr import Multiaddr
+
+from flux_tui.core.limits import Backoff
+from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.nat.dial_back import DialBack
+from flux_tui.net.upstream.select_connection import way_of
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks whether an address is to be tried."""
+FRESH_SECONDS = 600.0
+"""Seconds for which a proof counts."""
+AGAIN = Backoff(first=15.0, most=600.0)
+"""The wait after a try that failed."""
+PROBERS = 3
+"""Peers that are asked about one address."""
+MAX_GUESSES = 8
+"""Addresses that are tried."""
+
+
+class Proof:
+    """What is known of one address."""
+
+    def __init__(self) -> None:
+        self.holds = False
+        self.failures = 0
+        self.due = 0.0
+        """When it is tried again, in trio's time."""
+
+
+class OuterAddrs:
+    """The outer addresses of one node. Those that are proved are told to `own`."""
+
+    def __init__(self, host: IHost, own: OwnAddrs, dial_back: DialBack) -> None:
+        self._host: Any = host
+        self._own = own
+        self._dial_back = dial_back
+        self._proofs: dict[str, Proof] = {}
+        self._claims: dict[str, tuple[str, ...]] = {}
+        self._observed: set[Any] = set()
+        """The IP addresses that peers observed last. They stay when the peers are gone."""
+
+    def claim(self, who: str, addrs: Iterable[str]) -> None:
+        """Note all addresses that `who` says this node has, as multiaddrs without a peer id. They are to be proved."""
+        self._claims[who] = tuple(addrs)
+
+    def guesses(self) -> list[str]:
+        """Return the addresses that this node may have outside of its own, those that somebody claimed first."""
+        here = {str(Multiaddr(addr)).rpartition("/p2p/")[0] for addr in self._own.direct}
+        claimed = [addr for addrs in self._claims.values() for addr in addrs]
+        found = dict.fromkeys([*claimed, *self._predicted()])
+        return [addr for addr in found if addr not in here][:MAX_GUESSES]
+
+    def _predicted(self) -> Iterator[str]:
+        """Yield the IP addresses that peers observed, each with every port on which this node listens."""
+        ports = {(ip.version, port) for ip, port in map(_ip_and_port, self._own.listening)}
+        observed = self._host._observed_addr_manager.addrs(min_observers=1)
+        self._observed = {_ip_and_port(addr)[0] for addr in observed} or self._observed
+        for ip in self._observed:
+            for version, port in sorted(ports):
+                if version == ip.version and not ip.is_loopback:
+                    yield f"/ip{version}/{ip}/tcp/{port}"
+
+    async def run(self) -> None:
+        """Prove the addresses, until cancelled."""
+        changed = self._own.changed
+        while True:
+            if self._own.changed is not changed:
+                changed = self._own.changed
+                for proof in self._proofs.values():
+                    proof.due = 0.0
+            for addr in self.guesses():
+                await self._prove(addr)
+            self._forget()
+            with trio.move_on_after(LOOK_SECONDS):
+                await changed.wait()
+
+    async def _prove(self, addr: str) -> None:
+        proof = self._proofs.setdefault(addr, Proof())
+        now = trio.current_time()
+        if proof.due > now:
+            return
+        answers: list[bool] = []
+        for prober in self._probers():
+            answer = await self._dial_back.ask(prober, addr)
+            answers += [] if answer is None else [answer]
+            if answer or len(answers) == PROBERS:
+                break
+        if not answers:
+            proof.due = now + AGAIN.first
+            return
+        proof.holds = any(answers)
+        proof.failures = 0 if proof.holds else proof.failures + 1
+        proof.due = now + (FRESH_SECONDS if proof.holds else AGAIN.wait(proof.failures))
+        log.info("others %s this node at %s", "reach" if proof.holds else "do not reach", addr)
+        self._tell()
+
+    def _probers(self) -> list[IMuxedConn]:
+        """Return connections to peers that may dial back."""
+        found = [conns[-1].muxed_conn for conns in self._host.get_network().connections.values() if conns]
+        return [one for one in found if way_of(one) != "relayed"]
+
+    def _forget(self) -> None:
+        """Forget addresses that nobody claims any more."""
+        guesses = set(self.guesses())
+        for addr in [addr for addr in self._proofs if addr not in guesses]:
+            del self._proofs[addr]
+        self._tell()
+
+    def _tell(self) -> None:
+        self._own.has_outer([addr for addr, proof in self._proofs.items() if proof.holds])
+
+
+def _ip_and_port(addr: Multiaddr) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+    """Return the IP address and the port of a TCP multiaddr."""
+    parts = str(addr).split("/")
+    return ipaddress.ip_address(parts[2]), int(parts[4])

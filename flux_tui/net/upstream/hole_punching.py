@@ -1,0 +1,222 @@
+"""Punches holes into the NATs of two relayed nodes. Based on `DCUtRProtocol`. For libp2p 0.8.x.
+
+How it works (libp2p's specification DCUtR): both nodes tell each other their outer addresses through the relay. Then
+both dial at the same moment, from the port on which they listen. Each router takes the other's packet for the answer
+to its own node's. That needs routers that keep ports, or take the same one for every target.
+
+The protocol and its messages are libp2p's own. What 0.8.1 does otherwise, and why that is not enough:
+
+- Every node starts attempts with every relayed peer. Two attempts of both nodes at the same time disturb each other:
+  their connections are the same four addresses, with other roles in the handshake. Here the node with the greater
+  peer id starts, and only for peers with a push link.
+- It dials whatever addresses the peer names. Here the dial guard decides, as with any address that a peer names.
+- It dials each address once in 5 s. A router that refuses the other's packet (RST) ends that dial at once. Here it is
+  dialled again until the round is over.
+- It tries all known addresses of the peer for up to 10 s before it begins. Here for UNILATERAL_SECONDS.
+- It dials from the first listening address, even for an address of the other family. Here from the port of the same
+  family, and the system chooses the address.
+- It remembers peers as connected directly, and closes the relayed connection 60 s later, whatever still uses it. Here
+  the push link moves at once (`flux/peer_links.py`), which closes it when nothing is on it any more.
+
+Measured between routers that keep ports: see tests/networks. With a router that takes random ports every attempt
+fails; the link then stays on the relay.
+
+Upstream: no issue about these is known. Tests: tests/net/upstream/test_hole_punching.py; those with `libp2p_still` in
+their names fail when upstream changes.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import trio
+from libp2p.abc import IHost, IMuxedConn, INetConn, INetStream
+from libp2p.peer.id import ID
+from libp2p.relay.circuit_v2.dcutr import MAX_HOLE_PUNCH_ATTEMPTS, DCUtRProtocol
+from multiaddr import Multiaddr
+from typing_extensions import override
+
+from flux_tui.net.addresses.dial_guard import DialGuard
+from flux_tui.net.upstream.select_connection import is_relayed
+
+log = logging.getLogger(__name__)
+
+UNILATERAL_SECONDS = 1.5
+"""Seconds for dialling the peer's known addresses, before anything is punched."""
+DIAL_SECONDS, TALK_SECONDS = 5, 8
+"""Seconds for one dial, and for one message."""
+REDIAL_SECONDS = 0.1
+"""Seconds between a dial that was refused and the next one."""
+PAUSES = (0.0, 5.0, 30.0)
+"""Seconds before each attempt. After them, the link stays on the relay."""
+MAX_ADDRS = 8
+"""Addresses of one peer that are dialled."""
+
+
+class HolePunching(DCUtRProtocol):
+    """The hole punching of one host.
+
+    `outer`: returns the outer addresses of this node, without its peer id. `on_direct`: called with a peer and the
+    direct connection to it.
+    """
+
+    def __init__(
+        self,
+        host: IHost,
+        guard: DialGuard,
+        outer: Callable[[], Iterable[str]],
+        on_direct: Callable[[ID, IMuxedConn], None],
+    ) -> None:
+        super().__init__(
+            host, read_timeout=TALK_SECONDS, write_timeout=TALK_SECONDS, dial_timeout=DIAL_SECONDS
+        )
+        self._guard = guard
+        self._outer = outer
+        self._on_direct = on_direct
+        self._tried: dict[ID, set[str]] = {}
+        """The addresses that are dialled in the attempt that is under way, by peer."""
+        self._begun: set[ID] = set()
+        """The peers to which this node is punching of its own accord."""
+
+    async def punch(self, peer: ID) -> None:
+        """Try to reach a peer directly, until it is reached or PAUSES are over. Returns at once if the peer begins."""
+        if peer in self._begun or peer.to_bytes() > self.host.get_id().to_bytes():
+            return
+        self._begun.add(peer)
+        try:
+            await self._punch(peer)
+        finally:
+            self._begun.discard(peer)
+            self._tried.pop(peer, None)
+
+    async def _punch(self, peer: ID) -> None:
+        for pause in PAUSES:
+            await trio.sleep(pause)
+            if not self.host.get_network().connections.get(peer):
+                return
+            self._hole_punch_attempts.pop(peer, None)
+            if await self.initiate_hole_punch(peer):
+                self._reached(peer)
+                return
+        log.info("no hole could be punched to %s in %d attempts", peer, len(PAUSES))
+
+    def direct(self, peer: ID) -> INetConn | None:
+        """Return the newest direct connection to a peer."""
+        found = self.host.get_network().connections.get(peer, ())
+        return next((one for one in reversed(found) if not one.is_closed and not is_relayed(one)), None)
+
+    def _reached(self, peer: ID) -> None:
+        if (connection := self.direct(peer)) is not None:
+            self._on_direct(peer, connection.muxed_conn)
+
+    @override
+    async def _auto_drive_loop(self) -> None:
+        """Do nothing: the links drive it (`punch`)."""
+
+    @override
+    async def _handle_dcutr_stream(self, stream: INetStream) -> None:
+        peer = stream.muxed_conn.peer_id
+        await super()._handle_dcutr_stream(stream)
+        self._reached(peer)
+
+    @override
+    async def _try_unilateral_upgrade(self, peer_id: ID) -> bool:
+        with trio.move_on_after(UNILATERAL_SECONDS):
+            async with trio.open_nursery() as nursery:
+                for addr in self._direct_addrs(peer_id):
+                    nursery.start_soon(self._dial_once, peer_id, addr)
+                while self.direct(peer_id) is None and nursery.child_tasks:  # noqa: ASYNC110
+                    await trio.sleep(0.02)
+                nursery.cancel_scope.cancel()
+        return self.direct(peer_id) is not None
+
+    def _direct_addrs(self, peer: ID) -> list[Multiaddr]:
+        peerstore = self.host.get_peerstore()
+        known = peerstore.addrs(peer) if peerstore.has_peer(peer) else []
+        return [addr for addr in known if self._is_far(addr)][:MAX_ADDRS]
+
+    def _is_far(self, addr: Multiaddr) -> bool:
+        text = str(addr)
+        return "/p2p-circuit" not in text and not text.startswith(("/ip4/127.", "/ip6/::1/"))
+
+    async def _dial_once(self, peer: ID, addr: Multiaddr) -> None:
+        if self._may_dial(peer, addr):
+            try:
+                await self.host.get_network().dial_addr(addr, peer)
+            except Exception as error:  # libp2p raises many kinds
+                log.debug("dialling %s: %r", addr, error)
+
+    def _may_dial(self, peer: ID, addr: Multiaddr) -> bool:
+        """Whether an address may be dialled. It costs the budget of dials once in an attempt."""
+        tried = self._tried.setdefault(peer, set())
+        if str(addr) not in tried:
+            if len(tried) >= MAX_ADDRS or not self._is_far(addr):
+                return False
+            self._guard.heard(peer, [str(addr)])
+            if (why := self._guard.spend(peer, addr)) is not None:
+                log.debug("not punched: %s", why)
+                return False
+            tried.add(str(addr))
+        return True
+
+    @override
+    async def _perform_hole_punch(
+        self, peer_id: ID, addrs: list[Multiaddr], as_responder: bool = False
+    ) -> bool:
+        try:
+            reached = await super()._perform_hole_punch(peer_id, addrs, as_responder)
+        finally:
+            self._tried.pop(peer_id, None)
+        if reached and (made := self.direct(peer_id)) is not None:
+            connection: Any = made.muxed_conn
+            connection.punched = True  # see `select_connection.way_of`
+        return reached
+
+    @override
+    async def _dial_peer(
+        self,
+        peer_id: ID,
+        addr: Multiaddr,
+        source: tuple[str, int] | None = None,
+        as_responder: bool = False,
+    ) -> None:
+        """Dial until a connection is there, or the round is over and this is cancelled."""
+        if not self._may_dial(peer_id, addr):
+            return
+        swarm: Any = self.host.get_network()
+        dial = swarm.dial_addr_as_responder if as_responder else swarm.dial_addr
+        while self.direct(peer_id) is None:
+            try:
+                with trio.fail_after(DIAL_SECONDS):
+                    await dial(addr, peer_id, self._source_for(addr))
+            except Exception as error:  # libp2p raises many kinds
+                log.debug("punching to %s: %r", addr, error)
+                await trio.sleep(REDIAL_SECONDS)
+
+    def _source_for(self, addr: Multiaddr) -> tuple[str, int] | None:
+        """Return the address to dial from: the port on which this node listens, in the same family."""
+        family, anywhere = ("ip6", "::") if str(addr).startswith("/ip6/") else ("ip4", "0.0.0.0")  # noqa: S104 - any
+        for own in self.host.get_transport_addrs():
+            if str(own).startswith(f"/{family}/"):
+                here = own.value_for_protocol(family)
+                return (here if here.startswith("127.") else anywhere), int(own.value_for_protocol("tcp"))
+        return None
+
+    @override
+    async def _verify_direct_connection(self, peer_id: ID) -> bool:
+        return self.direct(peer_id) is not None
+
+    @override
+    async def _have_direct_connection(self, peer_id: ID) -> bool:
+        return self.direct(peer_id) is not None
+
+    @override
+    def _schedule_relay_close(self, peer_id: ID) -> None:
+        """Do nothing: the link closes the relayed connection when it has left it."""
+
+    @override
+    async def _get_observed_addrs(self) -> list[bytes]:
+        return [Multiaddr(addr).to_bytes() for addr in self._outer()][:MAX_ADDRS]
+
+
+assert len(PAUSES) <= MAX_HOLE_PUNCH_ATTEMPTS

@@ -1,0 +1,133 @@
+"""Which outer addresses a node tells, and when."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+from libp2p.connection_types import ConnectionType
+from multiaddr import Multiaddr
+from trio.testing import MockClock
+
+from flux_tui.core.ids import PeerId
+from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.nat import outer_addrs
+from flux_tui.net.nat.outer_addrs import FRESH_SECONDS, PROBERS, OuterAddrs
+
+ME = PeerId("12D3KooWD1kRAPHRi1sbUbSktjh5Wcc2w975CpUJ8GwHicxea2em")
+GUESS = "/ip4/45.10.0.1/tcp/4001"
+
+
+class Swarm:
+    """A host with peers that observe it, and that dial back."""
+
+    def __init__(self, peers: int = 1) -> None:
+        self.observed = [Multiaddr("/ip4/45.10.0.1/tcp/43006")]
+        self.reached = {GUESS}
+        self.asked: list[tuple[int, str]] = []
+        self.connections = {number: [self.connection(number)] for number in range(peers)}
+        self._observed_addr_manager = SimpleNamespace(addrs=lambda min_observers: self.observed)
+        self.own = OwnAddrs(ME, [])
+        self.own.listens_on([Multiaddr("/ip4/127.0.0.1/tcp/4001")])
+        self.outer = OuterAddrs(self, self.own, self)  # type: ignore[arg-type]
+
+    @staticmethod
+    def connection(number: int, kind: ConnectionType = ConnectionType.DIRECT) -> Any:
+        return SimpleNamespace(muxed_conn=SimpleNamespace(number=number, get_connection_type=lambda: kind))
+
+    def get_network(self) -> Any:
+        return self
+
+    async def ask(self, connection: Any, addr: str) -> bool | None:
+        self.asked.append((connection.number, addr))
+        await trio.lowlevel.checkpoint()
+        return addr in self.reached
+
+    def told(self) -> list[str]:
+        return [addr.rpartition("/p2p/")[0] for addr in self.own.all if "127.0.0.1" not in addr]
+
+
+@pytest.fixture
+async def swarm(nursery: trio.Nursery) -> Swarm:
+    made = Swarm(peers=5)
+    nursery.start_soon(made.outer.run)
+    return made
+
+
+async def test_the_observed_address_with_the_port_of_the_listener_is_told_when_a_peer_reached_it(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    assert swarm.told() == []
+    await trio.sleep(0.1)
+    assert swarm.told() == [GUESS]
+    assert swarm.asked == [(0, GUESS)], "one peer that reaches it is enough"
+    assert swarm.own.all[0] == f"{GUESS}/p2p/{ME}", "before those of this machine"
+
+
+async def test_an_address_that_nobody_reaches_is_not_told_and_is_tried_again_later(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    swarm.reached.clear()
+    await trio.sleep(5)
+    assert swarm.told() == []
+    assert len(swarm.asked) == PROBERS
+    swarm.reached.add(GUESS)
+    await trio.sleep(outer_addrs.AGAIN.first)
+    assert swarm.told() == [GUESS]
+
+
+async def test_an_address_that_is_not_reached_any_more_is_taken_back(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    await trio.sleep(1)
+    swarm.reached.clear()
+    await trio.sleep(FRESH_SECONDS - 10)
+    assert swarm.told() == [GUESS]
+    await trio.sleep(20)
+    assert swarm.told() == []
+
+
+async def test_another_outer_address_takes_the_place_of_the_first(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    await trio.sleep(1)
+    swarm.observed = [Multiaddr("/ip4/45.10.0.9/tcp/1000")]
+    swarm.reached = {"/ip4/45.10.0.9/tcp/4001"}
+    await trio.sleep(2)
+    assert swarm.told() == ["/ip4/45.10.0.9/tcp/4001"]
+    swarm.observed = []
+    await trio.sleep(5)
+    assert swarm.told() == ["/ip4/45.10.0.9/tcp/4001"], "peers that are gone change nothing"
+
+
+async def test_what_the_router_says_is_proved_as_well(swarm: Swarm, autojump_clock: MockClock) -> None:
+    mapped = "/ip4/45.10.0.1/tcp/60000"
+    swarm.outer.claim("router", [mapped])
+    await trio.sleep(2)
+    assert swarm.told() == [GUESS]
+    swarm.reached.add(mapped)
+    await trio.sleep(20)
+    assert sorted(swarm.told()) == [GUESS, mapped]
+    swarm.outer.claim("router", [])
+    await trio.sleep(2)
+    assert swarm.told() == [GUESS]
+
+
+async def test_a_relayed_peer_is_not_asked(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
+    """It sees the relay's address."""
+    swarm = Swarm()
+    swarm.connections = {7: [swarm.connection(7, ConnectionType.RELAYED)]}
+    nursery.start_soon(swarm.outer.run)
+    await trio.sleep(30)
+    assert swarm.asked == []
+
+
+async def test_a_change_of_this_machines_addresses_tries_again_at_once(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    await trio.sleep(5)
+    assert len(swarm.asked) == 1
+    swarm.own.changed.set()
+    swarm.own.changed = trio.Event()
+    await trio.sleep(2)
+    assert len(swarm.asked) == 2
