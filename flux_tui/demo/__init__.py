@@ -5,10 +5,10 @@ scenario.py  the format of a scenario file, and its parser
 facts/       facts about a node, read from its series for captions and conditions
 nodes.py     one process that forks a process for each node, and ends them all when it ends
 swarm_control.py  controls that process from outside: starts, kills, freezes and orders nodes
-player.py    plays a scenario step by step, and checks that each step's conditions are observed
+scenario_player.py    plays a scenario step by step, and checks that each step's conditions are observed
 check.py     plays scenarios without a screen
-screen.py    plays a scenario in the dashboard
-menu.py      lets a person choose scenarios, one after the other
+narrated_dashboard.py    plays a scenario in the dashboard
+scenario_menu.py      lets a person choose scenarios, one after the other
 record.py    records a demo as an asciicast
 delay.py     a relay that makes loopback as slow as a long distance
 fetch_one_by_one.py  the blocking way to fetch, for comparison

@@ -241,7 +241,7 @@ class PeerState(msgspec.Struct):
     or a chunk came since, or `until` is a pause after a lapsed lease."""
     retry_after: float | None = None
     until: float | None = None
-    """When the peer may be asked again, for anything (backoff.py). None, or a time in the past: now."""
+    """When the peer may be asked again, for anything (peer_backoff.py). None, or a time in the past: now."""
     vague: int = 0
     """NOs without a time about objects that the peer has, since its last chunk came. Each doubles the wait."""
     unreached: str = ""
