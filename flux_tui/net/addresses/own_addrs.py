@@ -68,7 +68,7 @@ def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]
     return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for one in concrete(listen)))
 
 
-def _machine() -> list[tuple[Family, str]]:
+def machine_ips() -> list[tuple[Family, str]]:
     """Return all IP addresses of this machine, whether the node listens on them or not."""
     return best_first(("ip4", "ip6"))
 
@@ -126,8 +126,7 @@ class OwnAddrs:
         if self._tell is not None and self.all != self._told:
             self._told = self.all
             self._tell(self._told)
-            self.changed.set()
-            self.changed = trio.Event()
+            self.renew()
 
     def listens_on(self, addrs: Sequence[Multiaddr]) -> None:
         """Note all addresses on which this node listens now."""
@@ -146,6 +145,12 @@ class OwnAddrs:
         """Return all addresses of this node, as libp2p's multiaddrs, to be announced to peers."""
         return [Multiaddr(addr) for addr in self.all]
 
+    def renew(self) -> None:
+        """Look the addresses up again and announce them anew, although nobody told of a change: this machine slept."""
+        self._forget()
+        self.changed.set()
+        self.changed = trio.Event()
+
     async def watch(
         self,
         listen: Callable[[Multiaddr], Awaitable[Sequence[Multiaddr] | None]],
@@ -158,7 +163,7 @@ class OwnAddrs:
         machine does not have the address. `moved` is called when this machine's addresses have changed. `tell` is
         called when the addresses at which this node can be dialled have changed.
         """
-        self._told, self._tell, had = self.all, tell, _machine()
+        self._told, self._tell, had = self.all, tell, machine_ips()
         async for _ in changes():
             for addr in list(self._late):
                 try:
@@ -170,7 +175,7 @@ class OwnAddrs:
                     self._late.remove(addr)
                     self.listens_on(listening)
             self._forget()
-            if (has := _machine()) != had:
+            if (has := machine_ips()) != had:
                 had = has
                 moved()
             self._look()

@@ -33,6 +33,9 @@ class PeerAddrs:
         dialled = self._dialled.get(peer, "")
         if connection is not None:
             remote = _remote(connection, peer) or ""
+            if remote and _is_dialled(connection):
+                self._dialled[peer] = remote  # of several that were dialled, this is the one that answered
+                return remote
             same = dialled.split("/")[1:3] == remote.split("/")[1:3] and "/p2p-circuit" not in dialled
             return dialled if dialled and (same or not remote) else remote
         if dialled:
@@ -41,6 +44,11 @@ class PeerAddrs:
             if (addr := _remote(one.muxed_conn, peer)) is not None:
                 return addr
         return ""
+
+
+def _is_dialled(connection: Any) -> bool:
+    """Whether this node dialled the peer, without a relay: the peer can be dialled at this address again."""
+    return bool(connection.is_initiator) and connection.get_connection_type() == ConnectionType.DIRECT
 
 
 def _remote(connection: Any, peer: PeerId) -> str | None:

@@ -77,6 +77,12 @@ class Dials:
         dial = self._dials[addr] = Dial(keep=keep, from_peers=from_peers)
         return dial
 
+    def ask_again(self) -> None:
+        """Try all kept addresses at once."""
+        for dial in self._dials.values():
+            if dial.keep:
+                dial.asked_again.set()
+
     def remove(self, addr: str) -> None:
         """Remove a dial that has ended."""
         del self._dials[addr]

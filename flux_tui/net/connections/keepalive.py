@@ -16,12 +16,13 @@ stopped, or the machine slept, the peers are not taken for silent.
 """
 
 import fcntl
+import ipaddress
 import logging
 import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 import trio
@@ -40,6 +41,7 @@ PROBE_SECONDS = 3.0
 """Seconds for a sign of life from a connection that is to be used again. Twice as long where acknowledgements
 cannot be seen."""
 POLL_SECONDS = 0.02
+LOST_ADDR = "this machine does not have the address any more that it used"
 SILENT, GONE = "nothing came from it for half a minute", "it does not answer any more"
 """Why a connection was closed."""
 
@@ -85,6 +87,10 @@ class Connection(Protocol):
     @property
     def heard(self) -> int:
         """A counter that rises whenever bytes arrive."""
+
+    @property
+    def local_ip(self) -> str | None:
+        """The IP address of this machine that the connection uses; None where this cannot be known."""
 
     @property
     def unsent(self) -> int | None:
@@ -168,6 +174,26 @@ async def probe(connection: Connection) -> bool:
     return False
 
 
+def abort_lost(connections: Iterable[Connection], ips: Collection[str]) -> list[Connection]:
+    """Close the connections that use an address which this machine does not have any more. Return the others.
+
+    `ips`: the addresses that it has. Nothing tells the system: it would go on sending for minutes.
+    """
+    kept: list[Connection] = []
+    for connection in connections:
+        ip = connection.local_ip
+        if (
+            ip is None
+            or ip in ips
+            or ipaddress.ip_address(ip).is_link_local
+            or ipaddress.ip_address(ip).is_loopback
+        ):
+            kept.append(connection)
+        else:
+            connection.abort(LOST_ADDR)
+    return kept
+
+
 async def _ping(connection: Connection, seconds: float) -> None:
     with trio.move_on_after(seconds):
         try:
@@ -183,4 +209,12 @@ def unsent_of(sock: trio.socket.SocketType | None) -> int | None:
     try:
         return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
     except (OSError, ValueError):  # it is closed
+        return None
+
+
+def local_ip_of(sock: trio.socket.SocketType | None) -> str | None:
+    """Return the IP address of this machine's end of a connection; None if this cannot be known."""
+    try:
+        return None if sock is None else str(sock.getsockname()[0])
+    except OSError:  # it is closed
         return None

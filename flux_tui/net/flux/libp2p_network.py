@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 import trio
 from libp2p.abc import IHost
 from libp2p.crypto.keys import KeyPair, PublicKey
+from libp2p.identity.identify_push.identify_push import push_identify_to_peers
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 from typing_extensions import override
@@ -21,10 +22,12 @@ from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_beside, listen_on
 from flux_tui.net.addresses.local_discovery import Mdns, parse_peer_addr
-from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard
+from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard, machine_ips
 from flux_tui.net.addresses.reached_addrs import PeerAddrs
-from flux_tui.net.connections.keepalive import Keepalive, probe
+from flux_tui.net.connections import wakings
+from flux_tui.net.connections.keepalive import Keepalive, abort_lost, probe
 from flux_tui.net.connections.open_connections import OpenConnections
+from flux_tui.net.connections.reconnects import Reconnects
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
 from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
 from flux_tui.net.discovery.peer_exchange import PeerExchange
@@ -101,8 +104,16 @@ async def _open(
         punching = HolePunching(
             host, guard, partial(_outer_addrs, own, outer), lambda *found: links.reached(*found)
         )
+        reconnects = Reconnects(supervisor)
         links = Links(
-            host, receiver, tasks, table, addr_of=peer_addrs.of, on_up=dht.peer_up, punch=punching.punch
+            host,
+            receiver,
+            tasks,
+            table,
+            addr_of=peer_addrs.of,
+            on_up=dht.peer_up,
+            on_lost=reconnects.lost,
+            punch=punching.punch,
         )
         budget = Budget(host.get_network(), links.over_budget)
         host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
@@ -111,7 +122,19 @@ async def _open(
         dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs)
         exchange = PeerExchange(host, receiver, table.is_banned)
         network = Libp2pNetwork(
-            host, identity, receiver, tasks, own, guard, links, dials, broadcast, dht, exchange, budget
+            host,
+            identity,
+            receiver,
+            tasks,
+            own,
+            guard,
+            links,
+            dials,
+            reconnects,
+            broadcast,
+            dht,
+            exchange,
+            budget,
         )
         if serve_relay:
             Relay(host)
@@ -137,7 +160,9 @@ async def _open(
         tasks.keep(broadcast.run_inbox, network.peer_id, receiver)
         if use_mdns:
             tasks.keep(Mdns(lambda: own.direct, network.found).run, lambda: own.changed)
-        tasks.keep(own.watch, partial(listen_on, host), network.moved, receiver.on_addrs)
+        tasks.keep(own.watch, partial(listen_on, host), network.moved, network.tell_addrs)
+        tasks.keep(wakings.watch, network.woke)
+        tasks.keep(reconnects.run, dials.reach_again)
         try:
             yield network
         finally:
@@ -157,6 +182,7 @@ class Libp2pNetwork(Network):
         guard: DialGuard,
         links: Links,
         dials: PeerDials,
+        reconnects: Reconnects,
         broadcast: Broadcast,
         dht: Dht,
         exchange: PeerExchange,
@@ -170,6 +196,7 @@ class Libp2pNetwork(Network):
         self._guard = guard
         self._links = links
         self._dials = dials
+        self._reconnects = reconnects
         self._broadcast = broadcast
         self._exchange = exchange
         self.dht = dht
@@ -182,9 +209,24 @@ class Libp2pNetwork(Network):
         return self._own.all
 
     def moved(self) -> None:
-        """Probe all connections, because this machine's addresses changed and a connection may be dead unnoticed."""
-        for connection in list(self.budget.connections):
+        """Close the connections of lost addresses, probe the others, and dial lost peers.
+
+        This machine's addresses changed, and a connection may be dead unnoticed.
+        """
+        for connection in abort_lost(list(self.budget.connections), {ip for _, ip in machine_ips()}):
             self._nursery.start_soon(probe, connection)
+        self._reconnects.changed()
+        self._dials.changed()
+
+    def woke(self) -> None:
+        """Do what `moved` does, and announce this node anew: the machine was asleep."""
+        self._own.renew()
+        self.moved()
+
+    def tell_addrs(self, addrs: tuple[str, ...]) -> None:
+        """Tell the receiver and the connected peers the addresses of this node, which have changed."""
+        self._receiver.on_addrs(addrs)
+        self._nursery.start_soon(push_identify_to_peers, self._host)
 
     @override
     def peers(self) -> tuple[PeerId, ...]:

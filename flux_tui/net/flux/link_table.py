@@ -103,6 +103,10 @@ class LinkTable:
         """Note that a peer is known: it gave or took chunks, or this node dials it."""
         self._known.add(peer)
 
+    def is_known(self, peer: PeerId) -> bool:
+        """Whether a peer is not a stranger."""
+        return peer in self._known
+
     def came_up(self, peer: PeerId) -> None:
         """Note that a link to this peer is up now."""
         times = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))

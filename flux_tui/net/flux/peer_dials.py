@@ -4,6 +4,7 @@
 connections.
 """
 
+import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -15,7 +16,13 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedTable
-from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person, told_by_person
+from flux_tui.net.addresses.dial_guard import (
+    DialGuard,
+    DialRefusedError,
+    is_told_by_person,
+    told_by,
+    told_by_person,
+)
 from flux_tui.net.addresses.local_discovery import (
     Unreached,
     addrs_of,
@@ -32,6 +39,9 @@ from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.link import CLOSED, Link
 from flux_tui.net.flux.peer_links import Links
 from flux_tui.net.port import CIRCUIT, Receiver
+from flux_tui.net.upstream.dial_peer import dialled_at
+
+log = logging.getLogger(__name__)
 
 DIAL_SECONDS = 10.0
 """Seconds for a dialled peer to have its link up."""
@@ -142,10 +152,12 @@ class PeerDials:
             return refused
         self._addrs.dialled(peer, addr)
         self._links.table.know(peer)
-        self._forget_failures(ID.from_base58(peer))
+        forget_failures(self._host, ID.from_base58(peer))
         try:
             with trio.fail_after(DIAL_SECONDS):
-                link = await self._bring_up(peer, transport)
+                with dialled_at([transport]):
+                    await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
+                link = await self._bring_up(peer)
         except trio.TooSlowError:
             probed = await self._probe_once(addr, transport)
             return Unreached(f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer")
@@ -163,9 +175,34 @@ class PeerDials:
             return _not_allowed(addr)
         return REPORTED if not is_told_by_person() and self._guard.refuses(addr) else None
 
-    async def _bring_up(self, peer: PeerId, transport: Multiaddr) -> Link | None:
-        """Connect to a peer, and wait until the link to it is up or has ended. Returns the link, if there was one."""
-        await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
+    async def reach_again(self, peer: PeerId) -> bool:
+        """Dial a lost peer at all addresses known of it. Returns whether it has a link, or must not have one.
+
+        The addresses are those that the peer told last, and the one at which it was reached.
+        """
+        link = self._links.table.up(peer)
+        if link is not None:
+            return await self._is_alive(link)
+        if not self._links.allowed(peer):
+            return True
+        who = ID.from_base58(peer)
+        forget_failures(self._host, who)
+        reached = [transport for _, transport in addrs_of(peer, [self._addrs.of(peer)])]
+        try:
+            with trio.fail_after(DIAL_SECONDS), told_by(who):
+                await self._host.connect(PeerInfo(who, reached))
+                link = await self._bring_up(peer)
+        except Exception as error:  # libp2p raises many kinds; each means that the peer is not there yet
+            log.debug("%s is not reached again: %r", peer, error)
+            return False
+        return link is not None and link.up.is_set()
+
+    def changed(self) -> None:
+        """Dial all kept addresses at once: this machine's network has changed, or it was asleep."""
+        self._dials.ask_again()
+
+    async def _bring_up(self, peer: PeerId) -> Link | None:
+        """Wait until the link to a connected peer is up or has ended. Returns the link, if there was one."""
         self._links.connected(peer)
         link = self._links.table.of(peer)
         if link is not None:
@@ -213,11 +250,6 @@ class PeerDials:
         found = None if error is None else sentence_of(error)
         self._probed[addr] = (now, found)
         return found
-
-    def _forget_failures(self, peer: ID) -> None:
-        """Clear a peer's failures and old addresses in libp2p, which would otherwise try the old addresses first."""
-        forget_failures(self._host, peer)
-        self._host.get_network().peerstore.clear_addrs(peer)
 
 
 def _not_allowed(addr: str) -> Unreached:

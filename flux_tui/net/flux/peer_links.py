@@ -57,8 +57,8 @@ class Links:
     """Opens, runs and ends the push links of one host.
 
     `addr_of`: returns a peer's address; given a connection, the address there. `on_up`: called for each link that
-    comes up, before the receiver's `on_connected`. `punch`: tries to reach a relayed peer directly; `reached` is
-    called on success.
+    comes up, before the receiver's `on_connected`. `on_lost`: called for each peer of use whose link has ended without
+    the wish of this node. `punch`: tries to reach a relayed peer directly; `reached` is called on success.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Links:
         *,
         addr_of: Callable[[PeerId, IMuxedConn | None], str],
         on_up: Callable[[PeerId], None],
+        on_lost: Callable[[PeerId], None],
         punch: Callable[[ID], Awaitable[None]],
     ) -> None:
         self._host = host
@@ -77,6 +78,7 @@ class Links:
         self._nursery = nursery
         self._addr_of = addr_of
         self._on_up = on_up
+        self._on_lost = on_lost
         self._punch = punch
         self.table = table
         host.set_stream_handler(PROTOCOL, self.take)
@@ -247,6 +249,8 @@ class Links:
         finally:
             await self._finish(link)
         if link.peer not in self.table and self.allowed(link.peer):
+            if link.up.is_set() and self.table.is_known(link.peer):
+                self._on_lost(link.peer)
             await self._reopen(link.peer)
 
     async def _finish(self, link: Link) -> None:

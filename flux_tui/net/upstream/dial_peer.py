@@ -20,7 +20,9 @@ Test: tests/net/upstream/test_dial_peer.py; one of its tests fails when upstream
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import trio
@@ -34,6 +36,8 @@ from flux_tui.net.dial_errors import SilentError
 from flux_tui.net.port import CIRCUIT
 
 log = logging.getLogger(__name__)
+
+_at: ContextVar[Sequence[Multiaddr] | None] = ContextVar("_at", default=None)
 
 START_SECONDS = 0.25
 """Seconds until the next address is tried beside one that neither answers nor fails."""
@@ -78,6 +82,16 @@ class _Dial:
             await self._added.wait()
 
 
+@contextmanager
+def dialled_at(addrs: Sequence[Multiaddr]) -> Iterator[None]:
+    """Inside this context, the task dials peers at these addresses only, not at all that are known of them."""
+    before = _at.set(addrs)
+    try:
+        yield
+    finally:
+        _at.reset(before)
+
+
 class Dialler:
     """Replaces the swarm's `dial_peer`: dials a peer at all of its addresses."""
 
@@ -111,8 +125,11 @@ class Dialler:
             dial.done.set()
 
     async def _addrs_of(self, peer: ID) -> list[Multiaddr]:
+        """Return the addresses at which a peer is dialled: those of `dialled_at`, else those that are known of it."""
         swarm = self._swarm
-        known = swarm.peerstore.addrs(peer) if swarm.peerstore.has_peer(peer) else []
+        known: Sequence[Multiaddr] | None = _at.get()
+        if known is None:
+            known = swarm.peerstore.addrs(peer) if swarm.peerstore.has_peer(peer) else []
         allowed = [addr for addr in dict.fromkeys(known) if await swarm.connection_gate.is_allowed(addr)]
         relayed = [addr for addr in allowed if f"/{CIRCUIT}" in str(addr)]
         direct = [addr for addr in allowed if addr not in relayed and self._can_dial(addr)]

@@ -44,7 +44,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.connections.keepalive import SILENT, unsent_of
+from flux_tui.net.connections.keepalive import SILENT, local_ip_of, unsent_of
 from flux_tui.net.connections.read_pace import Pace
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, FrameBuffers, Piece
 from flux_tui.net.upstream.noise_session import ReadAheadSession
@@ -151,6 +151,11 @@ class GuardedYamux(Yamux):
     def unsent(self) -> int | None:
         """The number of bytes that the peer's system has not acknowledged; None if this cannot be known."""
         return unsent_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
+
+    @property
+    def local_ip(self) -> str | None:
+        """The IP address of this machine that the connection uses; None if this cannot be known."""
+        return local_ip_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
 
     @property
     def why_closed(self) -> str | None:

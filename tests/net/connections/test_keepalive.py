@@ -14,10 +14,12 @@ from libp2p.network.connection.raw_connection import RawConnection
 from flux_tui.net.connections import keepalive, whole_writes
 from flux_tui.net.connections.keepalive import (
     DEAD_TICKS,
+    LOST_ADDR,
     PING_TICKS,
     SILENT,
     TICK_SECONDS,
     Keepalive,
+    abort_lost,
     probe,
     set_options,
 )
@@ -33,7 +35,8 @@ MIB = 1024 * 1024
 class Peer:
     """The other end of a connection, played by a test."""
 
-    def __init__(self, *, answers: bool = True, unsent: int | None = 0) -> None:
+    def __init__(self, *, answers: bool = True, unsent: int | None = 0, local_ip: str | None = None) -> None:
+        self.local_ip = local_ip
         self.heard = 0
         self.unsent = unsent
         self.answers = answers
@@ -361,3 +364,11 @@ async def test_a_peer_is_reported_as_not_speaking_flux_only_if_it_says_so() -> N
         # Which of these depends on whether the resets take longer than a dial may.
         said = ("no link came up", "does not answer", "cannot be reached")
         assert any(words in a.seen.failed[-1][1] for words in said)
+
+
+async def test_connections_of_an_address_that_is_lost_are_closed_at_once() -> None:
+    peers = [Peer(local_ip=ip) for ip in ("192.168.1.7", "10.0.0.2", "127.0.0.1", "fe80::1", None)]
+    kept = abort_lost(peers, ["10.0.0.2"])
+    assert kept == peers[1:]
+    assert peers[0].aborted is not None
+    assert peers[0].aborted[1] == LOST_ADDR
