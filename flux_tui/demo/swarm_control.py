@@ -2,7 +2,7 @@
 
 The nodes' homes and files are in one temporary folder.
 
-No function here waits. Orders are sent to the process that runs the nodes (nodes.py). The results appear in
+No function here waits. Orders are sent to the process that runs the nodes (node_processes.py). The results appear in
 `Swarm.members` and in the series of each node. This process imports neither libp2p nor trio.
 """
 
@@ -60,7 +60,7 @@ class Member:
 
 
 class NodesProcess:
-    """The process that forks a process for each node (nodes.py), and its temporary folder.
+    """The process that forks a process for each node (node_processes.py), and its temporary folder.
 
     Importing libp2p takes most of a second. So this process may be opened before the scenario is chosen.
     """
