@@ -177,6 +177,10 @@ class Settings(Policy, frozen=True, kw_only=True):
     serve_relay: Annotated[bool, Spec(
         Kind.SWITCH, "Be a relay for other nodes: pass their bytes on.",
     )] = False  # fmt: skip
+    port_mapping: Annotated[bool, Spec(
+        Kind.SWITCH, "Have the router pass connections on to this node (UPnP), and take that back at the end.",
+        option="Do not ask the router to pass connections on to this node (UPnP).",
+    )] = True  # fmt: skip
     low_priority: Annotated[bool, Spec(
         Kind.SWITCH, "Let other programs have the processor first, so that the dashboard stays quick. It is for the"
         " process of `flux-tui node`.", option=None,

@@ -9,7 +9,7 @@ The sub-packages, from the ground up:
 - `addresses/`: where this node and its peers can be dialled.
 - `upstream/`: the parts of libp2p that are replaced or patched.
 - `discovery/`: what nodes tell each other about peers.
-- `nat/`: ways through routers: dial back, and addresses outside of them.
+- `nat/`: ways through routers: dial back, port mapping, and addresses outside of them.
 - `flux/`: the host, push links, dials, gossip, the DHT and relays. `flux/libp2p_network.py` makes all parts of a
   network, each with the parts that it needs.
 """

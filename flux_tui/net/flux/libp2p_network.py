@@ -41,12 +41,14 @@ from flux_tui.net.flux.peer_links import Links
 from flux_tui.net.flux.relay import CircuitTransport, Relay, Reservations, circuit_addr
 from flux_tui.net.nat.dial_back import DialBack
 from flux_tui.net.nat.outer_addrs import OuterAddrs
+from flux_tui.net.nat.port_mapping import PortMapping
 from flux_tui.net.port import BAN_SECONDS, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget
 from flux_tui.net.upstream.hole_punching import HolePunching
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.supervised_manager import supervised
+from flux_tui.net.upstream.upnp import LeasedUpnp
 
 
 def open_network(
@@ -57,15 +59,17 @@ def open_network(
     swarm_key: bytes | None = None,
     relays: Sequence[str] = (),
     serve_relay: bool = False,
+    port_mapping: bool = False,
 ) -> OpenNetwork:
     """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
 
     `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays through
-    which other nodes can reach this node. `serve_relay`: be a relay for other nodes.
+    which other nodes can reach this node. `serve_relay`: be a relay for other nodes. `port_mapping`: have the
+    port mapped on the router.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
-        return _open(identity, listen, use_mdns, swarm_key, relays, serve_relay, receiver)
+        return _open(identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, receiver)
 
     return opening
 
@@ -78,6 +82,7 @@ async def _open(
     swarm_key: bytes | None,
     relays: Sequence[str],
     serve_relay: bool,
+    port_mapping: bool,
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
     """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
@@ -153,6 +158,8 @@ async def _open(
             tasks.keep(reservations.run)
         await stack.enter_async_context(supervised(punching, supervisor))
         tasks.keep(outer.run)
+        if port_mapping:
+            tasks.keep(PortMapping(own, outer, LeasedUpnp).run)
         tasks.keep(dht.run)
         tasks.keep(exchange.run)
         tasks.keep(Keepalive(lambda: list(budget.connections)).run)

@@ -1,1 +1,1 @@
-"""Ways through routers with NAT: addresses outside of them, each proved by a dial back."""
+"""Ways through routers with NAT: mapped ports and addresses outside, each proved by a dial back."""

@@ -1,0 +1,107 @@
+"""Keeps this node's port mapped on the router, by UPnP, while the node runs.
+
+The mapping has a lease (LEASE_SECONDS), which is renewed at half of it, and is taken back when the node ends. The
+router is looked for again when this machine's addresses change. The outer address is a claim until a peer has dialled
+it back (`outer_addrs.py`). Nothing is mapped for a node that listens on loopback alone, or has a public address.
+"""
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from flux_tui.core.limits import Backoff
+from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.nat.outer_addrs import OuterAddrs
+
+log = logging.getLogger(__name__)
+
+ROUTER = "router"
+LEASE_SECONDS = 1200
+"""Seconds for which the router keeps the mapping of a node that was killed."""
+RENEW_SECONDS = 0.5 * LEASE_SECONDS
+AGAIN = Backoff(first=60.0, most=1800.0)
+"""The wait until a router is looked for again."""
+ASK_SECONDS, LEAVE_SECONDS = 10.0, 2.0
+"""Seconds for the router to answer; and at the end of the node."""
+OTHER_PORTS = range(20_000, 60_000)
+"""Outer ports that are tried when that of the node is taken."""
+TRIES = 3
+
+
+class Router(Protocol):
+    """A router that maps ports: `upstream/upnp.py`."""
+
+    async def find(self) -> str | None:
+        """Look for a router. Return its outer IP address; None: there is none."""
+
+    async def map(self, port: int, outer: int, seconds: int) -> bool:
+        """Map its port `outer` to this machine's `port` for so many seconds."""
+
+    async def unmap(self, outer: int) -> bool:
+        """Take a mapping back."""
+
+
+class PortMapping:
+    """The mapping of one node. `router`: makes a router that was not looked for yet."""
+
+    def __init__(self, own: OwnAddrs, outer: OuterAddrs, router: Callable[[], Router]) -> None:
+        self._own = own
+        self._outer = outer
+        self._make = router
+        self._router: Router | None = None
+        """The router on which a port is mapped."""
+        self._port = 0
+        """The outer port."""
+
+    async def run(self) -> None:
+        """Keep the port mapped, until cancelled. Then take the mapping back."""
+        failures = 0
+        try:
+            while True:
+                before = self._own.direct
+                mapped = await self._map()
+                failures = 0 if mapped else failures + 1
+                with trio.move_on_after(RENEW_SECONDS if mapped else AGAIN.wait(failures)):
+                    while self._own.direct == before:
+                        await self._own.changed.wait()
+        finally:
+            with trio.move_on_after(LEAVE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
+                await self._unmap()
+
+    async def _map(self) -> bool:
+        """Map the port, or renew its lease. Returns whether it is mapped."""
+        port = self._inner_port()
+        router, ip = self._make(), None
+        with trio.move_on_after(ASK_SECONDS):
+            ip = await router.find() if port else None
+            if ip is not None and await self._map_on(router, port):
+                addr = f"/ip4/{ip}/tcp/{self._port}"
+                log.info("the router passes connections to %s on to port %d", addr, port)
+                self._outer.claim(ROUTER, [addr])
+                return True
+        self._outer.claim(ROUTER, [])
+        return False
+
+    async def _map_on(self, router: Router, port: int) -> bool:
+        others = [random.choice(OTHER_PORTS) for _ in range(TRIES)]  # noqa: S311 - no secret
+        for outer in dict.fromkeys([self._port or port, port, *others]):
+            if await router.map(port, outer, LEASE_SECONDS):
+                self._router, self._port = router, outer
+                return True
+        return False
+
+    def _inner_port(self) -> int:
+        """Return the port to map; 0: there is none that needs it."""
+        direct = [addr for addr in self._own.direct if addr.startswith("/ip4/")]
+        if any(reach_of(addr) == Reach.PUBLIC for addr in direct):
+            return 0
+        return next((int(addr.split("/")[4]) for addr in direct if reach_of(addr) == Reach.NEAR), 0)
+
+    async def _unmap(self) -> None:
+        if self._router is not None:
+            await self._router.unmap(self._port)
+            self._router = None
