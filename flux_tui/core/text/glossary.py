@@ -22,7 +22,7 @@ WORDS: Mapping[str, str] = {
     "lease": "The time that a holder has for granted chunks. When it lapses, they can be granted to another holder.",
     "lapsed": "A lease ended without its chunk. Whether that was the holder's fault is said beside it.",
     "hedge": "A chunk that is overdue, granted to a second holder too. Whichever comes first counts.",
-    "kept": "In Peers: the share of granted chunks that a peer sent, or refused in time.",
+    "gave": "In Peers: the share of granted chunks that a peer sent, or refused in time.",
     "delivered": "The chunks of a grant that came.",
     "took back": "A peer said that it has a chunk, and did not have it when it was granted.",
     "wasted": "Bytes that came and were of no use. The cause is said beside them.",
@@ -241,7 +241,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "out": "Bytes that were sent to it.",
         "granted": "Chunks that it was ever told to send.",
         "came": "Chunks that came from it.",
-        "kept": "The share of its granted chunks that it sent, or refused in time.",
+        "gave": "The share of its granted chunks that it sent, or refused in time.",
         "standing": "How it stands now: good, quiet, late, changed, at fault, gone, or the reason of its NO.",
         "answers": "How soon it answers a want.",
         "way": "Which way the connection goes: direct, punched (both dialled at the same moment, through their NATs),"

@@ -24,7 +24,7 @@ from flux_tui.core.text.quantities import counted, human_seconds, human_size
 from flux_tui.core.text.why import why_words
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SHORT, REASON_SIGNS, Glyphs, Role, Sign
-from flux_tui.ui.rows.view_and_lines import Line, Row, View, cut, merged, span
+from flux_tui.ui.rows.view_and_lines import Line, Row, View, merged, span
 from flux_tui.ui.series.flow_marks import OWN, Cell, FlowWindow, Lane, MarkKind, WaitPeriod
 
 T = TypeVar("T")
@@ -80,10 +80,14 @@ def frame(width: int, now: float, step: float) -> Frame:
 
     `step`: the seconds of one column.
     """
-    name = WHO_WIDTH + 1
-    tail = 11 if width < NARROW else 17 if width < ROOMY else 24
+    name, tail = WHO_WIDTH + 1, tail_of(width)
     columns = max(8, width - name - tail)
     return Frame(int(now // step) - columns + 1, columns, name, tail)
+
+
+def tail_of(width: int) -> int:
+    """Return the columns for the words at the end of a lane, in a panel of `width` columns."""
+    return 11 if width < NARROW else 17 if width < ROOMY else 24
 
 
 def fitting_step(width: int, since: float, now: float) -> float:
@@ -132,7 +136,8 @@ def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
             return plain(f"in {left}" if brief else f"again in {left}")
     if lane.chunks:
         size = human_size(lane.bytes_in + lane.bytes_out)
-        return plain(size if brief else f"{counted(lane.chunks, 'chunk')} {size}")
+        words = plain(f"{counted(lane.chunks, 'chunk')} {size}")
+        return words if len(words) < tail_of(view.width) else plain(size)
     if lane.owes:
         return plain(f"owes {lane.owes:,}" if brief else f"owes {counted(lane.owes, 'chunk')}")
     return plain("")
@@ -148,11 +153,9 @@ def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
     if flow.root is None or flow.root not in view.state.pending:
         return []
     told = why_words(why(view.state, flow.root, view.now), view, view.now, running=not view.dead)
-    lines: list[Line] = [[], *([span(sentence, "strong")] for sentence in told.next)]
-    return [
-        Row(f"next/{number}", cut(line, view.width, view.glyphs.ellipsis), title=True)
-        for number, line in enumerate(lines)
-    ]
+    texts = (text for sentence in told.next for text in cell_width.wrapped(sentence, view.width))
+    lines: list[Line] = [[], *([span(text, "strong")] for text in texts)]
+    return [Row(f"next/{number}", line, title=True) for number, line in enumerate(lines)]
 
 
 def _standing_wait(view: View, known: PeerState | None) -> WaitPeriod | None:

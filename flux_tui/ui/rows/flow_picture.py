@@ -66,8 +66,10 @@ def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
         return []
     canvas = _Canvas(view.width, view.height)
     peers = _shown(view, flow)
-    middle = Point(view.width // 2, view.height // 2)
-    points = {peer.peer: _around(number, len(peers), middle) for number, peer in enumerate(peers)}
+    middle = Point(view.width // 2, (view.height - 1) // 2)
+    points = {
+        peer.peer: _around(number, len(peers), middle, view.height) for number, peer in enumerate(peers)
+    }
     thick = _flowed(flow, view.now)
     top = max(thick.values(), default=0)
     for peer in peers:
@@ -99,13 +101,14 @@ def _shown(view: View, flow: FlowWindow) -> list[PeerState]:
     return peers
 
 
-def _around(number: int, count: int, middle: Point) -> Point:
+def _around(number: int, count: int, middle: Point, height: int) -> Point:
     """Return the point of a peer on an ellipse around the middle.
 
-    `number`: the place of the peer, counted from 0. `count`: how many peers are drawn.
+    `number`: the place of the peer, counted from 0. `count`: how many peers are drawn. Below each point, there is
+    room for a second line: what the peer does.
     """
     angle = 2 * math.pi * (number + 0.5) / max(count, 1) - math.pi / 2
-    wide, high = middle.x - 12, middle.y - 1
+    wide, high = middle.x - 12, min(middle.y, height - 2 - middle.y)
     return Point(middle.x + round(wide * math.cos(angle)), middle.y + round(high * math.sin(angle)))
 
 

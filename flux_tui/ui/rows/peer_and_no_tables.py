@@ -305,7 +305,7 @@ def peer_columns(view: View) -> list[Column]:
         role: Role = "in" if peer.bytes_in >= peer.bytes_out else "out"
         return [span(" ", "text"), span(glyphs.spark(trend.series(now, SPARK)), role)]
 
-    def kept(peer: PeerState) -> Line:
+    def gave(peer: PeerState) -> Line:
         if peer.delivered_share is None:
             return [span(glyphs.dash, "dim")]
         return [span(f"{peer.delivered_share:.0%}", "warn" if peer.broken else "text")]
@@ -337,7 +337,7 @@ def peer_columns(view: View) -> list[Column]:
                lambda peer: peer.granted, 10),
         Column("came", "came", 7, lambda peer: [span(f"{peer.chunks_in:,}", "text")],
                lambda peer: peer.chunks_in, 11),
-        Column("kept", "kept", 6, kept,
+        Column("gave", "gave", 6, gave,
                lambda peer: -1.0 if peer.delivered_share is None else peer.delivered_share, 5),
         Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now, glyphs)[0], 2, left=True),
         Column("answers", "answers", 8, answer,

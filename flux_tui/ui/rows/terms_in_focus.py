@@ -6,7 +6,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Entry, kind_of
 from flux_tui.core.series.next_try import Tries, why_waiting
 from flux_tui.core.text import glossary
-from flux_tui.ui.rows.peer_and_no_tables import TABLES, columns_that_fit, standing, standing_no
+from flux_tui.ui.rows.peer_and_no_tables import TABLES, Column, columns_that_fit, standing, standing_no
 from flux_tui.ui.rows.view_and_lines import View
 
 CAUSES = {
@@ -49,9 +49,15 @@ def panel_terms(panel: str, view: View) -> list[Explained]:
     """
     columns = columns_that_fit(TABLES[panel](view), view.width) if panel in TABLES else []
     return [
-        *(Explained(one.head.strip(), glossary.COLUMNS[panel][one.name]) for one in columns if one.head),
+        *(Explained(_shown_name(one), glossary.COLUMNS[panel][one.name]) for one in columns if one.head),
         *(Explained(word, glossary.WORDS[word]) for word in PANEL_WORDS.get(panel, ())),
     ]
+
+
+def _shown_name(column: Column) -> str:
+    """Return a column's heading. If the heading is a sign without a word, its name follows."""
+    head = column.head.strip()
+    return f"{head} {column.name}" if len(head) == 1 else head
 
 
 def entry_terms(entry: Entry) -> list[Explained]:

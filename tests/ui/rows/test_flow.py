@@ -45,6 +45,21 @@ def test_a_stuck_file_at_a_glance() -> None:
     assert found["12D3…5J4d"].rstrip().endswith("4 chunks 3.9 MiB")
 
 
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_the_end_of_a_lane_and_what_comes_next_are_never_cut(width: int) -> None:
+    series = [entry for entry in SeriesReader.open(STUCK).read(0, 1000) if entry.at <= AT]
+    state, flow = derive(series), FlowWindow(0.5)
+    flow.root = next(iter(state.pending))
+    flow.extend(series)
+    for lane in flow.lanes.values():
+        lane.chunks *= 68
+    rows = flow_rows(View(state, AT, width, Glyphs(unicode=True)), flow)
+    lines = [text_of(row.line) for row in rows]
+    assert not any("…" in line.replace("12D3…", "") for line in lines), lines
+    end = " ".join(line for line in lines[lines.index("") :] if line)
+    assert "Next: 12D3…ntwp is granted chunks in 1.5 s, at 20:20:21 (15 chunks to get)." in end
+
+
 def test_a_close_look_has_the_wait_that_began_before_it() -> None:
     found = lanes(100, 0.05)
     assert found["12D3…ntwp"].strip() == "▒" * 66 + " again in 1.5 s"

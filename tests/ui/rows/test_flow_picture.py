@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import PeerState
@@ -29,11 +31,18 @@ def test_everybody_has_a_place_and_nobody_changes_it() -> None:
     for at in (ANSWERS, ANSWERS + 17, ANSWERS + 60):
         lines = picture(at)
         assert (len(lines), {len(line) for line in lines}) == (22, {100})
-        assert "you" in lines[11]
-        for name, row in (("12D3…ntwp", 3), ("12D3…9NmA", 3), ("12D3…zcjN", 14), ("12D3…5J4d", 14)):
+        assert "you" in lines[10]
+        for name, row in (("12D3…ntwp", 2), ("12D3…9NmA", 2), ("12D3…zcjN", 13), ("12D3…5J4d", 13)):
             assert name in lines[row], (at, name)
-    assert "gone" in picture(ANSWERS + 17)[4]
-    assert "rate 25 s" in picture(ANSWERS)[4]
+    assert "gone" in picture(ANSWERS + 17)[3]
+    assert "rate 25 s" in picture(ANSWERS)[3]
+
+
+@pytest.mark.parametrize("height", [9, 10, 17, 18, 21, 22])
+def test_the_words_below_the_lowest_peer_are_in_the_picture(height: int) -> None:
+    lines = picture(ANSWERS, height=height)
+    assert "12D3…qYWE" in lines[-2]
+    assert "denies" in lines[-1]
 
 
 def test_answers_travel_to_the_middle_in_their_colours() -> None:
@@ -46,9 +55,9 @@ def test_answers_travel_to_the_middle_in_their_colours() -> None:
 
 def test_an_edge_is_thick_where_much_flows() -> None:
     lines = picture(ANSWERS)
-    assert "● ● ●" in lines[14], "most comes from this peer"
+    assert "● ● ●" in lines[12], "most comes from this peer"
     assert "•" in lines[9], "less from these"
-    assert "·" in lines[16], "and nothing from the one that denies"
+    assert "·" in lines[15], "and nothing from the one that denies"
 
 
 def test_ascii_has_the_same_picture() -> None:
