@@ -17,6 +17,7 @@ from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import Cid, is_text
+from flux_tui.core.peers.ticket_addrs import ticket_addrs
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import State
@@ -187,7 +188,8 @@ def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
 def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> None:
     alive = home.running() is not None
     addrs = state.addrs if alive else _addrs_of_a_stopped_node(home, state)
-    ticket = format_ticket(Ticket(added.root, added.name, added.size, addrs))
+    named = ticket_addrs(state) if alive else addrs
+    ticket = format_ticket(Ticket(added.root, added.name, added.size, named))
     if as_json:
         found: dict[str, Any] = {
             "root": added.root,

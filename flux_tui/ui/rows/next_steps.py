@@ -5,6 +5,7 @@ as a peer was seen. A recording and a narrated demo never show them.
 """
 
 from flux_tui.core.content.ticket import Ticket, format_ticket
+from flux_tui.core.peers.ticket_addrs import ticket_addrs
 from flux_tui.core.series.state import ObjectState, State
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import Keys, action_named
@@ -23,7 +24,7 @@ def ticket_of(state: State, found: ObjectState) -> str:
     # While this node fetches an object, it does not know the whole size. A receiver takes no more than the
     # ticket says.
     size = found.size if found.completed_at is not None else None
-    return format_ticket(Ticket(found.root, found.name, size, state.addrs))
+    return format_ticket(Ticket(found.root, found.name, size, ticket_addrs(state)))
 
 
 def shared_last(state: State) -> ObjectState | None:
