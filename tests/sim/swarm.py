@@ -393,6 +393,11 @@ class SimNode:
         self.feed(inp.ChunksWritten(peer=peer, cids=(cid,), size=len(self.blocks[cid])))
         self._pump(peer)
 
+    def not_sent(self, peer: PeerId) -> None:
+        """A chunk was cancelled before it left: send the next one."""
+        self._sending.discard(peer)
+        self._pump(peer)
+
     def take_part(self, peer: PeerId, cid: Cid, received: int, seconds: float) -> None:
         """Receive a part of a chunk from the stream."""
         if self.alive and self.machine.accepts(peer, cid):

@@ -79,3 +79,31 @@ def test_each_getter_is_sent_each_byte_once(rate: float, mebibytes: int, getters
     assert [factor(node) for node in fetched.getters] == [1.0] * getters
     assert fetched.line.carried == getters * fetched.size
     assert not fetched.blamed()
+
+
+@pytest.mark.parametrize(("getters", "most"), [(3, 2.3), (16, 2.6)])
+@pytest.mark.parametrize("rate", [64 * KBIT, 256 * KBIT])
+def test_getters_that_know_each_other_pass_on_whole_chunks(rate: float, getters: int, most: float) -> None:
+    """The line carries each chunk to few of them: a chunk is whole at one of them long before all are."""
+    fetched = Fetched(rate, getters, 4, seed=1, mesh=True)
+    assert fetched.share <= most, f"{getters} without turns"
+    assert [factor(node) for node in fetched.getters] == [1.0] * getters
+    assert fetched.line.carried <= most * fetched.size
+
+
+def test_a_peer_with_a_slow_line_of_its_own_does_not_keep_others_waiting() -> None:
+    turns_seconds = 15.0
+    swarm = Swarm(seed=1, latency=(0.02, 0.04))
+    content = Content(random.Random(1).randbytes(8 * MIB), MIB)
+    holder = swarm.node(uplink=2 * MBIT)
+    holder.hold(content)
+    slow, fast = swarm.node(), swarm.node()
+    line = holder.uplink
+    assert line is not None
+    line.share[slow.peer] = 4_000.0
+    for node in (slow, fast):
+        swarm.link(holder.peer, node.peer)
+    get(slow, content)
+    swarm.after(1.0, lambda: get(fast, content))
+    swarm.run(lambda: has(fast, content), seconds=600)
+    assert swarm.now - START < 8 * MIB / (2 * MBIT) * 1.1 + turns_seconds

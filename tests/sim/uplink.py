@@ -1,11 +1,13 @@
 """A line that a simulated node shares among all peers: as many bytes a second as it carries, whoever they are for."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.net.connections.upload_turns import ASK_SECONDS, UploadTurns
 from flux_tui.net.flux.push_stream import PROGRESS_SECONDS
 
 if TYPE_CHECKING:
@@ -36,6 +38,13 @@ class Uplink:
         self.rate = rate
         self.carried = 0
         """Bytes of chunks so far."""
+        self.turns = UploadTurns(lambda peer: self._sent.get(peer, 0))
+        self._sent: Counter[PeerId] = Counter()
+        """By peer: bytes of chunks so far."""
+        self._waiting: dict[PeerId, Cid] = {}
+        """Chunks that wait for their peer's turn."""
+        self.share: dict[PeerId, float] = {}
+        """Bytes/s of the peers whose own lines are slower than this one."""
         self._streams: dict[PeerId, _Stream] = {}
         self._turns: deque[PeerId] = deque()
         self._running = False
@@ -49,13 +58,48 @@ class Uplink:
         self._streams[peer].behind.append(what)
 
     def send(self, peer: PeerId, cid: Cid) -> None:
-        """Begin to send a chunk. No other one is being sent to this peer."""
+        """Send a chunk when it is its turn. No other one is being sent to this peer."""
+        self._waiting[peer] = cid
+        self._ask(peer)
+
+    def _ask(self, peer: PeerId) -> None:
+        """Ask whether it is this peer's turn."""
+        cid = self._waiting.get(peer)
+        if cid is None:
+            return
+        swarm = self.node.swarm
+        if not self.node.machine.is_granted(peer, cid):
+            del self._waiting[peer]
+            self.turns.leave(peer)
+            self.node.not_sent(peer)
+        elif self.turns.begin(peer, swarm.now, partial(swarm.after, 0.0, partial(self._ask, peer))):
+            del self._waiting[peer]
+            self._begin(peer, cid)
+        else:
+            swarm.after(ASK_SECONDS, partial(self._ask, peer))
+
+    def _begin(self, peer: PeerId, cid: Cid) -> None:
         self._streams[peer] = _Stream(cid, len(self.node.blocks[cid]))
         self._turns.append(peer)
         self.node.feed(inp.ChunksLeaving(peer=peer, cids=(cid,)))
         if not self._running:
             self._running = True
             self._step()
+
+    def _next(self, peer: PeerId, part: int) -> None:
+        """Let a stream use the line again, when its peer's own line has taken its last part."""
+        pause = part / self.share[peer] - part / self.rate if peer in self.share else 0.0
+
+        def ready() -> None:
+            self._turns.append(peer)
+            if not self._running:
+                self._running = True
+                self._step()
+
+        if pause > 0:
+            self.node.swarm.after(pause, ready)
+        else:
+            self._turns.append(peer)
 
     def _step(self) -> None:
         """Let the next stream use the line for a moment."""
@@ -72,11 +116,13 @@ class Uplink:
         def carried() -> None:
             stream.left -= part
             self.carried += part
+            self._sent[peer] += part
             now = node.swarm.now
             if peer not in node.linked:
                 del self._streams[peer]
+                self.turns.end(peer, now)
             elif stream.left:
-                self._turns.append(peer)
+                self._next(peer, part)
                 if now - stream.told >= PROGRESS_SECONDS and stream.began is not None:
                     stream.told = now
                     node.swarm.deliver_part(
@@ -84,6 +130,7 @@ class Uplink:
                     )
             else:
                 del self._streams[peer]
+                self.turns.end(peer, now)
                 node.sent_on_uplink(peer, stream.cid)
                 for what in stream.behind:
                     what()

@@ -42,6 +42,8 @@ MAX_LAPSED = 4096
 MAX_LEASE_FACTOR = 16.0
 MAX_HOLDERS = 1024
 """Holders that are remembered. The oldest disconnected one is forgotten first."""
+UNKNOWN_DUE = 1.0
+"""Seconds until nothing is overdue at a holder whose rate is not known yet."""
 SILENT_SECONDS = 30.0
 """Seconds without a byte after which no holder counts as sending, however slow it is."""
 NORMAL_DELAY = 0.25
@@ -144,7 +146,8 @@ class Holder:
 
         This is one and a half times their expected time, plus a normal delay.
         """
-        return 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
+        usual = 1.5 * self.expected_seconds() + 2 * self.rtt + NORMAL_DELAY
+        return usual if self.measured else max(usual, UNKNOWN_DUE)
 
     def least(self, estimate: int) -> int:
         """Return how many chunks of this size it is granted at least while it is idle."""

@@ -50,6 +50,9 @@ IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 10, 5, 4
 unanswered probes that end the connection."""
 UNACKNOWLEDGED_SECONDS = 30
 """Seconds for sent bytes to be acknowledged."""
+ACKNOWLEDGED, ACKNOWLEDGED_AT = struct.Struct("=Q"), 120
+"""`tcpi_bytes_acked` in Linux's `struct tcp_info`, since version 4.1."""
+TCP_INFO_BYTES = ACKNOWLEDGED_AT + ACKNOWLEDGED.size
 TCP_RXT_CONNDROPTIME = 0x80
 """The macOS option for that; Python has no name for it."""
 
@@ -200,6 +203,17 @@ async def _ping(connection: Connection, seconds: float) -> None:
             await connection.ping()
         except Exception as error:  # it is closed or breaks just now; that is noticed elsewhere
             log.debug("a ping: %r", error)
+
+
+def acknowledged_of(sock: trio.socket.SocketType | None) -> int | None:
+    """Return how many bytes of this socket the other system has acknowledged so far; None if this cannot be known."""
+    if sock is None or sys.platform != "linux":
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    except (OSError, ValueError):  # it is closed
+        return None
+    return int(ACKNOWLEDGED.unpack_from(info, ACKNOWLEDGED_AT)[0]) if len(info) == TCP_INFO_BYTES else None
 
 
 def unsent_of(sock: trio.socket.SocketType | None) -> int | None:

@@ -9,6 +9,7 @@ import trio
 from libp2p.abc import IMuxedConn, INetStream
 
 from flux_tui.core.ids import PeerId
+from flux_tui.net.connections.upload_turns import UploadTurns
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, write_slices
 from flux_tui.net.flux.push_stream import Outgoing
 from flux_tui.net.port import Receiver
@@ -26,10 +27,16 @@ class Link:
     `after`: an event that is set when the streams of the previous link to this peer are closed.
     """
 
-    def __init__(self, peer: PeerId, receiver: Receiver, after: trio.Event | None = None) -> None:
+    def __init__(
+        self,
+        peer: PeerId,
+        receiver: Receiver,
+        after: trio.Event | None = None,
+        turns: UploadTurns | None = None,
+    ) -> None:
         self.peer = peer
         self.after = after
-        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices)
+        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices, turns)
         self.inbound: INetStream | None = None
         """The stream that the peer opened."""
         self.outbound: INetStream | None = None
@@ -124,6 +131,12 @@ class Link:
         """Whether a stream of the link is on this connection, or will be."""
         streams = (self.inbound, self.outbound, self._moved)
         return any(stream is not None and stream.muxed_conn is connection for stream in streams)
+
+    @property
+    def acknowledged(self) -> int | None:
+        """Bytes that the peer's system has acknowledged on the connection of this node's stream; None: unknown."""
+        connection = self.outbound.muxed_conn if self.outbound is not None else None
+        return connection.acknowledged if isinstance(connection, GuardedYamux) else None
 
     def is_on_one(self) -> bool:
         """Whether this node's stream is on the connection that the peer's side of the link is about to leave."""

@@ -59,6 +59,11 @@ class LinkTable:
         link = self._links.get(peer)
         return link if link is not None and link.up.is_set() else None
 
+    def acknowledged(self, peer: PeerId) -> int | None:
+        """Return how many bytes the peer's system has acknowledged so far; None if this cannot be known."""
+        link = self._links.get(peer)
+        return link.acknowledged if link is not None else None
+
     def all_up(self) -> list[Link]:
         """Return the links whose streams are both open."""
         return [link for link in self._links.values() if link.up.is_set()]

@@ -24,6 +24,7 @@ from libp2p.peer.id import ID
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
 from flux_tui.net.connections.supervisor import Tasks
+from flux_tui.net.connections.upload_turns import UploadTurns
 from flux_tui.net.flux.link import CLOSED, Link, is_gone
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.noise_and_yamux import source_of, widen
@@ -81,6 +82,7 @@ class Links:
         self._on_lost = on_lost
         self._punch = punch
         self.table = table
+        self._turns = UploadTurns(table.acknowledged)
         host.set_stream_handler(PROTOCOL, self.take)
         host.set_stream_handler(MOVE, self.take_moved)
 
@@ -192,11 +194,11 @@ class Links:
     def _link(self, peer: PeerId) -> Link:
         link = self.table.of(peer)
         if link is None:
-            return self._add(Link(peer, self._receiver), None)
+            return self._add(Link(peer, self._receiver, turns=self._turns), None)
         return self._renew(link) if link.scope.cancel_called else link
 
     def _renew(self, old: Link) -> Link:
-        return self._add(Link(old.peer, self._receiver, old.closed), old)
+        return self._add(Link(old.peer, self._receiver, old.closed, self._turns), old)
 
     def _add(self, link: Link, old: Link | None) -> Link:
         self.table.add(link)

@@ -22,6 +22,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message
 from flux_tui.net.connections.read_pace import NOT_ADMITTED, Pace
+from flux_tui.net.connections.upload_turns import ASK_SECONDS, UploadTurns
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, Piece
 from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, LoadedChunk, Receiver
 
@@ -118,7 +119,9 @@ class Outgoing:
         receiver: Receiver,
         slice_bytes: int,
         write_slices: WriteSlices | None = None,
+        turns: UploadTurns | None = None,
     ) -> None:
+        self._turns = turns
         self._write_slices = write_slices or one_by_one
         self._peer = peer
         self._receiver = receiver
@@ -170,6 +173,13 @@ class Outgoing:
 
     async def write_to(self, stream: ByteStream) -> None:
         """Write messages and chunks to the stream until cancelled. Raises the stream's exception if it breaks."""
+        try:
+            await self._write_to(stream)
+        finally:
+            if self._turns is not None:
+                self._turns.leave(self._peer)
+
+    async def _write_to(self, stream: ByteStream) -> None:
         async with trio.open_nursery() as nursery:
             loaded: trio.MemoryReceiveChannel[Sequence[LoadedChunk]] | None = None
             while True:
@@ -187,9 +197,27 @@ class Outgoing:
                         self._empty.set()
                         await self._wake.wait()
                     continue
-                chunks = await loaded.receive()
-                loaded = self._prefetch(nursery) if self._has_chunks else None
-                await self._write_chunks(stream, self._receiver.still_granted(self._peer, chunks))
+                if not await self._is_turn():
+                    continue
+                try:
+                    chunks = await loaded.receive()
+                    loaded = self._prefetch(nursery) if self._has_chunks else None
+                    await self._write_chunks(stream, self._receiver.still_granted(self._peer, chunks))
+                finally:
+                    if self._turns is not None:
+                        self._turns.end(self._peer, trio.current_time())
+
+    async def _is_turn(self) -> bool:
+        """Return whether chunks may be written now. If not, first wait a while, or until there is something to do."""
+        self._wake = trio.Event()
+        if self._turns is None or self._turns.begin(self._peer, trio.current_time(), self._wake_up):
+            return True
+        with trio.move_on_after(ASK_SECONDS):
+            await self._wake.wait()
+        return False
+
+    def _wake_up(self) -> None:
+        self._wake.set()
 
     def _prefetch(self, nursery: trio.Nursery) -> "trio.MemoryReceiveChannel[Sequence[LoadedChunk]]":
         send, receive = trio.open_memory_channel[Sequence[LoadedChunk]](1)

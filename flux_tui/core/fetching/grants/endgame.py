@@ -19,7 +19,7 @@ MOVE_AFTER = 1.0
 the chunks may be on their way."""
 MOVE_SHARE = 0.6
 """Chunks are moved only if they then come within this share of the time that they would take where they are."""
-SENDING_SECONDS = 30.0
+SENDING_SECONDS = 180.0
 """Seconds. A chunk that a holder is sending is hedged only if its rest would take longer than this: it comes twice,
 because no cancel stops it any more."""
 HEDGES = 4

@@ -14,8 +14,13 @@ from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.holders import Holder
 from flux_tui.core.ids import Cid
 
-MAX_EXTENSIONS = 6
-"""How often a sole holder that is late gets more time before its lease lapses."""
+EXTENSION_MAX = 120.0
+"""Seconds of one extension at most. Each is twice as long as the one before."""
+MAX_EXTENSIONS = 24
+"""How often a late holder gets more time for chunks that no other one can send, before its lease lapses: forty minutes.
+On a line of 64 kbit/s, each of sixteen getters waits so long while the others are sent a chunk."""
+MAX_PASSED_OVER = 3
+"""The same, if the holder has sent what was granted later."""
 
 
 class Batch:
@@ -88,6 +93,10 @@ class Batch:
     def count_extension(self) -> None:
         """Count one more extension: the holder is late, but no other peer has the chunks."""
         self.extended += 1
+
+    def forget_extensions(self) -> None:
+        """Count the extensions anew, because the holder is sending."""
+        self.extended = 0
 
     def become_lease(self) -> None:
         """Turn this hedge into the chunk's normal lease, because the chunk's other lease has ended."""

@@ -27,9 +27,9 @@ from flux_tui.core.content.unixfs_trees import CHUNK_SIZE
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.write_backoff import WriteBackoff
 from flux_tui.core.fetching.grants.endgame import Endgame
-from flux_tui.core.fetching.grants.leases import MAX_EXTENSIONS, Batch, Leases
+from flux_tui.core.fetching.grants.leases import EXTENSION_MAX, MAX_EXTENSIONS, MAX_PASSED_OVER, Batch, Leases
 from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
-from flux_tui.core.fetching.holders import LEASE_MAX, WINDOW_CHUNKS, Holder, Holders
+from flux_tui.core.fetching.holders import LEASE_MIN, WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, batches
@@ -119,11 +119,13 @@ class Scheduler:
                 self.schedule_push(download, None, "lapsed", holder.peer)
             return
         if self._sends(batch):
+            batch.forget_extensions()
             self._extend(batch, holder.lease_seconds())
             return
         self.want_pusher.ask_others(downloads)
         late = list(batch.chunks)
-        if holder.peer in self.holders.connected and batch.extended < MAX_EXTENSIONS:
+        most = MAX_EXTENSIONS if batch.number >= holder.reached else MAX_PASSED_OVER
+        if holder.peer in self.holders.connected and batch.extended < most:
             late = self._offered_elsewhere(batch)
         if late:
             holder.missed_deadline()
@@ -134,7 +136,7 @@ class Scheduler:
                 self.schedule_push(download, SNUB, "lapsed", holder.peer)
         if batch.chunks:
             batch.count_extension()
-            self._extend(batch, min(2 * batch.seconds, LEASE_MAX))
+            self._extend(batch, min(max(2 * batch.seconds, LEASE_MIN), EXTENSION_MAX))
 
     def _sends(self, batch: Batch) -> bool:
         """Whether the holder of a batch is sending it, or what it was granted before: all of it comes in that order."""
@@ -175,7 +177,10 @@ class Scheduler:
             elif (
                 holder.peer != peer
                 and not self._sends(batch)
-                and any(download.root in roots for download in batch.chunks.values())
+                and any(
+                    download.root in roots and download.is_offered(peer, cid)
+                    for cid, download in batch.chunks.items()
+                )
             ):
                 del self._extended[number]
                 self.leases.watch(batch, self.ledger.now, 0.0)
