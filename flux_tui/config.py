@@ -170,6 +170,11 @@ class Settings(Policy, frozen=True, kw_only=True):
         " same key can connect. A relative path starts at the home's folder.",
         option="Talk only to nodes that have the same key (libp2p's /key/swarm/psk/1.0.0/).",
     )] = ""  # fmt: skip
+    announce: Annotated[tuple[str, ...], Spec(
+        Kind.ADDRS, "Multiaddrs of a router at which others reach this node, because a port is forwarded by hand:"
+        ' ["/ip4/203.0.113.5/tcp/4001"]. Peers check them by dialling back.',
+        option="Tell others that they reach this node here, outside of the router: /ip4/ADDRESS/tcp/PORT.",
+    )] = ()  # fmt: skip
     relay: Annotated[tuple[str, ...], Spec(
         Kind.ADDRS, "Multiaddrs of relays through which this node can be reached, because it cannot be dialled"
         " directly.", option="Be reached through this relay, because nobody can dial this node.",

@@ -96,6 +96,25 @@ def bare_cid_by_a_relay(lab: Lab) -> str:
     return fetched(lab, getter, holder.state()["objects"][0]["root"])
 
 
+def forwarded_by_hand(lab: Lab) -> str:
+    """A behind a NAT has a port forwarded by hand, under another number, and announces it; B has A's ticket."""
+    internet, home = lab.lan("45.9.0.0/16", gateway=False), lab.lan("192.168.7.0/24")
+    router, one = lab.router(internet, home), lab.host("holder")
+    one.plug(home)
+    router.forward(9000, "192.168.7.2:4001")
+    outer = "/ip4/45.9.0.2/tcp"
+    holder = one.node(
+        *QUIET, "--no-port-mapping", "--announce", f"{outer}/9000", "--announce", f"{outer}/9001"
+    )
+    ticket = holder.add(a_file(lab, MIB))
+    getter = outside(lab, internet, "getter")
+    words = fetched(lab, getter, ticket)
+    found = until(lambda: "9001 is announced, and no peer" in (holder.state()["last_error"] or ""), 60)
+    assert not any("/9001/" in addr for addr in holder.state()["addrs"])
+    assert any("/9000/" in addr for addr in holder.state()["addrs"])
+    return f"{words}; a wrong address was found {found:.1f} s later, and is not told any more"
+
+
 def both_behind_nats(lab: Lab) -> str:
     """Both behind NATs, and both have only joined S; B has A's ticket."""
     internet = lab.lan("45.9.0.0/16", gateway=False)
@@ -110,5 +129,6 @@ MEASUREMENTS: dict[str, Callable[[Lab], str]] = {
     "star-of-twelve": star_of_twelve,
     "ticket-from-behind-a-nat": ticket_from_behind_a_nat,
     "bare-cid-by-a-relay": bare_cid_by_a_relay,
+    "forwarded-by-hand": forwarded_by_hand,
     "both-behind-nats": both_behind_nats,
 }

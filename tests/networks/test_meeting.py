@@ -15,6 +15,7 @@ pytestmark = pytest.mark.netns
     [
         (measure_meeting.ticket_from_behind_a_nat, "direct"),
         (measure_meeting.bare_cid_by_a_relay, ""),
+        (measure_meeting.forwarded_by_hand, "direct"),
     ],
 )
 def test_an_object_behind_a_nat_is_fetched(lab: Lab, situation: Callable[[Lab], str], way: str) -> None:

@@ -81,6 +81,21 @@ async def listen_beside(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
     return await listen_on(host, addr)
 
 
+def announced_addr(addr: str, peer: str) -> str:
+    """Return the transport part of an address that a person announces for this node. Raises NetworkError."""
+    transport = addr.removesuffix(f"/p2p/{peer}")
+    parts = transport.split("/")
+    known = len(parts) == 5 and not parts[0] and parts[1] in ("ip4", "ip6") and parts[3] == "tcp"
+    try:
+        if not known or not int(parts[4]):
+            raise ValueError
+        return str(Multiaddr(transport))
+    except Exception:  # the library raises kinds of its own
+        raise NetworkError(
+            f"cannot announce {addr}: expected the router's own address, like /ip4/203.0.113.5/tcp/4001"
+        ) from None
+
+
 def listen_addr(addr: str) -> Multiaddr:
     """Parse a multiaddr to listen on. Raises NetworkError if it is not valid."""
     try:

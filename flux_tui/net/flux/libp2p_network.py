@@ -20,7 +20,7 @@ from flux_tui.core.peers.address_dial_policy import Reach, reach_of
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.dial_guard import DialGuard
-from flux_tui.net.addresses.listening import NOT_OURS, listen_addr, listen_beside, listen_on
+from flux_tui.net.addresses.listening import NOT_OURS, announced_addr, listen_addr, listen_beside, listen_on
 from flux_tui.net.addresses.local_discovery import Mdns, parse_peer_addr
 from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard, machine_ips
 from flux_tui.net.addresses.reached_addrs import PeerAddrs
@@ -60,16 +60,19 @@ def open_network(
     relays: Sequence[str] = (),
     serve_relay: bool = False,
     port_mapping: bool = False,
+    announce: Sequence[str] = (),
 ) -> OpenNetwork:
     """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
 
     `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays through
     which other nodes can reach this node. `serve_relay`: be a relay for other nodes. `port_mapping`: have the
-    port mapped on the router.
+    port mapped on the router. `announce`: multiaddrs outside of a router at which others reach this node.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
-        return _open(identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, receiver)
+        return _open(
+            identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, announce, receiver
+        )
 
     return opening
 
@@ -83,6 +86,7 @@ async def _open(
     relays: Sequence[str],
     serve_relay: bool,
     port_mapping: bool,
+    announce: Sequence[str],
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
     """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
@@ -91,6 +95,7 @@ async def _open(
     through = [_relay(addr) for addr in relays]
     async with AsyncExitStack() as stack:
         me = ID.from_pubkey(identity.public_key)
+        announced = [announced_addr(addr, str(me)) for addr in announce]
         supervisor = Supervisor(receiver.on_failure)
         connections = OpenConnections()
         own = OwnAddrs(PeerId(str(me)), [circuit_addr(addr, str(me)) for addr in relays])
@@ -157,6 +162,8 @@ async def _open(
         if reservations is not None:
             tasks.keep(reservations.run)
         await stack.enter_async_context(supervised(punching, supervisor))
+        if announced:
+            outer.announce(announced, receiver.on_failure)
         tasks.keep(outer.run)
         if port_mapping:
             tasks.keep(PortMapping(own, outer, LeasedUpnp).run)

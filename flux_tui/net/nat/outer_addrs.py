@@ -5,6 +5,8 @@ Where they come from:
 - Peers tell by identify from which IP address this node is connected to them. Routers often keep the port, or a
   person had it forwarded: with the port on which this node listens, the IP address is a guess.
 - The router says which port it has mapped (`port_mapping.py`).
+- A person announces an address (`--announce`), because a port is forwarded by hand. It is told at once, for the first
+  peers need it too. As soon as peers find that nobody answers there, it is not told any more, and the person is told.
 
 `OuterAddrs` asks up to PROBERS connected peers to dial each guess back (`dial_back.py`), again after a while, and when
 this machine's addresses change. An address that no peer reaches any more is not told any more.
@@ -12,7 +14,7 @@ this machine's addresses change. An address that no peer reaches any more is not
 
 import ipaddress
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import trio
@@ -41,8 +43,8 @@ MAX_GUESSES = 8
 class Proof:
     """What is known of one address."""
 
-    def __init__(self) -> None:
-        self.holds = False
+    def __init__(self, *, holds: bool = False) -> None:
+        self.holds = holds
         self.failures = 0
         self.due = 0.0
         """When it is tried again, in trio's time."""
@@ -57,12 +59,24 @@ class OuterAddrs:
         self._dial_back = dial_back
         self._proofs: dict[str, Proof] = {}
         self._claims: dict[str, tuple[str, ...]] = {}
+        self._announced: tuple[str, ...] = ()
+        self._report: Callable[[str], None] = log.warning
         self._observed: set[Any] = set()
         """The IP addresses that peers observed last. They stay when the peers are gone."""
 
     def claim(self, who: str, addrs: Iterable[str]) -> None:
         """Note all addresses that `who` says this node has, as multiaddrs without a peer id. They are to be proved."""
         self._claims[who] = tuple(addrs)
+
+    def announce(self, addrs: Sequence[str], report: Callable[[str], None]) -> None:
+        """Note the addresses that a person announces, as multiaddrs without a peer id.
+
+        `report` is called with a sentence about one that turns out to lead nowhere.
+        """
+        self._announced, self._report = tuple(addrs), report
+        self._proofs |= {addr: Proof(holds=True) for addr in addrs}
+        self.claim("a person", addrs)
+        self._tell()
 
     def guesses(self) -> list[str]:
         """Return the addresses that this node may have outside of its own, those that somebody claimed first."""
@@ -109,6 +123,10 @@ class OuterAddrs:
         if not answers:
             proof.due = now + AGAIN.first
             return
+        if proof.holds and addr in self._announced and not any(answers):
+            self._report(
+                f"{addr} is announced, and no peer reaches this node there: check the port that the router forwards"
+            )
         proof.holds = any(answers)
         proof.failures = 0 if proof.holds else proof.failures + 1
         proof.due = now + (FRESH_SECONDS if proof.holds else AGAIN.wait(proof.failures))

@@ -131,3 +131,27 @@ async def test_a_change_of_this_machines_addresses_tries_again_at_once(
     swarm.own.changed = trio.Event()
     await trio.sleep(2)
     assert len(swarm.asked) == 2
+
+
+async def test_an_announced_address_is_told_at_once_and_reported_when_it_leads_nowhere(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    good, bad = "/ip4/45.10.0.1/tcp/9000", "/ip4/45.10.0.1/tcp/9001"
+    swarm, said = Swarm(peers=0), list[str]()
+    swarm.observed.clear()
+    swarm.reached = {good}
+    swarm.outer.announce([good, bad], said.append)
+    assert swarm.told() == [good, bad], "the first peers need it"
+    nursery.start_soon(swarm.outer.run)
+    await trio.sleep(100)
+    assert (swarm.told(), said) == ([good, bad], []), "nobody could try it"
+    swarm.connections = {1: [swarm.connection(1)]}
+    await trio.sleep(20)
+    assert swarm.told() == [good]
+    assert said == [
+        f"{bad} is announced, and no peer reaches this node there: check the port that the router forwards"
+    ]
+    swarm.reached.add(bad)
+    await trio.sleep(100)
+    assert set(swarm.told()) == {good, bad}, "the router was set right"
+    assert len(said) == 1
