@@ -186,6 +186,11 @@ class Settings(Policy, frozen=True, kw_only=True):
         Kind.SWITCH, "Have the router pass connections on to this node (UPnP), and take that back at the end.",
         option="Do not ask the router to pass connections on to this node (UPnP).",
     )] = True  # fmt: skip
+    relay_for_peers: Annotated[int, Spec(
+        Kind.COUNT, "Peers for which this node relays a little while it has an address on the internet, so that those"
+        " behind routers meet: two circuits each, of 64 MiB and ten minutes, 1 MiB/s in all. 0: for nobody.",
+        option="Relay a little for so many peers, if this node can be reached. [default: 8]",
+    )] = 8  # fmt: skip
     low_priority: Annotated[bool, Spec(
         Kind.SWITCH, "Let other programs have the processor first, so that the dashboard stays quick. It is for the"
         " process of `flux-tui node`.", option=None,

@@ -343,6 +343,7 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
         swarm_key=load_swarm_key(home.path / settings.swarm_key) if settings.swarm_key else None,
         relays=settings.relay,
         announce=settings.announce,
+        relay_for_peers=settings.relay_for_peers,
         serve_relay=settings.serve_relay,
         port_mapping=settings.port_mapping,
     )

@@ -83,6 +83,8 @@ class OwnAddrs:
     def __init__(self, peer: PeerId, relayed: Sequence[str]) -> None:
         self._peer = peer
         self._relayed = tuple(relayed)
+        self._borrowed: tuple[str, ...] = ()
+        """Its addresses through peers that relay a little for it (`nat/peer_relays.py`)."""
         self._listening: tuple[Multiaddr, ...] = ()
         """The addresses that the node listens on."""
         self._known: tuple[str, ...] = ()
@@ -109,12 +111,22 @@ class OwnAddrs:
     @property
     def all(self) -> tuple[str, ...]:
         """All addresses at which this node can be dialled: those through relays, outside of the router, and direct."""
-        return tuple(dict.fromkeys((*self._relayed, *self._outer, *self.direct)))
+        return tuple(dict.fromkeys((*self._relayed, *self._borrowed, *self._outer, *self.direct)))
 
     @property
     def listening(self) -> tuple[Multiaddr, ...]:
         """The addresses on which this node listens, wildcards as they are."""
         return self._listening
+
+    @property
+    def is_relayed(self) -> bool:
+        """Whether a person named relays for this node."""
+        return bool(self._relayed)
+
+    def borrows(self, peers: Sequence[str]) -> None:
+        """Note the addresses of all peers that relay a little for this node."""
+        self._borrowed = tuple(f"{peer}/p2p-circuit/p2p/{self._peer}" for peer in peers)
+        self._look()
 
     def has_outer(self, addrs: Sequence[str]) -> None:
         """Note all proved addresses outside of the router, as multiaddrs without the peer id."""

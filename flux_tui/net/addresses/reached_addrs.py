@@ -25,6 +25,10 @@ class PeerAddrs:
         """Note that this node dials a peer at this address."""
         self._dialled[peer] = addr
 
+    def dialled_at(self, peer: PeerId) -> str:
+        """Return the multiaddr at which this node dialled a peer; an empty text if it did not."""
+        return self._dialled.get(peer, "")
+
     def of(self, peer: PeerId, connection: IMuxedConn | None = None) -> str:
         """Return a peer's multiaddr, ending in /p2p/…; an empty text if none is known.
 

@@ -38,11 +38,12 @@ from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.peer_dials import PeerDials
 from flux_tui.net.flux.peer_links import Links
-from flux_tui.net.flux.relay import CircuitTransport, Relay, Reservations, circuit_addr
+from flux_tui.net.flux.relay import FULL, HOP, CircuitTransport, Relay, Reservations, Terms, circuit_addr
 from flux_tui.net.nat.dial_back import DialBack
 from flux_tui.net.nat.outer_addrs import OuterAddrs
+from flux_tui.net.nat.peer_relays import PeerRelays
 from flux_tui.net.nat.port_mapping import PortMapping
-from flux_tui.net.port import BAN_SECONDS, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.port import BAN_SECONDS, CIRCUIT, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget
 from flux_tui.net.upstream.hole_punching import HolePunching
@@ -61,6 +62,7 @@ def open_network(
     serve_relay: bool = False,
     port_mapping: bool = False,
     announce: Sequence[str] = (),
+    relay_for_peers: int = 0,
 ) -> OpenNetwork:
     """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
 
@@ -71,8 +73,9 @@ def open_network(
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
         return _open(
-            identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, announce, receiver
-        )
+            identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, announce, relay_for_peers,
+            receiver,
+        )  # fmt: skip
 
     return opening
 
@@ -87,6 +90,7 @@ async def _open(
     serve_relay: bool,
     port_mapping: bool,
     announce: Sequence[str],
+    relay_for_peers: int,
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
     """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
@@ -146,9 +150,16 @@ async def _open(
             exchange,
             budget,
         )
-        if serve_relay:
-            Relay(host)
-        reservations = Reservations(host, through, receiver, links.connected) if through else None
+        terms = FULL if serve_relay else Terms.little(relay_for_peers)
+        relay = Relay(host, terms, lambda peer: serve_relay or table.up(peer) is not None)
+        relay.offer(serve_relay)
+        reservations = Reservations(host, through, receiver, links.connected)
+        peer_relays = PeerRelays(
+            own,
+            lambda offers: relay.offer(serve_relay or (offers and relay_for_peers > 0)),
+            partial(_possible_relays, host, table, peer_addrs),
+            reservations.borrow,
+        )
         for addr in addrs:
             listening = await listen_beside(host, addr)
             if listening is not None:
@@ -159,8 +170,8 @@ async def _open(
                     receiver.on_failure(
                         f"cannot listen on {addr}: {NOT_OURS}; the node listens there as soon as this machine has it"
                     )
-        if reservations is not None:
-            tasks.keep(reservations.run)
+        tasks.keep(reservations.run)
+        tasks.keep(peer_relays.run)
         await stack.enter_async_context(supervised(punching, supervisor))
         if announced:
             outer.announce(announced, receiver.on_failure)
@@ -348,6 +359,19 @@ def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
     except ValueError as error:
         raise NetworkError(f"cannot use a relay: {error}") from None
     return addr, ID.from_base58(peer), transport
+
+
+def _possible_relays(host: IHost, table: LinkTable, addrs: PeerAddrs) -> list[str]:
+    """Return the addresses of the peers that relay, and that this node dialled itself at an address on the internet."""
+    peerstore = host.get_peerstore()
+    found: list[str] = []
+    for link in table.all_up():
+        addr = addrs.dialled_at(link.peer)
+        if addr and reach_of(addr) == Reach.PUBLIC and f"/{CIRCUIT}" not in addr:
+            peer = ID.from_base58(link.peer)
+            if peerstore.supports_protocols(peer, [HOP]):
+                found.append(addr)
+    return found
 
 
 def _outer_addrs(own: OwnAddrs, outer: OuterAddrs) -> list[str]:

@@ -31,8 +31,9 @@ relay stays there, so a relay carries all the bytes of the nodes that it serves 
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from math import inf
+from typing import Any, NamedTuple
 
 import trio
 from libp2p.abc import IHost, IListener, INetStream, IRawConnection, ITransport
@@ -41,15 +42,16 @@ from libp2p.custom_types import THandler, TProtocol
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
-from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Reservation, Status, StopMessage
+from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Reservation, Status, StopMessage
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as WirePeerId
 from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
 from multiaddr import Multiaddr
 from typing_extensions import override
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, TokenBucket
 from flux_tui.net.addresses.dial_guard import told_by_person
+from flux_tui.net.addresses.local_discovery import parse_peer_addr
 from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
 from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen
@@ -74,6 +76,9 @@ MAX_RESERVATIONS = 128
 """Reservations at one relay."""
 MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
 """Circuits through one relay; and of these, to or from one node."""
+LITTLE_CIRCUITS, LITTLE_BYTES, LITTLE_SECONDS, LITTLE_RATE = 2, 64 << 20, 600.0, 1 << 20
+"""What a node relays for a peer that it did not agree with: circuits at once, bytes and seconds of one circuit, and the
+bytes per second of all circuits together. It is enough to meet, and to punch a hole."""
 IDLE_SECONDS = 300.0
 """Seconds after which a circuit without traffic is closed; yamux pings more often."""
 
@@ -83,15 +88,60 @@ def circuit_addr(relay: str, peer: str) -> str:
     return f"{relay}/{CIRCUIT}/p2p/{peer}"
 
 
-class Relay:
-    """Makes this node a relay: forwards the bytes of a circuit, the connection of two other nodes."""
+class Terms(NamedTuple):
+    """How much a relay passes on. 0 bytes, seconds and bytes per second: without a limit."""
 
-    def __init__(self, host: IHost) -> None:
+    reservations: int = MAX_RESERVATIONS
+    circuits: int = MAX_CIRCUITS
+    circuits_each: int = MAX_CIRCUITS_EACH
+    size: int = 0
+    """Bytes of one circuit, those of both directions together."""
+    seconds: float = 0.0
+    """Seconds of one circuit."""
+    rate: float = 0.0
+    """Bytes per second of all circuits together."""
+
+    @classmethod
+    def little(cls, peers: int) -> "Terms":
+        """Return the terms of a node that relays a little for so many of its peers."""
+        circuits = LITTLE_CIRCUITS
+        return cls(peers, circuits * peers, circuits, LITTLE_BYTES, LITTLE_SECONDS, LITTLE_RATE)
+
+    @property
+    def limit(self) -> Limit | None:
+        """The limit of one circuit, as it is told."""
+        return Limit(data=self.size, duration=int(self.seconds)) if self.size or self.seconds else None
+
+
+FULL = Terms()
+"""The terms of a relay that its owner made one."""
+
+
+class Relay:
+    """Makes this node a relay: forwards the bytes of a circuit, the connection of two other nodes.
+
+    `admits`: whether a node may have a reservation here.
+    """
+
+    def __init__(
+        self, host: IHost, terms: Terms = FULL, admits: Callable[[PeerId], bool] = lambda peer: True
+    ) -> None:
         self._host = host
+        self._terms = terms
+        self._admits = admits
+        self._pace = TokenBucket(terms.rate, terms.rate, trio.current_time())
+        self._offers = False
         self._reservations: dict[ID, float] = {}
         """Nodes with a reservation here, each with its end."""
         self._circuits: dict[ID, int] = {}
-        host.set_stream_handler(HOP, self._take)
+
+    def offer(self, offers: bool) -> None:
+        """Be a relay from now on, or not any more. Circuits that are open stay."""
+        if offers and not self._offers:
+            self._host.set_stream_handler(HOP, self._take)
+        elif self._offers and not offers:
+            self._host.remove_stream_handler(HOP)
+        self._offers = offers
 
     async def _take(self, stream: INetStream) -> None:
         peer = stream.muxed_conn.peer_id
@@ -118,19 +168,23 @@ class Relay:
         for other in [other for other, until in self._reservations.items() if until <= now]:
             del self._reservations[other]
             swarm.unprotect(other, CIRCUIT)
-        if peer not in self._reservations and len(self._reservations) >= MAX_RESERVATIONS:
+        full = peer not in self._reservations and len(self._reservations) >= min(
+            self._terms.reservations, MAX_RESERVATIONS
+        )
+        if full or not self._admits(PeerId(str(peer))):
             await _answer(stream, HopMessage, Status.RESERVATION_REFUSED)
             return
         self._reservations[peer] = now + RESERVED_SECONDS
         swarm.protect(peer, CIRCUIT)
         addrs = [addr.to_bytes() for addr in self._host.get_addrs()]
         made = Reservation(expire=int(time.time() + RESERVED_SECONDS), addrs=addrs)
-        await _answer(stream, HopMessage, Status.OK, reservation=made)
+        await _answer(stream, HopMessage, Status.OK, reservation=made, limit=self._terms.limit)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
         """Connect `peer` with `target`, which has a reservation here, and forward their bytes until one side ends."""
-        busy = sum(self._circuits.values()) // 2 >= MAX_CIRCUITS
-        if busy or max(self._circuits.get(peer, 0), self._circuits.get(target, 0)) >= MAX_CIRCUITS_EACH:
+        busy = sum(self._circuits.values()) // 2 >= min(self._terms.circuits, MAX_CIRCUITS)
+        each = max(self._circuits.get(peer, 0), self._circuits.get(target, 0))
+        if busy or each >= min(self._terms.circuits_each, MAX_CIRCUITS_EACH):
             await _answer(stream, HopMessage, Status.RESOURCE_LIMIT_EXCEEDED)
             return
         there = self._host.get_network().connections.get(target)
@@ -146,8 +200,11 @@ class Relay:
             if onward is None:
                 await _answer(stream, HopMessage, Status.CONNECTION_FAILED)
                 return
-            await write_delimited_msg(stream, HopMessage(type=HopMessage.STATUS, status=Status.OK))
-            await _join(stream, onward)
+            limit = self._terms.limit
+            await write_delimited_msg(
+                stream, HopMessage(type=HopMessage.STATUS, status=Status.OK, limit=limit)
+            )
+            await _join(stream, onward, self._terms, self._wait_for)
         except Exception as error:  # one of the two is gone
             log.debug("a circuit from %s to %s: %r", peer, target, error)
         finally:
@@ -164,7 +221,8 @@ class Relay:
             with trio.fail_after(TALK_SECONDS):
                 stream = await self._host.new_stream(target, [STOP])
                 who = WirePeerId(id=peer.to_bytes())
-                await write_delimited_msg(stream, StopMessage(type=StopMessage.CONNECT, peer=who))
+                asked = StopMessage(type=StopMessage.CONNECT, peer=who, limit=self._terms.limit)
+                await write_delimited_msg(stream, asked)
                 told = await read_delimited_msg(stream, StopMessage)
                 if told.status == Status.OK:
                     return stream
@@ -173,6 +231,12 @@ class Relay:
         if stream is not None:
             await _try_to_close(stream.reset)
         return None
+
+    async def _wait_for(self, size: int) -> None:
+        """Wait until so many bytes may be passed on."""
+        if self._terms.rate:
+            self._pace.take(size, trio.current_time())
+            await trio.sleep(self._pace.wait(trio.current_time()))
 
 
 class Reservations:
@@ -234,6 +298,30 @@ class Reservations:
             self._reserved(PeerId(str(relay)))
             with trio.move_on_after(seconds * RENEW_SHARE):
                 await self._while_connected(relay)
+
+    async def borrow(self, addr: str, reserved: Callable[[bool], None]) -> None:
+        """Keep a reservation at a peer that relays a little, until it refuses or is gone.
+
+        `reserved` is called when there is a reservation, and at the end when there is none any more.
+        """
+        peer, transport = parse_peer_addr(addr)
+        relay = ID.from_base58(peer)
+        if relay in self._relays:
+            return
+        self._relays[relay] = [(addr, transport)]
+        try:
+            while True:
+                with trio.fail_after(TALK_SECONDS):
+                    seconds = await self._reserve(relay)
+                reserved(True)
+                with trio.move_on_after(seconds * RENEW_SHARE):
+                    await self._while_connected(relay)
+                    return
+        except Exception as error:  # libp2p raises many kinds
+            log.debug("no reservation at the peer %s: %r", addr, error)
+        finally:
+            del self._relays[relay]
+            reserved(False)
 
     async def _while_connected(self, relay: ID) -> None:
         """Wait until the connection to the relay has ended."""
@@ -350,15 +438,23 @@ class _Dialled(RawConnection):
         await super().close()
 
 
-async def _join(one: INetStream, other: INetStream) -> None:
-    """Forward bytes between two streams in both directions, until either side ends."""
+async def _join(
+    one: INetStream, other: INetStream, terms: Terms, wait_for: Callable[[int], Awaitable[None]]
+) -> None:
+    """Forward bytes between two streams in both directions, until either side ends or the terms are used up."""
+    passed, ends = 0, trio.current_time() + (terms.seconds or inf)
     async with trio.open_nursery() as nursery:
         await widen(one)
 
         async def pass_on(source: INetStream, sink: INetStream) -> None:
             try:
                 while data := await source.read(WRITE_BYTES):
-                    nursery.cancel_scope.deadline = trio.current_time() + IDLE_SECONDS
+                    nonlocal passed
+                    passed += len(data)
+                    if terms.size and passed > terms.size:
+                        break
+                    nursery.cancel_scope.deadline = min(trio.current_time() + IDLE_SECONDS, ends)
+                    await wait_for(len(data))
                     await sink.write(data)
             except Exception as error:  # the end of the stream, in any wording of libp2p
                 log.debug("a circuit ends: %r", error)

@@ -16,8 +16,10 @@ from libp2p.relay.circuit_v2.resources import RelayLimits
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 
+from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.flux import libp2p_network, relay
+from flux_tui.net.nat import peer_relays
 from flux_tui.net.port import NetworkError
 from tests.support.hosts import plain_host, silent_port
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
@@ -169,6 +171,57 @@ async def test_a_node_without_a_reservation_is_not_reached(monkeypatch: pytest.M
         async with member(5, relays=[middle.addr]) as late:
             await late.seen.until(lambda: late.seen.failed)
             assert "it takes no more reservations" in late.seen.failed[0][1]
+
+
+@pytest.mark.parametrize(
+    ("terms", "why"),
+    [(relay.Terms(size=2 * MIB), "bytes"), (relay.Terms(seconds=2.0), "seconds")],
+    ids=["bytes", "seconds"],
+)
+async def test_a_circuit_ends_with_its_terms(
+    terms: relay.Terms, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libp2p_network, "FULL", terms)
+    async with (
+        member(1, serve_relay=True) as middle,
+        member(2, relays=[middle.addr]) as hidden,
+        member(3) as asker,
+    ):
+        await through(asker, hidden.network.addrs[0])
+        await hidden.seen.up(asker.id)
+        if why == "bytes":
+            hidden.serve(asker.id, *(a_chunk(MIB, fill=number) for number in range(4)))
+        await asker.seen.until(lambda: asker.seen.latest(hidden.id) == "down")
+
+
+async def test_a_slow_relay_passes_bytes_on_at_its_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libp2p_network, "FULL", relay.Terms(rate=float(MIB)))
+    async with (
+        member(1, serve_relay=True) as middle,
+        member(2, relays=[middle.addr]) as hidden,
+        member(3) as asker,
+    ):
+        await through(asker, hidden.network.addrs[0])
+        await hidden.seen.up(asker.id)
+        began = trio.current_time()
+        hidden.serve(asker.id, *(a_chunk(MIB, fill=number) for number in range(3)))
+        await asker.seen.until(lambda: len(asker.seen.payloads) == 3)
+        assert trio.current_time() - began > 1.5
+
+
+async def test_only_a_peer_has_a_reservation_at_a_node_that_relays_a_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It offers that only while it has an address on the internet."""
+    async with member(1, relay_for_peers=1) as middle, member(2, relays=[middle.addr]) as hidden:
+        await hidden.seen.until(lambda: hidden.seen.failed)
+        assert "is not a relay" in hidden.seen.failed[0][1], "it has no such address"
+        monkeypatch.setattr(peer_relays, "reach_of", lambda addr: Reach.PUBLIC)
+        await hidden.seen.until(lambda: "no more reservations" in hidden.seen.failed[-1][1])
+        hidden.network.dial(middle.addr)
+        await hidden.seen.up(middle.id)
+        async with member(3) as asker:
+            await through(asker, hidden.network.addrs[0])
 
 
 async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:

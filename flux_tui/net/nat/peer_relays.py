@@ -1,0 +1,116 @@
+"""Relays among peers: a node that can be reached relays a little for its peers, and one that cannot asks some of them.
+
+Nobody has to name a relay for that. Two nodes behind routers that joined the same node on the internet meet there, and
+then go on directly if their routers allow it (`hole_punching.py`). What one node relays is bounded, and a setting.
+
+- A node offers it while it has an address on the internet. Only peers with a push link may have a reservation.
+- A node asks for it if it has no such address, none outside of its router was proved, and no relay was named. It asks
+  peers that it dialled itself at an address on the internet: others can dial them there as well.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import trio
+
+from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.net.addresses.own_addrs import OwnAddrs
+from flux_tui.net.port import CIRCUIT
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks whether a relay is needed."""
+GRACE_SECONDS = 4.0
+"""Seconds for which a node waits for a proof of an address outside of its router before it asks for a relay."""
+MAX_BORROWED = 2
+"""Peers that relay for this node at a time."""
+AGAIN_SECONDS = 300.0
+"""Seconds until a peer that refused is asked again."""
+
+Borrow = Callable[[str, Callable[[bool], None]], Awaitable[None]]
+"""Keeps a reservation at the peer with this address, and tells whether there is one. Returns when it is over."""
+
+
+class PeerRelays:
+    """The relaying of one node for its peers, and of its peers for it.
+
+    `offer`: offers to relay, or stops it. `candidates`: returns the addresses of peers that could relay for this node.
+    """
+
+    def __init__(
+        self,
+        own: OwnAddrs,
+        offer: Callable[[bool], None],
+        candidates: Callable[[], Sequence[str]],
+        borrow: Borrow,
+    ) -> None:
+        self._own = own
+        self._offer = offer
+        self._candidates = candidates
+        self._borrow = borrow
+        self._borrowed: dict[str, trio.CancelScope] = {}
+        self._has: dict[str, None] = {}
+        """Addresses of the peers at which there is a reservation."""
+        self._tried: dict[str, float] = {}
+        self._lonely_since: float | None = None
+
+    async def run(self) -> None:
+        """Offer to relay, and ask peers for it, as needed, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._offer(self._is_reached())
+                needed = self._needs_relay()
+                if not needed:
+                    for scope in self._borrowed.values():
+                        scope.cancel()
+                elif len(self._borrowed) < MAX_BORROWED and (addr := self._next()) is not None:
+                    self._borrowed[addr] = trio.CancelScope()
+                    nursery.start_soon(self._keep, addr, self._borrowed[addr])
+                await trio.sleep(LOOK_SECONDS)
+
+    def _is_reached(self) -> bool:
+        """Whether this node has an address on the internet, of its own or one that was proved."""
+        return any(CIRCUIT not in addr and reach_of(addr) == Reach.PUBLIC for addr in self._own.all)
+
+    def _needs_relay(self) -> bool:
+        """Whether others on the internet cannot dial this node. A public IPv6 address helps only some of them."""
+        direct = [addr for addr in self._own.all if CIRCUIT not in addr]
+        reached = any(addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC for addr in direct)
+        if reached or self._own.is_relayed or not self._candidates():
+            self._lonely_since = None
+            return False
+        now = trio.current_time()
+        self._lonely_since = now if self._lonely_since is None else self._lonely_since
+        return now - self._lonely_since >= GRACE_SECONDS
+
+    def _next(self) -> str | None:
+        now = trio.current_time()
+        for addr in self._candidates():
+            if addr not in self._borrowed and self._tried.get(addr, float("-inf")) + AGAIN_SECONDS <= now:
+                self._tried = {one: at for one, at in self._tried.items() if at + AGAIN_SECONDS > now} | {
+                    addr: now
+                }
+                return addr
+        return None
+
+    async def _keep(self, addr: str, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await self._borrow(addr, partial(self._reserved, addr))
+        finally:
+            del self._borrowed[addr]
+            if addr in self._has:  # it went well, so it may again
+                self._tried.pop(addr, None)
+            self._reserved(addr, False)
+
+    def _reserved(self, addr: str, there_is: bool) -> None:
+        if there_is == (addr in self._has):
+            return
+        if there_is:
+            self._has[addr] = None
+        else:
+            del self._has[addr]
+        log.info("%s %s for this node", addr, "relays" if there_is else "does not relay any more")
+        self._own.borrows(tuple(self._has))
