@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flux_tui.core.content.ticket import parse_ticket
 from tests.support.network_lab import Cable, Lab, LabNode, Shape, until
 
-RATE = 1_000_000.0
+RATE = 3_000_000.0
 """Bytes a second of the getter's link."""
 FILE_BYTES = 64 << 20
 FIRST_BYTES = 4 << 20
 """Bytes after which the network changes."""
+MORE_BYTES = 24 << 20
+"""Bytes that have to arrive after that. What is under way already (up to 16 MiB through a relay) is not enough."""
 PATIENCE = 240.0
 
 
@@ -23,16 +26,17 @@ class Transfer:
         getter.get(ticket, lab.folder / "copy")
         until(lambda: getter.have() >= FIRST_BYTES, 60)
 
-    def goes_on(self, seconds: float = PATIENCE) -> float:
-        """Return the seconds until two more chunks have arrived."""
-        before = self.getter.have()
-        return until(lambda: self.getter.have() > before + (2 << 20), seconds)
-
-    def stops(self) -> None:
-        """Wait until no more bytes arrive."""
-        before = -1
-        while before != (before := self.getter.have()):
-            time.sleep(1.5)
+    def pause(self, seconds: float = PATIENCE) -> float:
+        """Return the longest time from now on in which nothing arrives, while MORE_BYTES arrive."""
+        began = last = time.monotonic()
+        have, enough, longest = self.getter.have(), self.getter.have() + MORE_BYTES, 0.0
+        while have < enough:
+            time.sleep(0.1)
+            now = time.monotonic()
+            assert now - began < seconds, f"{have:,} bytes of {enough:,} within {seconds} s"
+            if have != (have := self.getter.have()):
+                longest, last = max(longest, now - last), now
+        return longest
 
 
 def a_file(lab: Lab, size: int = FILE_BYTES) -> Path:
@@ -55,7 +59,7 @@ def moves_in_a_transfer(lab: Lab) -> str:
     holder, getter, cable, _ = two_hosts(lab)
     transfer = Transfer(lab, getter, holder.add(a_file(lab)))
     cable.readdress("10.1.0.77/24")
-    return f"{transfer.goes_on():.1f} s until bytes arrive again"
+    return f"{transfer.pause():.1f} s without bytes"
 
 
 def moves_in_a_transfer_without_mdns(lab: Lab) -> str:
@@ -63,7 +67,7 @@ def moves_in_a_transfer_without_mdns(lab: Lab) -> str:
     holder, getter, cable, _ = two_hosts(lab, "--no-mdns")
     transfer = Transfer(lab, getter, holder.add(a_file(lab)))
     cable.readdress("10.1.0.77/24")
-    return f"{transfer.goes_on():.1f} s until bytes arrive again"
+    return f"{transfer.pause():.1f} s without bytes"
 
 
 def getter_moves(lab: Lab) -> str:
@@ -71,7 +75,7 @@ def getter_moves(lab: Lab) -> str:
     holder, getter, _, cable = two_hosts(lab, "--no-mdns")
     transfer = Transfer(lab, getter, holder.add(a_file(lab)))
     cable.readdress("10.1.0.77/24")
-    return f"{transfer.goes_on():.1f} s until bytes arrive again"
+    return f"{transfer.pause():.1f} s without bytes"
 
 
 def _away(
@@ -82,7 +86,7 @@ def _away(
     leave(cables[who])
     time.sleep(seconds)
     back(cables[who])
-    return f"{transfer.goes_on():.1f} s after the return until bytes arrive again"
+    return f"{transfer.pause():.1f} s after the return without bytes"
 
 
 def cable_out(lab: Lab) -> str:
@@ -105,7 +109,69 @@ def getter_sleeps(lab: Lab) -> str:
     return _away(lab, 100, lambda cable: cable.host.sleep(), lambda cable: cable.host.wake(), 1)
 
 
+def moved_while_idle(lab: Lab) -> str:
+    """The holder moved while idle; the getter has an old ticket, and one peer in common with the holder. No mDNS."""
+    lan = lab.lan("10.1.0.0/24")
+    hosts = [lab.host(name) for name in ("third", "holder", "getter")]
+    cables = [host.plug(lan) for host in hosts]
+    third = hosts[0].node("--no-mdns")
+    join = ("--no-mdns", "--join", third.addrs[0])
+    holder, getter = hosts[1].node(*join), hosts[2].node(*join)
+    old = holder.add(a_file(lab, 4 << 20))
+    until(lambda: len(third.connected()) == 2, 20)
+    cables[1].readdress("10.1.0.77/24")
+    fresh = until(lambda: any("/10.1.0.77/" in addr for addr in holder.state()["addrs"]), 20)
+    time.sleep(2)
+    getter.get(old, lab.folder / "copy")
+    began = time.monotonic()
+    until(lambda: (lab.folder / "copy").exists(), 60)
+    found = time.monotonic() - began
+    named = parse_ticket(holder.add(lab.folder / "film")).addrs
+    return (
+        f"whole after {found:.1f} s; its own addresses new after {fresh:.1f} s; a new ticket names {named[0]}"
+    )
+
+
+def router_moves(lab: Lab) -> str:
+    """Both are behind routers that take random ports; the holder's gets a new public address in a relayed transfer."""
+    return _router_moves(lab, 0)
+
+
+def getters_router_moves(lab: Lab) -> str:
+    """Both are behind routers that take random ports; the getter's gets a new public address in a relayed transfer."""
+    return _router_moves(lab, 1)
+
+
+def _router_moves(lab: Lab, who: int) -> str:
+    internet = lab.lan("45.9.0.0/16", gateway=False)
+    relay = lab.host("relay")
+    relay.plug(internet)
+    middle = relay.node("--no-mdns", "--serve-relay")
+    routers, hosts = [], []
+    for number, name in enumerate(("holder", "getter")):
+        home = lab.lan(f"192.168.{7 + number}.0/24")
+        routers.append(lab.router(internet, home, nat="random"))
+        hosts.append(lab.host(name))
+        hosts[-1].plug(home, shape=Shape(rate=RATE, delay=0.01) if number else None)
+    through = next(addr for addr in middle.addrs if "/45.9." in addr)
+    holder, getter = (
+        hosts[0].node("--no-mdns", "--relay", through),
+        hosts[1].node("--no-mdns", "--join", through),
+    )
+    until(lambda: holder.peer_id in middle.connected(), 30)
+    transfer = Transfer(lab, getter, holder.add(a_file(lab)))
+    routers[who].run(
+        "sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_loose=0"
+    )  # what is under way is lost silently
+    routers[who].run("nft", "insert rule inet guard forward ct state invalid drop")
+    routers[who].outside.readdress(f"45.9.1.{7 + who}/16")
+    return f"{transfer.pause():.1f} s without bytes"
+
+
 MEASUREMENTS: dict[str, Callable[[Lab], str]] = {
+    "router-moves": router_moves,
+    "getters-router-moves": getters_router_moves,
+    "moved-idle": moved_while_idle,
     "moves": moves_in_a_transfer,
     "moves-no-mdns": moves_in_a_transfer_without_mdns,
     "getter-moves": getter_moves,

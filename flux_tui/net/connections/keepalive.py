@@ -1,4 +1,4 @@
-"""Keepalive: notices within about half a minute that a peer is gone without a sign.
+"""Keepalive: notices within about 20 s that a peer is gone without a sign.
 
 This node gets no message when a cable is pulled, a laptop is closed or changes its address, or a NAT forgets a
 connection. Two mechanisms notice that the peer is gone:
@@ -29,11 +29,13 @@ import trio
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 5.0
+TICK_SECONDS = 4.0
 PING_TICKS = 2
 """Ticks without a sign of life after which a peer is pinged, again at each further tick."""
 DEAD_TICKS = 5
-"""Ticks without a sign of life after which the connection is closed: 25 to 30 s."""
+"""Ticks without a sign of life after which the connection is closed: 20 to 24 s."""
+STUCK_TICKS = 4
+"""The same where the peer's system owes an acknowledgement: it would have come long ago, whatever the peer does."""
 STALL_TICKS = 2
 """A tick that took as long as this many does not count. The process stood still, and had not read what arrived.
 """
@@ -42,13 +44,13 @@ PROBE_SECONDS = 3.0
 cannot be seen."""
 POLL_SECONDS = 0.02
 LOST_ADDR = "this machine does not have the address any more that it used"
-SILENT, GONE = "nothing came from it for half a minute", "it does not answer any more"
+SILENT, GONE = "nothing came from it for 20 s", "it does not answer any more"
 """Why a connection was closed."""
 
-IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 10, 5, 4
+IDLE_SECONDS, INTERVAL_SECONDS, PROBES = 10, 4, 3
 """The system's own probes: seconds of silence before the first, seconds between two, and the number of
 unanswered probes that end the connection."""
-UNACKNOWLEDGED_SECONDS = 30
+UNACKNOWLEDGED_SECONDS = 20
 """Seconds for sent bytes to be acknowledged."""
 ACKNOWLEDGED, ACKNOWLEDGED_AT = struct.Struct("=Q"), 120
 """`tcpi_bytes_acked` in Linux's `struct tcp_info`, since version 4.1."""
@@ -96,6 +98,10 @@ class Connection(Protocol):
         """The IP address of this machine that the connection uses; None where this cannot be known."""
 
     @property
+    def acknowledged(self) -> int | None:
+        """Rises whenever the other system acknowledges bytes; None where this cannot be known."""
+
+    @property
     def unsent(self) -> int | None:
         """The number of bytes that the other system has not acknowledged; None if this cannot be known."""
 
@@ -107,21 +113,31 @@ class Connection(Protocol):
 
 
 class _Watch:
-    __slots__ = ("heard", "silent_ticks", "unsent")
+    __slots__ = ("acknowledged", "heard", "silent_ticks", "unsent")
 
     def __init__(self) -> None:
         self.heard = -1
         self.unsent = 0
+        self.acknowledged: int | None = None
         self.silent_ticks = 0
         """Ticks without a sign of life."""
 
     def look(self, connection: Connection) -> None:
-        heard, unsent = connection.heard, connection.unsent or 0
-        if heard != self.heard or unsent < self.unsent:
+        """Count a tick. A byte that came is a sign of life, and so is an acknowledgement while more are due.
+
+        The acknowledgement of nothing but a ping is none: the peer's process may hang.
+        """
+        heard, unsent, acknowledged = connection.heard, connection.unsent or 0, connection.acknowledged
+        if heard != self.heard or unsent < self.unsent or (unsent and acknowledged != self.acknowledged):
             self.silent_ticks = 0
         else:
             self.silent_ticks += 1
-        self.heard, self.unsent = heard, unsent
+        self.heard, self.unsent, self.acknowledged = heard, unsent, acknowledged
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether there was no sign of life for too long."""
+        return self.silent_ticks >= (STUCK_TICKS if self.unsent else DEAD_TICKS)
 
 
 class Keepalive:
@@ -148,7 +164,7 @@ class Keepalive:
             watch.look(connection)
             if stalled:
                 watch.silent_ticks = min(watch.silent_ticks, PING_TICKS)
-            if watch.silent_ticks >= DEAD_TICKS:
+            if watch.is_dead:
                 connection.abort(SILENT)
             elif watch.silent_ticks >= PING_TICKS:
                 nursery.start_soon(_ping, connection, TICK_SECONDS)
@@ -159,10 +175,12 @@ async def probe(connection: Connection) -> bool:
 
     An acknowledgement by the peer's operating system (TCP) is enough: the peer's process may be too busy to answer.
     """
-    before, backlog = connection.heard, connection.unsent
+    before, backlog, counted = connection.heard, connection.unsent, connection.acknowledged
 
     def acknowledged() -> bool:
         unsent = connection.unsent
+        if counted is not None and connection.acknowledged != counted:
+            return True
         return backlog is not None and unsent is not None and (unsent < backlog or not unsent)
 
     with trio.move_on_after(PROBE_SECONDS if backlog is not None else 2 * PROBE_SECONDS):

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from functools import lru_cache, partial
 
 import trio
-from libp2p.abc import IHost
+from libp2p.abc import IHost, INetConn
 from libp2p.crypto.keys import KeyPair, PublicKey
 from libp2p.identity.identify_push.identify_push import push_identify_to_peers
 from libp2p.peer.id import ID
@@ -26,6 +26,7 @@ from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard, machine_ips
 from flux_tui.net.addresses.reached_addrs import PeerAddrs
 from flux_tui.net.connections import wakings
 from flux_tui.net.connections.keepalive import Keepalive, abort_lost, probe
+from flux_tui.net.connections.older_connections import OlderConnections
 from flux_tui.net.connections.open_connections import OpenConnections
 from flux_tui.net.connections.reconnects import Reconnects
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
@@ -45,7 +46,7 @@ from flux_tui.net.nat.peer_relays import PeerRelays
 from flux_tui.net.nat.port_mapping import PortMapping
 from flux_tui.net.port import BAN_SECONDS, CIRCUIT, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.upstream.dial_peer import Dialler
-from flux_tui.net.upstream.guarded_yamux import Budget
+from flux_tui.net.upstream.guarded_yamux import Budget, GuardedYamux
 from flux_tui.net.upstream.hole_punching import HolePunching
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.supervised_manager import supervised
@@ -130,6 +131,7 @@ async def _open(
             punch=punching.punch,
         )
         budget = Budget(host.get_network(), links.over_budget)
+        host.get_network().register_notifee(OlderConnections(connections.of, partial(_probe_soon, tasks)))
         host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
         host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
         Dialler(host, guard)
@@ -351,6 +353,12 @@ class Libp2pNetwork(Network):
             return key is not None and key.verify(data, signature)
         except Exception:  # libsodium's own errors for a signature of the wrong form
             return False
+
+
+def _probe_soon(tasks: Tasks, connection: INetConn) -> None:
+    """Probe a connection in the background, if it is one of the kind that can be probed."""
+    if isinstance(connection.muxed_conn, GuardedYamux):
+        tasks.start_soon(probe, connection.muxed_conn)
 
 
 def _relay(addr: str) -> tuple[str, ID, Multiaddr]:

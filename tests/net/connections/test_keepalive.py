@@ -1,6 +1,7 @@
 """Peers that disappear silently, connections that break during a write, and the newest of several links."""
 
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,9 +18,12 @@ from flux_tui.net.connections.keepalive import (
     LOST_ADDR,
     PING_TICKS,
     SILENT,
+    STUCK_TICKS,
     TICK_SECONDS,
     Keepalive,
     abort_lost,
+    acknowledged_of,
+    local_ip_of,
     probe,
     set_options,
 )
@@ -37,6 +41,7 @@ class Peer:
 
     def __init__(self, *, answers: bool = True, unsent: int | None = 0, local_ip: str | None = None) -> None:
         self.local_ip = local_ip
+        self.acknowledged: int | None = None
         self.heard = 0
         self.unsent = unsent
         self.answers = answers
@@ -91,6 +96,40 @@ async def test_tcp_acknowledgements_are_a_sign_of_life(
     assert stuck.aborted is not None
 
 
+async def test_acknowledgements_are_a_sign_of_life_although_the_queue_stays_full(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A sender fills the queue up again at once. A hanging peer's system acknowledges pings, and nothing else."""
+    full, stuck, hanging = (Peer(answers=False, unsent=size) for size in (MIB, MIB, 0))
+    async with watched(full, stuck, hanging) as began:
+        for number in range(100):
+            full.acknowledged = hanging.acknowledged = number
+            stuck.acknowledged = 7
+            await trio.sleep(1)
+    assert full.aborted is None
+    assert stuck.aborted is not None
+    assert stuck.aborted[0] - began <= (STUCK_TICKS + 1) * TICK_SECONDS + 0.1
+    assert hanging.aborted is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells how many bytes are acknowledged")
+async def test_acknowledged_bytes_are_counted() -> None:
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    stream = await trio.open_tcp_stream("127.0.0.1", listener.socket.getsockname()[1])
+    other = await listener.accept()
+    before = acknowledged_of(stream.socket)
+    assert before is not None
+    await stream.send_all(bytes(50_000))
+    with trio.fail_after(5):
+        while acknowledged_of(stream.socket) != before + 50_000:  # noqa: ASYNC110 - the system tells nobody
+            await trio.sleep(0.01)
+    assert local_ip_of(stream.socket) == "127.0.0.1"
+    for one in (stream, other, listener):
+        await one.aclose()
+    assert acknowledged_of(stream.socket) is None
+    assert local_ip_of(stream.socket) is None
+
+
 async def test_a_node_that_was_suspended_does_not_blame_its_peers(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -137,7 +176,7 @@ def test_tcp_options_for_dead_connections_are_set() -> None:
         set_options(trio.socket.from_stdlib_socket(sock))
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
             idle = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
             every = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
             assert idle + every * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) <= 30

@@ -174,7 +174,7 @@ LIMITED = ev.StatusNo(peer=ADA, cids=(CHUNK,), reason="rate_limited", has_it=Tru
 REFUSED = ev.LeaseLapsed(peer=ADA, cids=(CHUNK,), cause="refused")
 GONE = (
     ev.PeerConnected(peer=BOB, addr="/ip4/192.0.2.8/tcp/4001/p2p/" + BOB),
-    ev.PeerDisconnected(peer=ADA, why="nothing came from it for half a minute"),
+    ev.PeerDisconnected(peer=ADA, why="nothing came from it for 20 s"),
 )
 
 

@@ -1,0 +1,42 @@
+"""Probes the older connections of a peer when it has a new one: it may have moved, and the older ones be dead."""
+
+from collections.abc import Callable, Sequence
+
+from libp2p.abc import INetConn, INetStream, INetwork, INotifee
+from libp2p.peer.id import ID
+from multiaddr import Multiaddr
+
+
+class OlderConnections(INotifee):
+    """Watches the new connections of one host.
+
+    `connections`: returns the open connections to a peer. `probe`: checks one in the background, and closes it if it
+    is dead.
+    """
+
+    def __init__(
+        self, connections: Callable[[ID], Sequence[INetConn]], probe: Callable[[INetConn], None]
+    ) -> None:
+        self._connections = connections
+        self._probe = probe
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        """Probe the other connections to the peer of a new one."""
+        for one in self._connections(conn.muxed_conn.peer_id):
+            if one is not conn:
+                self._probe(one)
+
+    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
+        """Do nothing: only new connections matter."""
+
+    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
+        """Do nothing: only new connections matter."""
+
+    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
+        """Do nothing: only new connections matter."""
+
+    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        """Do nothing: only new connections matter."""
+
+    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        """Do nothing: only new connections matter."""
