@@ -101,8 +101,6 @@ class PeerRelays:
                 await self._borrow(addr, partial(self._reserved, addr))
         finally:
             del self._borrowed[addr]
-            if addr in self._has:  # it went well, so it may again
-                self._tried.pop(addr, None)
             self._reserved(addr, False)
 
     def _reserved(self, addr: str, there_is: bool) -> None:
@@ -110,6 +108,7 @@ class PeerRelays:
             return
         if there_is:
             self._has[addr] = None
+            self._tried.pop(addr, None)  # it went well, so it may again
         else:
             del self._has[addr]
         log.info("%s %s for this node", addr, "relays" if there_is else "does not relay any more")
