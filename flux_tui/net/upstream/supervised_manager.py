@@ -95,7 +95,9 @@ async def supervised(service: Any, supervisor: Supervisor) -> AsyncIterator[None
         try:
             yield
         finally:
-            await manager.stop()
+            # A cancelled `stop` would raise Cancelled in place of the exception that ended the body.
+            with trio.CancelScope(shield=True):
+                await manager.stop()
 
 
 def supervise_handlers(host: Any, supervisor: Supervisor) -> None:

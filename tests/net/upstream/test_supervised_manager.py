@@ -148,3 +148,21 @@ def test_errors_caused_by_a_peer_are_not_failures() -> None:
     assert is_peers_doing(ExceptionGroup("", [ParseError("x"), EOFError()]))
     assert not is_peers_doing(ExceptionGroup("", [ParseError("x"), KeyError()]))
     assert not is_peers_doing(KeyError("x"))
+
+
+class Idle(Service):
+    """A service without tasks."""
+
+    async def run(self) -> None:
+        await self.manager.wait_finished()
+
+
+async def test_an_error_of_the_body_is_raised_though_the_context_was_cancelled() -> None:
+    def caught(what: str) -> None:
+        raise AssertionError(f"no task fails here: {what}")
+
+    with pytest.raises(ExceptionGroup) as error, trio.fail_after(BOUND):
+        async with trio.open_nursery() as nursery, supervised(Idle(), Supervisor(caught)):
+            nursery.cancel_scope.cancel()
+            raise KeyError("the body's own")
+    assert error.group_contains(KeyError, depth=2) or error.group_contains(KeyError)
