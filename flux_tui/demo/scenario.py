@@ -12,7 +12,7 @@ import msgspec
 
 from flux_tui.config import Settings, SettingsError, parse_rate, parse_size
 from flux_tui.core.text.names import WHO_WIDTH
-from flux_tui.demo.facts.terms import (
+from flux_tui.demo.facts.fact_syntax import (
     BadFactError,
     Condition,
     contents_of,

@@ -15,7 +15,7 @@ from flux_tui.config import parse_rate
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.giving_policy import PolicyChange
-from flux_tui.demo.facts.terms import Condition, fill, grown_in, parse_term
+from flux_tui.demo.facts.fact_syntax import Condition, fill, grown_in, parse_term
 from flux_tui.demo.scenario import (
     Action,
     Add,

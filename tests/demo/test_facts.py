@@ -9,8 +9,7 @@ import pytest
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.demo.facts.fact_kinds import FACTS, same_bytes
-from flux_tui.demo.facts.scene import Made, Watch
-from flux_tui.demo.facts.terms import (
+from flux_tui.demo.facts.fact_syntax import (
     BadFactError,
     fill,
     grown_in,
@@ -19,6 +18,7 @@ from flux_tui.demo.facts.terms import (
     parse_term,
     words,
 )
+from flux_tui.demo.facts.scene import Made, Watch
 from flux_tui.store.store import Store
 
 ADA, BOB = PeerId("12D3KooWAda"), PeerId("12D3KooWBob")

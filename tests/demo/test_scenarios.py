@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from flux_tui.core.text.plain import plain_lines
-from flux_tui.demo.facts.terms import parse_text
+from flux_tui.demo.facts.fact_syntax import parse_text
 from flux_tui.demo.scenario import Panel, ScenarioError, load, names, parse, reading_time
 from flux_tui.ui.rows.cell_width import wrapped
 from flux_tui.ui.widgets.caption_strip import MAX_LINES

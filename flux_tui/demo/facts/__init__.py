@@ -14,7 +14,7 @@ In a caption, `{noes:busy}` is replaced by the number. A scenario writes no numb
 it. So a caption cannot report something that did not happen.
 
 download_stages.py   where the time of a download goes
-scene.py           the nodes and the content, as read from the series
-fact_kinds.py      every kind of fact
-terms.py           the notation above
+scene.py             the nodes and the content, as read from the series
+fact_kinds.py        every kind of fact
+fact_syntax.py       the notation above
 """
