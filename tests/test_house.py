@@ -1,6 +1,7 @@
 """The rules of the house that no linter holds: sizes of modules and folders, and where tests lie."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -44,6 +45,28 @@ def test_no_folder_is_crowded() -> None:
 def test_every_room_says_what_it_is_for() -> None:
     silent = [named(path) for path in sources() if not ast.get_docstring(ast.parse(path.read_text()))]
     assert not silent
+
+
+def listed(text: str) -> list[str]:
+    """Return the modules and packages that the docstring of a package lists, one or several a line."""
+    if not re.search(r"^(Modules|Packages)\b", text, re.MULTILINE):
+        return []
+    found = re.findall(r"^ {4}([a-z_/]+(?:, [a-z_/]+)*)  +\S", text, re.MULTILINE)
+    return [word.rstrip("/") for words in found for word in words.split(", ")]
+
+
+def test_the_lists_of_packages_name_modules_that_exist() -> None:
+    lists = {
+        path.parent: listed(ast.get_docstring(ast.parse(path.read_text())) or "")
+        for path in PACKAGE.rglob("__init__.py")
+    }
+    assert sum(map(len, lists.values())) > 40
+    assert not [
+        f"{named(folder)}: {name}"
+        for folder, names in lists.items()
+        for name in names
+        if not (folder / name).exists() and not (folder / f"{name}.py").exists()
+    ]
 
 
 def test_tests_lie_where_the_code_lies() -> None:

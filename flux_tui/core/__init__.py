@@ -14,10 +14,10 @@ Packages and modules, from the lowest layer up. Each imports only those above it
     serving/                    the responder
     custom/                     custom messages, whose kinds programs define
     replication/                replicas: the origin's half, the keeper's half
-    sharing                     the objects that the user shares
+    adds_and_removals           what the user shares, and stops sharing
     handlers/                   handlers of inputs that concern several parts
     machine                     puts it all together; only `handle` changes it
-    replay                      recordings of machines
+    machine_recording           recordings of a machine's inputs
 
 Time, randomness, keys and the content of the store are arguments. All of it can run in virtual time, with a
 thousand nodes in one process.

@@ -4,10 +4,10 @@ Modules, from the ground up:
 
     engine                      feeds the machine, makes its events durable, then runs its effects
     disk/                       disk work, off the loop: chunks read and written, adds, objects in place
-    intents                     signs this node's intents, and verifies those of others
+    signed_intents              signs this node's intents, and verifies those of others
     entry_handlers              a program's functions that are called for entries
     receiver, effect_runner     what the network brings becomes inputs; effects are given to network and disk
     node                        makes these parts and starts them
-    inbox, serve                the command socket, and a node as a process of its own
+    command_socket, serve       the command socket, and a node as a process of its own
     offline                     adds and removes objects while no node runs
 """

@@ -3,7 +3,7 @@
 Modules, from the lowest layer up:
 
     downloads/          the blocks of each wanted object, and where its content belongs
-    sources             each peer as a source of chunks: what it offers, how fast it sends
+    holders             each peer as a source of chunks: what it offers, how fast it sends
     wants/              when each want is pushed, and to which peers
     grants/             which holder sends which block, and until when
     write_failures      objects that cannot be written here, now or ever
