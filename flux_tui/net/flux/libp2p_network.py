@@ -19,11 +19,11 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach, reach_of
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Message, Route
+from flux_tui.net.addresses.connected_peer_addrs import PeerAddrs
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.addresses.listening import NOT_OURS, announced_addr, listen_addr, listen_beside, listen_on
 from flux_tui.net.addresses.local_discovery import Mdns, parse_peer_addr
 from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard, machine_ips
-from flux_tui.net.addresses.reached_addrs import PeerAddrs
 from flux_tui.net.connections import wakings
 from flux_tui.net.connections.keepalive import Keepalive, abort_lost, probe
 from flux_tui.net.connections.older_connections import OlderConnections

@@ -16,6 +16,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedTable
+from flux_tui.net.addresses.connected_peer_addrs import PeerAddrs
 from flux_tui.net.addresses.dial_guard import (
     DialGuard,
     DialRefusedError,
@@ -30,7 +31,6 @@ from flux_tui.net.addresses.local_discovery import (
     parse_peer_addr,
     report_of,
 )
-from flux_tui.net.addresses.reached_addrs import PeerAddrs
 from flux_tui.net.connections.dial_table import Dial, Dials
 from flux_tui.net.connections.keepalive import probe
 from flux_tui.net.connections.supervisor import Tasks
