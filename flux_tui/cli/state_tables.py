@@ -6,7 +6,7 @@ from rich.text import Text
 
 from flux_tui.cli.output import console
 from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
-from flux_tui.core.series.next_try import Tries, asked_again_at
+from flux_tui.core.series.next_try import Tries, Try, asked_again_at
 from flux_tui.core.series.state import State
 from flux_tui.core.text.names import NO_NAMES, Names, short_addr
 from flux_tui.core.text.phrases import object_words
@@ -87,10 +87,18 @@ def _pending(out: Console, state: State, now: float, names: Names) -> None:
             soon = "with the first peer"  # the first peer is asked at once, whatever the timer says
         elif one is not None:
             soon = f"in {human_seconds(one.at - now)}"
-            why = f"{one.reason or 'late'} {names.peer(one.peer)}" if one.peer else CAUSES[one.cause]
+            why = _step_cause(one, names)
         _row(table, soon, why, str(pending.pushes), pending.cid)
     out.print(table)
     _rest(out, len(state.pending))
+
+
+def _step_cause(one: Try, names: Names) -> str:
+    """Return in words what a want waits for until its next step."""
+    if one.peer is None:
+        return CAUSES[one.cause]
+    why = "just connected:" if one.how == "ask" else one.reason or "late"
+    return f"{why} {names.peer(one.peer)}"
 
 
 def _holds(out: Console, state: State, now: float, names: Names) -> None:

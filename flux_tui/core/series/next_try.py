@@ -1,10 +1,12 @@
 """The next step that this node plans for a want: which peer it contacts, and when. Pure.
 
-A step is a grant to a holder that said yes, a repeated want to one peer that said NO, or a push to all peers. The
-steps are ordered as the requester takes them. The panels, `get` and `state` all use this module.
+A step is a grant to a holder that said yes, a repeated want to one peer that said NO, a want to one peer that has
+just connected, or a push to all peers. The steps are ordered as the requester takes them. The panels, `get` and
+`state` all use this module.
 """
 
 from collections import Counter
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
@@ -13,18 +15,22 @@ from flux_tui.core.series.state import PeerState, Pending, State
 
 DUE_SECONDS = 2.0
 """Seconds after which something that was due is not expected to happen any more."""
+NEWCOMER_SECONDS = 2.0
+"""Seconds from a new connection to the first push of dormant wants to that peer, and between two such pushes."""
+NEWCOMER_WANTS = 256
+"""The most dormant wants in one such push. The wants that were made last are pushed first."""
 
 
 class Try(NamedTuple):
     """The next planned step for a want: when it is due, what is sent, and to which peer."""
 
     at: float
-    how: Literal["grant", "tell", "push"]
-    """grant: a holder that said yes is granted chunks; tell: the want is repeated to one peer that said NO; push:
-    the intent is pushed to all peers again."""
+    how: Literal["grant", "tell", "ask", "push"]
+    """grant: a holder that said yes is granted chunks; tell: the want is repeated to one peer that said NO; ask: the
+    want is pushed to one peer that has just connected; push: the intent is pushed to all peers again."""
     cause: RetryCause
     peer: PeerId | None = None
-    """The peer that named the time; None: no peer did."""
+    """The peer that named the time, or that has just connected; None: the step is for all peers."""
     reason: Reason | None = None
     """Why that peer said NO; None: the peer let a lease lapse."""
     since: float | None = None
@@ -45,13 +51,18 @@ class Tries:
         self._tells = {peer.peer: _of_peer("tell", peer) for peer in paused}
         self._order = sorted(self._grants, key=lambda peer: self._rank(self._grants[peer].at))
         self._objects = state.objects
+        self._pending = state.pending
+        self._newcomers = [
+            (peer.connected_at, peer.peer) for peer in state.peers.values()
+            if peer.connected and peer.connected_at is not None and peer.connected_at > now - self._longest_asking
+        ]  # fmt: skip
         self._granted: Counter[Cid] = Counter(lease.root or cid for cid, lease in state.leases.items())
 
     def all_of(self, pending: Pending) -> list[Try]:
         """Return every planned step for a want, in no particular order; an empty list if none is planned."""
         if pending.queued:
             return []
-        found = self._of_peers(pending)
+        found = [*self._of_peers(pending), *self._asks(pending)]
         if pending.next_push_at is not None:
             peer, reason = pending.cause_peer, pending.cause_reason
             found.append(Try(pending.next_push_at, "push", pending.cause, peer, reason))
@@ -61,9 +72,17 @@ class Tries:
         """Return the first planned step for a want; None if this node only waits for messages from peers."""
         if pending.queued:
             return None
+        found = self._timed(pending)
+        asks = self._asks(pending)
+        if asks and (found is None or self._rank(asks[0].at) < self._rank(found.at)):
+            return asks[0]
+        return found
+
+    def _timed(self, pending: Pending) -> Try | None:
+        """Return the first step whose time an entry of the series names."""
         at = pending.next_push_at
         pushed = at is not None and at > self._now - DUE_SECONDS
-        if self._order and not self._stopped(pending) and self._lacks(pending):
+        if self._order and not stopped(pending, self._now) and self._lacks(pending):
             # Try the peer that is due soonest first: most of ten thousand wants wait for this peer.
             for peer in self._order:
                 if pushed and at is not None and self._rank(at) < self._rank(self._grants[peer].at):
@@ -90,17 +109,38 @@ class Tries:
         """Return a sort key for a time: times in the future sort before times that have just passed."""
         return at <= self._now, at
 
-    def _stopped(self, pending: Pending) -> bool:
-        """Whether nothing of this want is granted before its next push, because chunks cannot be written to disk."""
-        at = pending.next_push_at
-        return pending.cause == "unwritten" and at is not None and at > self._now
-
     def _of_peers(self, pending: Pending) -> list[Try]:
-        if not self._grants or self._stopped(pending) or not self._lacks(pending):
+        if not self._grants or stopped(pending, self._now) or not self._lacks(pending):
             return []
         found = [self._grants[peer] for peer in pending.yes if peer in self._grants]
         found += [self._tells[peer] for peer in pending.noes if peer in self._tells]
         return found
+
+    @property
+    def _longest_asking(self) -> float:
+        """Seconds from a new connection until every want that is pending now was pushed to that peer."""
+        return NEWCOMER_SECONDS * (2 + len(self._pending) // NEWCOMER_WANTS)
+
+    @cached_property
+    def _turns(self) -> dict[Cid, int]:
+        """The place of each dormant want in the order in which they are pushed to a newcomer, from 0."""
+        dormant = (cid for cid, pending in reversed(self._pending.items()) if pending.dormant)
+        return {cid: place for place, cid in enumerate(dormant)}
+
+    def _asks(self, pending: Pending) -> list[Try]:
+        """Return the coming pushes of a dormant want to peers that have just connected, the first one first.
+
+        A peer that said yes is left out: it is granted chunks at once. A want that has a place in the network was
+        pushed to the peer when it connected.
+        """
+        if not self._newcomers or not pending.dormant:
+            return []
+        wait = NEWCOMER_SECONDS * (1 + self._turns[pending.cid] // NEWCOMER_WANTS)
+        return sorted(
+            Try(connected_at + wait, "ask", "silence", peer, since=connected_at)
+            for connected_at, peer in self._newcomers
+            if connected_at + wait > self._now and peer not in pending.yes and pending.since <= connected_at
+        )
 
     def _lacks(self, pending: Pending) -> bool:
         """Whether some chunks of this want are neither stored here nor granted to any peer, as far as is known."""
@@ -109,6 +149,12 @@ class Tries:
         if found is None or found.chunks_total is None:
             return not granted
         return found.chunks_total - found.chunks_have > granted
+
+
+def stopped(pending: Pending, now: float) -> bool:
+    """Whether nothing of this want is granted before its next step, because chunks cannot be written to disk."""
+    at = pending.next_push_at
+    return pending.cause == "unwritten" and at is not None and at > now
 
 
 def _of_peer(how: Literal["grant", "tell"], peer: PeerState) -> Try:
@@ -144,7 +190,7 @@ class WaitReason(NamedTuple):
 
 def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -> WaitReason:
     """Return why no chunk of a want arrives before `one`, the next planned step for the want."""
-    if one is not None and one.peer is not None:
+    if one is not None and one.peer is not None and one.how != "ask":
         known = state.peers.get(one.peer)
         if known is None or not known.connected:
             return WaitReason("gone", one.peer)

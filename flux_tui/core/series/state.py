@@ -208,6 +208,8 @@ class PeerState(msgspec.Struct):
 
     peer: PeerId
     connected: bool = False
+    connected_at: float | None = None
+    """When the peer last connected; None: it never did, as far as the series says."""
     addr: str = ""
     seen_at: float = 0.0
     bytes_in: int = 0

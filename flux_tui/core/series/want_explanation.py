@@ -11,17 +11,18 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
-from flux_tui.core.series.next_try import DUE_SECONDS, Tries, Try
+from flux_tui.core.series.next_try import DUE_SECONDS, Tries, Try, stopped
 from flux_tui.core.series.state import Answer, Extent, ObjectState, PeerState, Pending, Said, State
 
 Standing: TypeAlias = Literal[
-    "sends", "late", "ready", "waits", "silent", "lacks", "has_none", "denies", "gone", "unasked"
+    "sends", "late", "ready", "unwritten", "waits", "silent", "lacks", "has_none", "denies", "gone", "unasked"
 ]
 """How a peer stands to a want:
 
 - sends: chunks of it are on their way, granted to this peer.
 - late: its lease lapsed, and it is left alone for a moment.
 - ready: it said that it has it, and may be granted chunks now.
+- unwritten: it said that it has it, and is granted nothing, because the object cannot be written here now.
 - waits: it has it, and may be asked again at a known time.
 - silent: the want was pushed to it, and it has not answered.
 - lacks: it said that it has it, and then did not have chunks that it was granted.
@@ -31,7 +32,7 @@ Standing: TypeAlias = Literal[
 - unasked: it is connected, and the want was not pushed to it yet.
 """
 ORDER: tuple[Standing, ...] = (
-    "sends", "ready", "waits", "late", "lacks", "silent", "unasked", "gone", "denies", "has_none",
+    "sends", "ready", "unwritten", "waits", "late", "lacks", "silent", "unasked", "gone", "denies", "has_none",
 )  # fmt: skip
 """The order of the lines: first the peers from which chunks can be expected soonest."""
 
@@ -87,6 +88,11 @@ class Why(NamedTuple):
     """Chunks that are granted and have not come."""
     quiet_since: float
     """When the last chunk of the object came; if none did, since when it is wanted."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether any peer is connected."""
+        return any(line.standing != "gone" for line in self.lines)
 
     def as_json(self) -> dict[str, Any]:
         """Return the explanation as plain data for JSON. Times are seconds since 1970, sizes are bytes."""
@@ -149,7 +155,7 @@ def _line(
     until = known.until if known.until is not None and known.until > now - DUE_SECONDS else None
     return PeerLine(
         peer=peer,
-        standing=_standing(pending, known, answer, on_way, until),
+        standing=_standing(pending, known, answer, on_way, until, stopped=stopped(pending, now)),
         has=answer.has,
         blocks=answer.blocks,
         lacks=answer.lacks,
@@ -191,7 +197,7 @@ def _reason(known: PeerState, answer: Answer, until: float | None) -> Reason | N
 
 
 def _standing(
-    pending: Pending, known: PeerState, answer: Answer, on_way: int, until: float | None
+    pending: Pending, known: PeerState, answer: Answer, on_way: int, until: float | None, *, stopped: bool
 ) -> Standing:
     if on_way:
         return "sends"
@@ -203,7 +209,9 @@ def _standing(
     if has:
         if until is not None:
             return "late" if known.reason is None else "waits"
-        return "lacks" if answer.lacks else "ready"
+        if answer.lacks:
+            return "lacks"
+        return "unwritten" if stopped else "ready"
     if answer.has == "none":
         return "has_none"
     return "silent" if answer.asked_at is not None else "unasked"

@@ -79,6 +79,7 @@ STANDINGS: Mapping[str, str] = {
     "at fault": "The peer broke the protocol lately.",
     "sends": "Chunks were granted to this peer and are on their way.",
     "ready": "The peer said that it has it, and may be granted chunks now.",
+    "unwritten": "The peer has it. It is granted nothing for now, because the object cannot be written here.",
     "waits": "The peer has it and said NO. It is asked again at the time that it named.",
     "silent": "The want was pushed to this peer, and it has not answered.",
     "lacks": "The peer said that it has it, and then did not have chunks that it was granted.",

@@ -62,9 +62,11 @@ def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> W
 def _title(told: Why, names: Names, now: float) -> Plain:
     parts = []
     if (found := told.found) is not None:
-        if found.chunks_total:
+        if found.chunks_total is not None:
             parts.append(f"{found.progress:.0%}")
             parts.append(f"{found.chunks_have:,} of {counted(found.chunks_total, 'chunk')}")
+        elif found.size:
+            parts.append(f"nothing of {human_size(found.size)} is here yet")
         else:
             parts.append("nothing of it is known yet")
     quiet = now - told.quiet_since
@@ -102,6 +104,8 @@ def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one 
             words = f"did not send in time, left alone {_until(line, now)}"
         case "ready":
             words = "may be granted chunks now"
+        case "unwritten":
+            words = "granted nothing while it cannot be written here"
         case "waits":
             words = f"{line.reason}, {_until(line, now)}"
         case "silent":
@@ -122,7 +126,7 @@ def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one 
             words = f"said so at {_clock(line.said_at)}"
         case _:
             assert_never(line.standing)
-    if line.text and line.standing in ("ready", "has_none", "gone"):
+    if line.text and line.standing in ("ready", "unwritten", "has_none", "gone"):
         words += f': "{line.text}"'
     return words
 
@@ -175,10 +179,15 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
         due = "is due" if told.on_way == 1 else "are due"
         sentences.append(f"Next: {counted(told.on_way, 'chunk')} {due} from {who}.")
     lead = "Then" if sentences else "Next"
+    stalls = bool(senders) and told.next is not None and told.next.how == "push"
     if told.pending.trouble is not None and told.pending.cause == "unwritten":
         sentences.append(f"It cannot be written here: {told.pending.trouble}.")
     if told.pending.queued:
         sentences.append(f"{lead}: it waits for a place among the wants in the network.")
+    elif not told.connected:
+        sentences.append("Next: no peer is connected. The first one that connects is asked within 2 s.")
+    elif stalls:
+        sentences.append(f"Then: {_rest(told)}. If nothing comes in time, all peers are asked again.")
     elif told.next is not None:
         sentences.append(f"{lead}: {_try_words(told, told.next, names, now)}.")
     elif not senders:
@@ -187,9 +196,25 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
         )
     gone = [line for line in told.lines if line.standing == "gone" and line.has not in (None, "none")]
     if gone:
-        who, it = _listed(gone, names), "it is" if len(gone) == 1 else "each is"
-        sentences.append(f"If {who} comes back, {it} asked at once.")
+        sentences.append(_if_back(told, gone, names))
     return [plain(sentence) for sentence in sentences]
+
+
+def _rest(told: Why) -> str:
+    """Return what follows when the chunks that are on the way have come."""
+    found = told.found
+    if found is None or (found.chunks_total is not None and not _missing(told)):
+        return "it is whole"
+    if found.chunks_total is None:
+        return "this node knows its chunks, and grants them"
+    return f"more chunks are granted as these come{_missing(told)}"
+
+
+def _if_back(told: Why, gone: list[PeerLine], names: Names) -> str:
+    """Return what this node does when peers come back that are gone. A peer that said yes is granted chunks at once."""
+    it = "it is" if len(gone) == 1 else "each is"
+    yes = all(line.peer in told.pending.yes for line in gone)
+    return f"If {_listed(gone, names)} comes back, {it} {'granted chunks at once' if yes else 'asked within 2 s'}."
 
 
 def _listed(lines: list[PeerLine], names: Names) -> str:
@@ -208,6 +233,11 @@ def _try_words(told: Why, one: Try, names: Names, now: float) -> str:
             assert one.peer is not None
             does = "is granted chunks" if one.how == "grant" else "is asked again"
             return f"{names.peer(one.peer)} {does} {when}, at {_clock(one.at)}{_missing(told)}"
+        case "ask":
+            assert one.peer is not None
+            return f"{names.peer(one.peer)}, just connected, is asked {when}, at {_clock(one.at)}"
+        case "push" if one.cause == "unwritten":
+            return f"this node tries again to write it {when}, at {_clock(one.at)}"
         case "push":
             return f"the want is pushed to all again {when}, at {_clock(one.at)}"
         case _:

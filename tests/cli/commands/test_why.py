@@ -27,7 +27,7 @@ def test_why_nothing_comes(tmp_path: Path) -> None:
         told = flux("why", NOBODY_HAS, home=home).stdout.splitlines()
         assert told[0].startswith("bafy…354  nothing of it is known yet")
         assert told[1] == "  nobody is connected, and nobody has answered"
-        assert told[2].startswith("Next: the want is pushed to all again in ")
+        assert told[2].startswith("Next: no peer is connected. The first one that connects is asked")
         asked = json.loads(flux("why", "--json", home=home).stdout)
         assert (asked["cid"], asked["peers"], asked["next"]["how"]) == (NOBODY_HAS, [], "push")
         wrong = flux("why", "film.mkv", home=home, check=False)
@@ -76,7 +76,7 @@ def test_why_is_true_of_real_holders(tmp_path: Path) -> None:
             wait_for(lambda: len(flux("series", "--kind", "granted", home=home).stdout.splitlines()) >= 4)
             slow.kill()
             wait_for(lambda: "gone since" in told() and "nobody listens there" in told(), every=0.1)
-            assert f"If {short(slow.peer_id)} comes back, it is asked at once." in told()
+            assert f"If {short(slow.peer_id)} comes back, it is granted chunks at once." in told()
     stopped = flux("why", home=home).stdout
     assert "No node runs here." in stopped
     assert "said denied at" in stopped

@@ -3,6 +3,7 @@
 One rule is compared with the machine's own timers at every step of random transcripts.
 """
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -10,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import apply, derive
-from flux_tui.core.series.next_try import Tries, next_try
+from flux_tui.core.series.next_try import NEWCOMER_SECONDS, NEWCOMER_WANTS, Tries, next_try
 from flux_tui.core.series.peer_backoff import SNUB, VAGUE
-from flux_tui.core.series.state import PeerState, State
+from flux_tui.core.series.state import PeerState, Pending, State
 from flux_tui.core.wire import messages as msg
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.peer_and_no_tables import no_rows
@@ -45,6 +46,9 @@ class Watched(HeardFetch):
                     own.add(("grant", peer, round(at, 3)))
                 elif root in requester.want_pusher._tell_later.get(peer, {}):
                     own.add(("tell", peer, round(at, 3)))
+            for peer, (at, _) in requester.want_pusher.wantlist._cursors.items():
+                if at > self.now and requester.want_pusher._news_to(root, peer, dormant=True):
+                    own.add(("ask", peer, round(at, 3)))
             found[root] = own
         return found
 
@@ -192,3 +196,35 @@ def test_a_failed_write_is_tried_again_when_the_countdown_ends() -> None:
     assert not fetching.granted
     fetching.wait(0.2)
     assert len(fetching.granted[HOLDER]) == 1, "one chunk, to see whether it is better now"
+
+
+def test_a_dormant_want_is_pushed_to_a_peer_that_has_just_connected() -> None:
+    watched = Watched()
+    watched.wait(20.0)
+    watched.hear(("up", PEERS[2]))
+    state = derive(watched.series)
+    assert state.pending[LOOSE].dormant
+    one = next_try(state, state.pending[LOOSE], watched.now)
+    assert one is not None
+    assert (one.how, one.peer, one.at) == ("ask", PEERS[2], watched.now + NEWCOMER_SECONDS)
+    watched.wait(NEWCOMER_SECONDS)
+    pushed = [event for _, _, event in watched.series if isinstance(event, ev.PushedWant)][-1]
+    assert (pushed.peers, pushed.besides) == ((PEERS[2],), True)
+    state = derive(watched.series)
+    one = next_try(state, state.pending[LOOSE], watched.now)
+    assert one is not None
+    assert one.how == "push"
+
+
+def test_many_dormant_wants_are_pushed_to_a_newcomer_the_newest_first() -> None:
+    wants = 2 * NEWCOMER_WANTS + 1
+    state = State(peers={HOLDER: PeerState(peer=HOLDER, connected=True, connected_at=100.0)})
+    for number in range(wants):
+        cid = raw_cid(b"want %d" % number)
+        state.pending[cid] = Pending(cid=cid, since=1.0, dormant=True, next_push_at=500.0)
+    tries = Tries(state, 100.5)
+    found = [tries.next_of(pending) for pending in state.pending.values()]
+    waits = Counter(one.at - 100.0 for one in found if one is not None and one.how == "ask")
+    assert waits == {2.0: NEWCOMER_WANTS, 4.0: NEWCOMER_WANTS, 6.0: 1}
+    assert found[0] is not None
+    assert found[0].at == 106.0

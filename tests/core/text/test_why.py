@@ -61,6 +61,7 @@ def test_the_title_tells_progress_and_silence() -> None:
         (LINE._replace(standing="sends", on_way=6, deadline=NOON + 9.8), "6 chunks on the way, due in 1.8 s"),
         (LINE._replace(standing="sends", on_way=1, deadline=NOON), "1 chunk on the way, overdue"),
         (LINE, "may be granted chunks now"),
+        (LINE._replace(standing="unwritten"), "granted nothing while it cannot be written here"),
         (LINE._replace(standing="silent"), f"asked at {clock(NOON)}, no answer yet"),
         (LINE._replace(standing="unasked"), "connected, not asked yet"),
         (LINE._replace(standing="gone"), f"gone since {clock(NOON)}"),
@@ -104,24 +105,58 @@ def test_what_comes_next() -> None:
     push = Try(NOON + 68, "push", "silence")
     sends = LINE._replace(standing="sends", on_way=2)
     queued = Pending(cid=FILM, since=NOON)
-    assert words(then=grant).next == [
+    assert words(LINE, then=grant).next == [
         f"Next: {short(PEER)} is granted chunks in 2.0 s, at {clock(NOON + 10)} (6 chunks to get)."
     ]
     assert words(sends, sends._replace(peer=OTHER), then=push).next == [
         f"Next: 4 chunks are due from {short(PEER)} and {short(OTHER)}.",
-        f"Then: the want is pushed to all again in 1:00, at {clock(NOON + 68)}.",
+        "Then: more chunks are granted as these come (2 chunks to get). If nothing comes in time, all peers are"
+        " asked again.",
     ]
     assert words(pending=queued).next == ["Next: it waits for a place among the wants in the network."]
-    assert words().next == [
+    assert words(LINE).next == [
         "Next: nothing is planned. It goes on when a peer comes that has it, or says that it has it."
     ]
     gone = LINE._replace(standing="gone")
-    back = f"If {short(PEER)} comes back, it is asked at once."
-    assert words(gone, then=push).next[1:] == [back]
-    assert len(words(gone._replace(has="none"), then=push).next) == 1
+    back = f"If {short(PEER)} comes back, it is asked within 2 s."
+    here = LINE._replace(peer=OTHER, standing="has_none", has="none")
+    assert words(here, gone, then=push).next == [
+        f"Next: the want is pushed to all again in 1:00, at {clock(NOON + 68)}.",
+        back,
+    ]
+    assert len(words(here, gone._replace(has="none"), then=push).next) == 1
+    promised = Pending(cid=FILM, since=NOON, in_network=True, yes=[PEER])
+    assert words(here, gone, pending=promised, then=push).next[1:] == [
+        f"If {short(PEER)} comes back, it is granted chunks at once."
+    ]
     assert words(then=grant, running=False).next == [NOT_RUNNING]
 
 
 def test_an_unwritten_want_says_so() -> None:
     pending = Pending(cid=FILM, since=NOON, in_network=True, cause="unwritten", trouble="the disk is full")
-    assert words(pending=pending).next[0] == "It cannot be written here: the disk is full."
+    again = Try(NOON + 10, "push", "unwritten")
+    assert words(LINE, pending=pending, then=again).next == [
+        "It cannot be written here: the disk is full.",
+        f"Next: this node tries again to write it in 2.0 s, at {clock(NOON + 10)}.",
+    ]
+
+
+def test_with_nobody_connected_the_first_peer_is_asked() -> None:
+    push = Try(NOON + 68, "push", "silence")
+    first = "Next: no peer is connected. The first one that connects is asked within 2 s."
+    assert words(then=push).next == [first]
+    assert words(LINE._replace(standing="gone", has="none"), then=push).next == [first]
+
+
+def test_a_peer_that_has_just_connected_is_asked() -> None:
+    ask = Try(NOON + 9.5, "ask", "silence", PEER)
+    assert words(LINE._replace(standing="unasked"), then=ask).next == [
+        f"Next: {short(PEER)}, just connected, is asked in 1.5 s, at {clock(NOON + 9.5)}."
+    ]
+
+
+def test_what_follows_the_last_chunks() -> None:
+    push = Try(NOON + 68, "push", "silence")
+    assert words(LINE._replace(standing="sends", on_way=6), then=push).next[1] == (
+        "Then: it is whole. If nothing comes in time, all peers are asked again."
+    )

@@ -1,8 +1,8 @@
 """The wants to push to a peer that has connected (a newcomer), however many there are. Pure.
 
 Wants that are in the network are pushed to the newcomer at once (want_pusher.py). Dormant wants follow, the
-newest first, one intent every few seconds. 128 wants a second are a third of what a peer admits from a stranger
-(push_admission.py).
+newest first, one intent every NEWCOMER_SECONDS (next_try.py). 128 wants a second are a third of what a peer admits
+from a stranger (push_admission.py).
 
 A newcomer's position in the list is one number, so it costs almost nothing to remember. The cost of every call
 is independent of the number of wants.
@@ -14,10 +14,8 @@ from math import inf
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
-from flux_tui.core.wire.messages import MAX_CIDS_WANT
+from flux_tui.core.series.next_try import NEWCOMER_SECONDS, NEWCOMER_WANTS
 
-STEP_SECONDS = 2.0
-"""Seconds between two intents to one newcomer."""
 MAX_CHECKS = 2048
 """Wants that are checked for one intent."""
 MAX_TOLD = 256
@@ -56,7 +54,7 @@ class Wantlist:
     def peer_up(self, peer: PeerId, now: float) -> None:
         """Add a newcomer. Its position is at the newest want."""
         if self._number_of:
-            self._cursors[peer] = (now + STEP_SECONDS, self._next)
+            self._cursors[peer] = (now + NEWCOMER_SECONDS, self._next)
 
     def peer_down(self, peer: PeerId) -> None:
         """Forget the position of a peer that has disconnected."""
@@ -79,13 +77,13 @@ class Wantlist:
         index = bisect_left(self._numbers, below)
         chosen: list[Cid] = []
         last = max(0, index - MAX_CHECKS)
-        while index > last and len(chosen) < MAX_CIDS_WANT:
+        while index > last and len(chosen) < NEWCOMER_WANTS:
             index -= 1
             root = self._roots[index]
             if self._live(self._numbers[index], root) and tells(root):
                 chosen.append(root)
         if index:
-            self._cursors[peer] = (now + STEP_SECONDS if chosen else now, self._numbers[index])
+            self._cursors[peer] = (now + NEWCOMER_SECONDS if chosen else now, self._numbers[index])
         return chosen
 
     def _live(self, number: int, root: Cid) -> bool:

@@ -30,7 +30,7 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
         case ev.ErrorOccurred():
             _failed(state, event)
         case ev.PeerConnected() | ev.PeerMoved():
-            _goes(seen(state, event.peer), event)
+            _goes(state, seen(state, event.peer), event)
         case ev.AddrsTold():
             _told(state, event)
         case ev.PeerDisconnected():
@@ -47,12 +47,13 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
             assert_never(event)
 
 
-def _goes(peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
+def _goes(state: State, peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
     """Note where a peer is connected, and which way."""
     peer.addr = event.addr or peer.addr
     peer.way = event.way
     if isinstance(event, ev.PeerConnected):
         peer.connected = True
+        peer.connected_at = state.at
         peer.unreached = ""
         peer_backoff.connected(peer)
         if event.way == "direct" and CIRCUIT in event.addr:
