@@ -254,9 +254,10 @@ def _short_folder() -> str:
 
 
 def _lock_alone(descriptor: int) -> bool:
-    """Take the exclusive lock. Returns False if another process holds it.
+    """Take the exclusive lock of a home's lock file. Returns False if another process holds it.
 
-    `Home.running` of another process takes the shared lock for a moment. This function waits until it is released.
+    Another process that calls `Home.running` takes a shared lock for a moment. This function waits for the release of
+    a shared lock, at most LOOK_SECONDS.
     """
     deadline = time.monotonic() + LOOK_SECONDS
     while True:

@@ -39,7 +39,10 @@ async def _carry(port: int, seconds: float, near: trio.SocketStream) -> None:
 async def _one_way(
     source: trio.SocketStream, target: trio.SocketStream, seconds: float, both: trio.Nursery
 ) -> None:
-    """Carry the bytes of one direction with the delay. If either end breaks, both directions end."""
+    """Carry the bytes from `source` to `target`, each `seconds` later.
+
+    If the target breaks, the other direction ends too: `both` is the nursery of the two directions.
+    """
     line = _DelayQueue()
     async with trio.open_nursery() as nursery:
 

@@ -95,8 +95,9 @@ def show(
 ) -> str | None:
     """Play a scenario in the dashboard until the person leaves. `once`: only until the scenario is over.
 
-    `auto`: do not wait for keys. `menu`: the person returns to a menu afterwards. `nodes`: a process without nodes,
-    to run the nodes in. Returns why the demo failed, in a sentence, or None.
+    `auto`: do not wait for keys. `menu`: the person returns to a menu afterwards. `nodes`: the process that is to run
+    the nodes, and runs none yet; None: make one. `crash_log`: where errors are written. Returns why the demo failed,
+    in a sentence; None: it did not fail.
     """
     swarm = Swarm(scenario, nodes)
     player = Player(scenario, swarm, speed=speed, auto=auto or once)

@@ -232,9 +232,9 @@ class Player:
         if step.press and not self.auto:
             self._wait_for_press(number, step)
         elif not starting or step.press:
-            self._stand(number, step.caption, began)
+            self._show_until_read(number, step.caption, began)
         watch = self.swarm.watch(self.scenario.watch)
-        self._see(number, step.caption, conditions(step.when), step.within, None)
+        self._wait_for_conditions(number, step.caption, conditions(step.when), step.within, None)
         acted = time.monotonic()
         wanted = conditions(step.until)
         self.swarm.poll()
@@ -242,14 +242,14 @@ class Player:
         before = [condition.left.value(self.swarm, watch) for condition in wanted]
         for action in step.actions:
             self._do(action)
-        self._see(number, step.caption, wanted, step.within, before)
+        self._wait_for_conditions(number, step.caption, wanted, step.within, before)
         seconds = time.monotonic() - acted
         if starting and not step.press:
-            self._stand(number, step.caption, began)
+            self._show_until_read(number, step.caption, began)
         said = step.seen or step.caption
         if step.seen:
             self._skip.clear()
-            self._stand(number, step.seen, time.monotonic(), seen=True)
+            self._show_until_read(number, step.seen, time.monotonic(), seen=True)
         while self._paused or self._at is not None:
             self._stayed = True
             self._wait()
@@ -257,7 +257,7 @@ class Player:
         return Observed(plain(self._fill(said)), seconds, tuple(step.until))
 
     def _wait_for_press(self, number: int, step: Step) -> None:
-        """Wait until the presenter presses the key that the caption asks for, even before the reading time is over."""
+        """Wait until a person presses the key that the caption asks for. The key counts during the reading time too."""
         while not self._pressed.is_set():
             self._say(number, step.caption, press=step.press, inspects=step.inspects)
             self._wait()
@@ -268,15 +268,18 @@ class Player:
         began = time.monotonic()
         last = self.scenario.steps[-1]
         wanted = conditions(self.scenario.outcome)
-        self._see(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, None)
+        self._wait_for_conditions(number - 1, last.seen or last.caption, wanted, OUTCOME_SECONDS, None)
         self._node = self.scenario.end.look or self._node
         self._before = {}
         self._say(number, self.scenario.stated, seen=True, over=True)
         self._paused = False
         return Observed(plain(self.state.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
-    def _stand(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
-        """Show a caption until a person has had time to read it, counted from `since`."""
+    def _show_until_read(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
+        """Show a caption until a person has had time to read it, counted from `since`.
+
+        `seen`: the step's conditions were observed already.
+        """
         until = since + (reading_time(self._fill(text)) / self.speed if self._read else 0.0)
         while True:
             self._say(number, text, seen=seen)
@@ -284,7 +287,7 @@ class Player:
                 return
             self._wait()
 
-    def _see(
+    def _wait_for_conditions(
         self,
         number: int,
         text: str,
@@ -292,10 +295,10 @@ class Player:
         within: float,
         before: Sequence[float] | None,
     ) -> None:
-        """Show a caption until all `wanted` conditions hold. Raises NotSeenError if they do not.
+        """Show a caption until all `wanted` conditions hold. Raises NotSeenError if they do not hold in time.
 
-        `within`: the most seconds without any progress towards the conditions; more on a busy machine. `before`:
-        the left sides' values when the actions began.
+        `within`: seconds without any progress after which this fails; more on a busy machine. `before`: the value of
+        each condition's left side when the step's actions began; None: 0 for all.
         """
         before = before or [0.0] * len(wanted)
         began = moved = time.monotonic()
@@ -323,7 +326,10 @@ class Player:
             self._wait()
 
     def _until_up(self, names: Sequence[str]) -> None:
-        """Wait until these nodes listen and accept commands. Any progress of any node extends the deadline."""
+        """Wait until these nodes listen and accept commands. Any progress of any node extends the deadline.
+
+        Raises NotSeenError if no node makes progress for START_SECONDS.
+        """
         seen, since = -1, time.monotonic()
         while True:
             missing = [name for name in names if not self._is_up(name)]
@@ -334,7 +340,7 @@ class Player:
                 seen, since = progress, time.monotonic()
             if time.monotonic() - since > START_SECONDS:
                 raise NotSeenError(f"the node {missing[0]} did not start within {START_SECONDS:g} s")
-            self._again()
+            self._show_again()
             self._wait()
 
     def _until_gone(self, name: str) -> None:
@@ -361,7 +367,7 @@ class Player:
     def _fill(self, text: str) -> str:
         return fill(text, self.swarm, self.swarm.watch(self.scenario.watch), self._before)
 
-    def _again(self) -> None:
+    def _show_again(self) -> None:
         """Show the last caption again, with the present values of its facts."""
         self._say(*self._last)
 
@@ -472,7 +478,7 @@ class Player:
         for cid in cids:
             self._push(name, cmd.Want(cid, MARK))
             self._wait(every)
-            self._again()
+            self._show_again()
 
     def _push(self, name: str, *commands: cmd.Command) -> None:
         """Push commands into a node. If the node does not accept them in time, push them again.

@@ -137,7 +137,11 @@ class Swarm:
     """All nodes of a scenario. Use it as a context manager: on exit, it ends all processes and removes all files."""
 
     def __init__(self, scenario: Scenario, nodes: NodesProcess | None = None) -> None:
-        """Make homes for all nodes. `nodes`: a process without nodes, to run them in. `close` also closes it."""
+        """Name a home for each node of the scenario; no process is started.
+
+        `nodes`: the process that is to run the nodes, and runs none yet; None: make one. `close` closes this process
+        too.
+        """
         self.scenario = scenario
         self._nodes = nodes or NodesProcess()
         self.folder = self._nodes.folder

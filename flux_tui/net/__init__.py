@@ -2,14 +2,15 @@
 
 The sub-packages, from the ground up:
 
-- `connections/`: keepalive, pace, frames, whole writes, tables of connections and dials, and the supervisor of tasks.
+- `connections/`: keepalive, limits of what is read, buffers, complete writes, tables of connections and of dials,
+  reconnects, turns on a slow line, and the supervisor of tasks.
 - `identity`: the private key of a node, and its peer id.
 - `dial_errors`: why a peer cannot be reached: exceptions with fields, and the sentences about them.
 - `port`: what the node needs of a network.
 - `addresses/`: where this node and its peers can be dialled.
 - `upstream/`: the parts of libp2p that are replaced or patched.
 - `discovery/`: what nodes tell each other about peers.
-- `nat/`: ways through routers: dial back, port mapping, and addresses outside of them.
+- `nat/`: ways through routers: mapped ports, outer addresses, dials back that prove them, and relays among peers.
 - `flux/`: the host, push links, dials, gossip, the DHT and relays. `flux/libp2p_network.py` makes all parts of a
   network, each with the parts that it needs.
 """

@@ -125,7 +125,7 @@ class Pending(msgspec.Struct):
 
     @property
     def holders(self) -> int:
-        """The number of peers that said that they have the object, and did not take that back (at most NAMED)."""
+        """The number of peers that said that they have the object, and did not take that back. At most NAMED count."""
         return len(self.yes)
 
 
@@ -274,7 +274,10 @@ class PeerState(msgspec.Struct):
 
     @property
     def delivered_share(self) -> float | None:
-        """The share (0 … 1) of granted chunks that the peer sent, or refused in time. None: nothing was granted."""
+        """The share (0 … 1) of granted chunks that the peer sent, or refused by NO before the deadline.
+
+        None: no chunk was granted to the peer.
+        """
         return 1 - self.broken / self.granted if self.granted else None
 
 

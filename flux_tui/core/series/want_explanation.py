@@ -177,7 +177,10 @@ def _line(
 
 
 def _short_answer(pending: Pending, peer: PeerId) -> Answer:
-    """Return a peer's answer about a chunk that was wanted by itself, as far as the want records it."""
+    """Return what is known of a peer's answer, if the want has no full record of it (`Pending.answers`).
+
+    That is so for a chunk that was wanted by itself: of its answers, the want has only the last NO in full.
+    """
     no = pending.last_no
     if no is not None and no.peer == peer:
         has: Extent = "all" if no.has_it else "none"
@@ -190,7 +193,11 @@ def _short_answer(pending: Pending, peer: PeerId) -> Answer:
 
 
 def _reason(known: PeerState, answer: Answer, until: float | None) -> Reason | None:
-    """Return why the peer sends nothing now, else the reason of its last NO about this object; None: no reason."""
+    """Return the reason for which a peer sends nothing now; None: it gave no reason.
+
+    While the peer may not be asked at all (`until` is a time), this is the reason of its last NO about anything.
+    Otherwise it is the reason of its last NO about this object.
+    """
     if until is not None and known.reason is not None:
         return known.reason
     return answer.reason

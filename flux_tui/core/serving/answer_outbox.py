@@ -69,9 +69,10 @@ class Answers:
         return len(self._stored)
 
     def push(self, peer: PeerId, message: Message, addrs: tuple[str, ...] = ()) -> bool:
-        """Push an answer; if the peer is not connected, dial `addrs` first. Returns False if neither is possible.
+        """Push an answer to a peer. If the peer is not connected, store the answer, and dial the peer at `addrs`.
 
-        Where its intent came by others, this node is also introduced to the peer, which may be able to dial it.
+        If the peer's intent came by way of other nodes, an introduction of this node goes back that way. Then the
+        peer may dial this node. Returns False if the answer can be neither pushed nor stored.
         """
         if peer in self.connected:
             self.ledger.do(Push(peer=peer, message=message))
@@ -96,7 +97,10 @@ class Answers:
         addrs: tuple[str, ...] = (),
         news: bool = True,
     ) -> None:
-        """Answer NO to a peer. `has_it`: whether these chunks are stored here. `news`: also write an entry."""
+        """Answer NO to a peer. `has_it`: whether these chunks are stored here. `news`: also write an entry.
+
+        `addrs`: where to dial the peer if it is not connected.
+        """
         reason, retry_after = refusal
         no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
         if self.push(peer, no, addrs) and news:

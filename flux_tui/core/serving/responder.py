@@ -145,7 +145,7 @@ class Responder:
         self.answers.refuse(peer, tuple(sizes), no, has_it=True)
 
     def _expect_back(self, peer: PeerId, no: Refusal) -> None:
-        """Add a peer to the waiting line for the time at which its NO lets it ask again."""
+        """Add a refused peer to the waiting line. `no`: the NO that this node gave it, with the time to ask again."""
         if (wait := no.retry_after) is not None and peer in self.connected and peer not in self.uploads:
             self.waiting_line.expect(peer, wait, self.ledger.now)
 
@@ -155,7 +155,7 @@ class Responder:
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
 
     def leaving(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """Chunks begin to be written to a peer's stream: no cancel can stop them any more."""
+        """Note that chunks are now being written to a peer's stream. A cancel cannot stop them any more."""
         self.uploads.leaving(peer, cids)
 
     def sent(self, peer: PeerId, cids: tuple[Cid, ...], size: int) -> None:
@@ -251,7 +251,10 @@ class Responder:
             self.answers.refuse(peer, part, NOT_HELD, has_it=False, news=news)
 
     def tell_watchers(self, root: Cid) -> None:
-        """Offer the blocks that came since to the peers that wait for more of this download, if it is time."""
+        """Offer more of an unfinished download to the peers that want it from this node.
+
+        Each peer is offered the blocks that came since its last offer, once there are enough of them.
+        """
         download = self.downloads.get(root)
         if download is None or not (
             due := self._watchers.due(root, len(download.have), len(download.blocks))
@@ -264,7 +267,7 @@ class Responder:
             self.ledger.do(Push(peer=peer, message=offer))
 
     def forget_watchers(self, root: Cid) -> None:
-        """Offer no more blocks of a download, because it is finished or cancelled."""
+        """Offer no more blocks of a download to the peers that want it, because it is finished or cancelled."""
         self._watchers.forget(root)
 
     def announce(self, root: Cid, name: str | None, size: int) -> None:
@@ -281,7 +284,11 @@ class Responder:
         self._watchers.forget_peer(peer)
 
     def _offer_parts(self, intent: Intent, roots: tuple[Cid, ...], retry: bool, via: ev.Via) -> None:
-        """Offer a peer the parts of unfinished downloads that are already stored here."""
+        """Offer a peer the parts of unfinished downloads that are already stored here.
+
+        `roots`: the wanted objects that this node is still downloading. `retry`: the peer asked before. `via`: how its
+        intent came here.
+        """
         peer = intent.origin
         for root in roots:
             offer = self._part_of(self.downloads[root])

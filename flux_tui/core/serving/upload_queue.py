@@ -223,8 +223,8 @@ class UploadQueues:
     ) -> tuple[list[Cid], list[Cid]]:
         """Queue chunks (bytes by CID), in order. Returns the queued chunks, and the refused chunks.
 
-        A chunk is refused if it would wait too long, or if the queue is full. `first`: seconds that the first
-        chunk may wait.
+        A chunk is refused if it would wait longer than MAX_WAIT_SECONDS, or if the queue is full. So is every chunk
+        after it. `first`: seconds that the first of these chunks may wait instead.
         """
         queue = self._queue(peer, now)
         self._queues[peer] = queue
@@ -241,7 +241,7 @@ class UploadQueues:
             taken.append(cid)
         if queue.delayed:
             self._turns.setdefault(peer)
-        self._rest(peer)
+        self._free_slot_if_empty(peer)
         return taken, list(sizes)[len(taken) :]
 
     def release(self, now: float) -> dict[PeerId, int]:
@@ -318,7 +318,7 @@ class UploadQueues:
                     self._delayed_size -= size
                     self._delayed_chunks -= 1
                 gone.append(cid)
-        self._rest(peer)
+        self._free_slot_if_empty(peer)
         return gone
 
     def clear(self, peer: PeerId) -> tuple[Cid, ...]:
@@ -337,7 +337,7 @@ class UploadQueues:
             found = self._resting[peer] = UploadQueue(self._policy, now)
         return found
 
-    def _rest(self, peer: PeerId) -> None:
+    def _free_slot_if_empty(self, peer: PeerId) -> None:
         """Free the upload slot of a peer if its queue is empty."""
         queue = self._queues[peer]
         if not queue.delayed:

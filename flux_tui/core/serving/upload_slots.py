@@ -2,8 +2,8 @@
 
 - Up to `max_uploads` peers are served at once. Any other peer is answered `busy`, with a time to ask again.
 - A peer whose chunk a limit would delay for too long is answered `rate_limited`, with a time to ask again.
-- A peer that asks again at its time is served. A peer that was served for a whole turn leaves its slot to other
-  peers that wait (waiting_line.py).
+- A peer that asks again at its time is served. A peer that has been served for TURN_SECONDS leaves its slot to
+  other peers that wait (waiting_line.py).
 """
 
 from flux_tui.core.ids import PeerId
@@ -86,9 +86,10 @@ class UploadSlots:
         return Refusal("busy", self._busy_seconds())
 
     def eta(self, peer: PeerId | None, now: float) -> float:
-        """Return the seconds until this node can begin to send to a peer: after the queues, and as limits allow.
+        """Return the seconds until this node can begin to send to a peer.
 
-        `peer` None: the limits of a single peer are left out.
+        Everything that is queued now is sent first, and the upload limits may add a delay. `peer` None: the limits
+        for a single peer are left out.
         """
         limits = self._uploads.wait(peer, now) if peer is not None else 0.0
         return round(max(self._uploads.size / self._uplink.rate, limits), 3)

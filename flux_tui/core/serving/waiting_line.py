@@ -1,5 +1,7 @@
 """The waiting line: which peers were told to ask again later, and which were served for a whole turn. Pure.
 
+A peer's turn is the time for which it is served without a pause, TURN_SECONDS at most while others wait.
+
 A NO tells a peer when to ask again. Without a waiting line, another peer could take the free slot a moment
 earlier, every time. This was measured with three peers that wanted everything from two slow holders: each holder
 told one of the peers sixty times to come back in a second, and served it once.
@@ -64,7 +66,10 @@ class WaitingLine:
         return due is not None and due - EARLY_SECONDS <= now <= due + LATE_SECONDS
 
     def turn_over(self, peer: PeerId, now: float) -> float | None:
-        """Return the seconds until this peer may ask again, if its turn is over and other peers wait; else None."""
+        """Return the seconds until a served peer may ask again; None: it may go on.
+
+        A peer has to leave its slot if it was served for TURN_SECONDS and other peers wait.
+        """
         turn = self._turns.get(peer)
         if turn is None or now - turn.last > GAP_SECONDS or now - turn.began <= TURN_SECONDS:
             return None

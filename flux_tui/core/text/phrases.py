@@ -29,7 +29,10 @@ def reason_first(text: str, about: str | None) -> str:
 
 
 def clock_words(seconds: float, via: Via) -> str:
-    """Say that an intent is refused because its clock differs by `seconds` from this one, or because it is old."""
+    """Say that an intent is refused, because its origin's clock is wrong or because the intent is old.
+
+    `seconds`: how far the intent's time is ahead of this node's clock; negative: behind. `via`: how the intent came.
+    """
     way = "ahead of" if seconds > 0 else "behind"
     by = {"gossip": "by gossip", "routed": "by DHT", "direct": "directly"}[via]
     return (

@@ -43,7 +43,10 @@ def counted(number: int, what: str, many: str | None = None) -> str:
 
 
 def some(items: Sequence[str], total: int | None = None) -> Plain:
-    """Write the first few items, and how many more there are: `a; b; c; and 1,204 more`."""
+    """Write the first few items, and how many more there are: `a; b; c; and 1,204 more`.
+
+    `total`: the number of all items, if `items` has only some of them.
+    """
     named = [plain(item) for item in items[:NAMED]]
     rest = (len(items) if total is None else total) - len(named)
     return plain("; ".join([*named, f"and {rest:,} more"] if rest else named))

@@ -3,12 +3,13 @@
 These messages are not frames of the push stream. They have a protocol of their own
 (`net/discovery/peer_exchange.py`), so a node of an earlier version never gets one.
 
-A *record* is libp2p's signed envelope of a peer record: who, at which addresses, and a number by which records of the
-same peer are ordered. Only its peer can make it. Nothing else about it is trusted: not the addresses, and not
-that the number is a time.
+A *record* is libp2p's signed envelope of a peer record. It has the id of a peer, the peer's addresses, and a number by
+which the records of one peer are ordered. The signature proves that this peer made the record. Nothing in the record
+is trusted: the addresses may be wrong, and the number need not be a time.
 
-An *introduction* goes back the way that an intent came: from a node that has something for the intent's origin, but
-cannot dial it, by way of the nodes that passed the intent on. The origin can then dial the node.
+An *introduction* is made by a node that has something for the origin of an intent, and cannot dial the origin. It
+contains the record of this node. The nodes that passed the intent on pass the introduction back to the origin. The
+origin can then dial the node.
 """
 
 from typing import Annotated, TypeAlias, get_args
@@ -31,17 +32,17 @@ Record: TypeAlias = Annotated[bytes, msgspec.Meta(min_length=1, max_length=MAX_R
 
 
 class _Told(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
-    """Base of these messages: stored by position, new fields last with a default."""
+    """Base of the messages in this module: encoded as arrays. New fields come last, with a default."""
 
 
 class Records(_Told, tag="records", frozen=True, kw_only=True):
-    """Where peers can be dialled, by their own word: the sender, and some that it is connected to."""
+    """The records of several peers: of the sender, and of some peers that it is connected to."""
 
     records: Annotated[tuple[Record, ...], msgspec.Meta(min_length=1, max_length=MAX_RECORDS)]
 
 
 class Introduction(_Told, tag="introduction", frozen=True, kw_only=True):
-    """The peer of this record has an answer for the node `to`: dial it."""
+    """Asks the node `to` to dial the peer that made `record`: this peer has an answer for it."""
 
     to: WirePeer
     record: Record

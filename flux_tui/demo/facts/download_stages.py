@@ -27,7 +27,8 @@ class Stages:
     def add(self, entry: Entry, leases: int, asked: int) -> None:
         """Add the next entry of the series.
 
-        `leases`: granted chunks that have not come, after this entry. `asked`: wants in the network, after it.
+        `leases`: the number of granted chunks that have not come. `asked`: the number of wants that were pushed and are
+        not complete. Both are counted after this entry.
         """
         stage = self._stage
         match entry.event:

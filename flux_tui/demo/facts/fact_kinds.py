@@ -70,7 +70,7 @@ About: TypeAlias = Literal["nothing", "kind", "kinds", "reason", "content", "nod
 def _span(question: Question) -> float:
     """Return the seconds from the first entry of one kind to the last entry of the same or another kind.
 
-    0 if there is no such entry yet.
+    The fact names the kinds, as `KIND` or `KIND..KIND`. 0 if there is no such entry yet.
     """
     begin, _, end = question.about.partition("..")
     watch = question.watch
@@ -118,7 +118,10 @@ def _owes(question: Question) -> float:
 
 
 def _travel(question: Question) -> float:
-    """Return the least seconds that messages travel in all waits of this node: one round trip for each wait."""
+    """Return the time in seconds that distance alone costs this node's download.
+
+    This is one round trip to the node that the fact names, for each time that the download had to wait.
+    """
     return question.watch.stages.waits * 2 * question.scene.latency(question.about)
 
 
@@ -146,7 +149,10 @@ def _next(question: Question) -> Plain:
 
 
 def _refusals(question: Question) -> Plain:
-    """Return which peers said NO, why, and when they are asked again: for each reason one peer, as a list in words."""
+    """Return a list in words of peers that said NO. It has one peer for each reason, and when that peer is asked again.
+
+    `nobody` if no peer said NO.
+    """
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)
     found = []

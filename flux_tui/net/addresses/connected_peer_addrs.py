@@ -32,7 +32,8 @@ class PeerAddrs:
     def of(self, peer: PeerId, connection: IMuxedConn | None = None) -> str:
         """Return a peer's multiaddr, ending in /p2p/…; an empty text if none is known.
 
-        `connection`: the one that its link uses. A peer that was dialled may be connected another way in the end.
+        `connection`: the connection that the peer's link uses; None: any. It may lead to another address than the one
+        at which the peer was dialled.
         """
         dialled = self._dialled.get(peer, "")
         if connection is not None:

@@ -123,16 +123,19 @@ class DialGuard:
         return kept
 
     def why_none(self, peer: ID) -> str | None:
-        """Return why all addresses of a peer were refused; None if they were not."""
+        """Return why no address of a peer could be stored, in a sentence; None: there is no such reason.
+
+        The refusal is reported, as by `refuses`.
+        """
         if (addr := self._left_out.get(peer)) is None or (why := self.rule(addr)) is None:
             return None
         self.refuses(addr)
         return why
 
     def refuses(self, addr: str) -> bool:
-        """Whether this address must not be dialled, given the peer that named it. A refusal is reported.
+        """Return whether the rule forbids to dial this address. The guard looks up who named it.
 
-        Refusals of addresses from the same peer are reported at most once in QUIET_SECONDS.
+        A refusal is reported by `on_refused`; for each peer that names addresses, at most once in QUIET_SECONDS.
         """
         if (why := self.rule(addr)) is None:
             return False
@@ -145,7 +148,10 @@ class DialGuard:
         self._tellers[peer] = teller
 
     def rule(self, addr: str) -> str | None:
-        """Return why this address must not be dialled, given the peer that named it; None: it may be dialled."""
+        """Return why the rule forbids to dial this address, in a sentence; None: it may be dialled.
+
+        The guard looks up who named the address: a peer, and how near this peer is, or a person.
+        """
         reach, teller = self._named.teller(addr)
         if may_name(reach, addr):
             return None

@@ -112,7 +112,10 @@ def _addresses(family: Family) -> list[Address]:
 
 
 def _passing_ips() -> dict[str, int]:
-    """Return the IPv6 addresses that will not last: 1 for temporary ones (RFC 8981), 2 for those not to be used now."""
+    """Return the IPv6 addresses that will not last, each with its rank: a greater rank comes later.
+
+    1: a temporary address (RFC 8981). 2: an address that is deprecated, a duplicate, or not checked yet.
+    """
     found: dict[str, int] = {}
     try:
         for line in (PROC / "if_inet6").read_text().splitlines():
@@ -126,7 +129,10 @@ def _passing_ips() -> dict[str, int]:
 
 
 def _is_linked(interface: str, inner: Mapping[str, bool]) -> bool:
-    """Whether an interface is switched on and has a link; True if this cannot be known."""
+    """Whether an interface is switched on and has a link; True if this cannot be known.
+
+    `inner`: the result of `_inner_bridges`.
+    """
     if not inner.get(interface, True):
         return False
     name = interface.encode()[:15]
@@ -140,9 +146,9 @@ def _is_linked(interface: str, inner: Mapping[str, bool]) -> bool:
 
 
 def _inner_bridges() -> dict[str, bool]:
-    """Return the names of the bridges without a port to the outside, each with whether it has a port at all.
+    """Return the bridges that lead nowhere but into this machine. By name: whether the bridge has any port.
 
-    Some systems wrongly report a link for a bridge without a port.
+    The second is needed, because some systems wrongly report a link for a bridge without a port.
     """
     bridges: dict[int, str] = {}
     ports: dict[int, set[bytes]] = {}
@@ -189,7 +195,10 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _default_route(family: Family, addresses: list[Address]) -> list[str]:
-    """Return the interfaces that have a default route, the preferred one first."""
+    """Return the names of the interfaces that have a default route, the preferred one first.
+
+    `addresses`: this machine's addresses, to find the interface of the route where the system lists no routes.
+    """
     if sys.platform == "linux":
         try:
             return [name for _, name in sorted(_routes4() if family == "ip4" else _routes6())]

@@ -65,9 +65,10 @@ async def listen_on(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
 
 
 async def listen_beside(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
-    """Listen on one more address as `listen_on` does; on all addresses and any port, at the port of the others.
+    """Listen on one more address, as `listen_on` does.
 
-    So a node has one port for IPv4 and IPv6, if it is free in both.
+    If `addr` is a wildcard with port 0 and the host listens on a wildcard already, the port of that one is tried first.
+    So a node has the same port for IPv4 and IPv6, if the port is free in both.
     """
     text = str(addr)
     for other in _listening(host):

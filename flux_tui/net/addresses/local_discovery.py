@@ -90,7 +90,7 @@ async def connect_any(
 
 
 def report_of(failed: Iterable[Unreached]) -> str:
-    """Join the reasons that were not reported yet into one text; an empty text if there are none."""
+    """Join the reasons that were not reported elsewhere into one text; an empty text if there are none."""
     return "; ".join(one.text for one in failed if not one.reported)
 
 
@@ -125,8 +125,8 @@ class _Listener(ServiceListener):
 class Mdns:
     """Announces this node on the local network by mDNS, and finds the nodes that others announce, on all interfaces.
 
-    `on_found` is called with each address found, in trio's thread. Without a network, this waits until there is
-    one.
+    `on_found` is called with each address found, in trio's thread. On a machine without a network, `run` waits until
+    there is one.
     """
 
     def __init__(self, addrs: Callable[[], Sequence[str]], on_found: Callable[[str], None]) -> None:
@@ -173,7 +173,10 @@ class Mdns:
 
 
 def _zeroconf() -> Zeroconf | None:
-    """Open mDNS on all interfaces, for IPv4 and IPv6 or for the one of both that this machine has."""
+    """Open mDNS on all interfaces, for IPv4 and IPv6. If this machine has only one of them, open it for that one.
+
+    None: this machine has no network for mDNS.
+    """
     for version in (IPVersion.All, IPVersion.V4Only, IPVersion.V6Only):
         try:
             return Zeroconf(ip_version=version)

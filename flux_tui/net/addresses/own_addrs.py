@@ -23,10 +23,10 @@ WILDCARDS: tuple[tuple[str, Family], ...] = (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::
 
 
 def concrete(listen: Iterable[Multiaddr | str]) -> list[str]:
-    """Return the addresses that peers can dial now, for those on which this node listens, the best first.
+    """Return the addresses at which peers can dial this node now, the best first. `listen`: what the node listens on.
 
-    Wildcards stand for all addresses of this machine, except those that only lead to one link, if it has others. An
-    address that this machine has lost stands for none.
+    A wildcard is replaced by all addresses of this machine; link-local addresses only if it has no others. An address
+    that this machine does not have now is left out.
     """
     found: list[str] = []
     wild: dict[Family, list[str]] = {}
@@ -49,7 +49,10 @@ def is_wildcard(addr: Multiaddr | str) -> bool:
 
 
 def _wildcard(addr: str) -> tuple[Family | None, str]:
-    """Return the family of a wildcard address and what follows the IP address; None: it is no wildcard."""
+    """Return the family of a wildcard address, and the rest of it after the IP address.
+
+    If it is no wildcard, return None and the whole address.
+    """
     for wildcard, family in WILDCARDS:
         if addr.startswith(wildcard):
             return family, addr[len(wildcard) :]
@@ -110,7 +113,10 @@ class OwnAddrs:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All addresses at which this node can be dialled: those through relays, outside of the router, and direct."""
+        """All addresses at which this node can be dialled, each once.
+
+        In this order: addresses through relays, the router's addresses that lead here, and this machine's own.
+        """
         return tuple(dict.fromkeys((*self._relayed, *self._borrowed, *self._outer, *self.direct)))
 
     @property
@@ -126,15 +132,18 @@ class OwnAddrs:
     def borrows(self, peers: Sequence[str]) -> None:
         """Note the addresses of all peers that relay a little for this node."""
         self._borrowed = tuple(f"{peer}/p2p-circuit/p2p/{self._peer}" for peer in peers)
-        self._look()
+        self._tell_if_changed()
 
     def has_outer(self, addrs: Sequence[str]) -> None:
-        """Note all proved addresses outside of the router, as multiaddrs without the peer id."""
-        self._outer = tuple(f"{addr}/p2p/{self._peer}" for addr in addrs)
-        self._look()
+        """Note all outer addresses that are proved: the router's addresses that lead to this node.
 
-    def _look(self) -> None:
-        """Tell the addresses if they have changed."""
+        They are multiaddrs without the peer id. They replace the outer addresses of the last call.
+        """
+        self._outer = tuple(f"{addr}/p2p/{self._peer}" for addr in addrs)
+        self._tell_if_changed()
+
+    def _tell_if_changed(self) -> None:
+        """Call `tell` of `watch` if the addresses at which this node can be dialled have changed."""
         if self._tell is not None and self.all != self._told:
             self._told = self.all
             self._tell(self._told)
@@ -158,7 +167,10 @@ class OwnAddrs:
         return [Multiaddr(addr) for addr in self.all]
 
     def renew(self) -> None:
-        """Look the addresses up again and announce them anew, although nobody told of a change: this machine slept."""
+        """Forget the last look-up, and let everybody who waits for `changed` look again.
+
+        This is also needed without a report of a change, when this machine was asleep.
+        """
         self._forget()
         self.changed.set()
         self.changed = trio.Event()
@@ -190,4 +202,4 @@ class OwnAddrs:
             if (has := machine_ips()) != had:
                 had = has
                 moved()
-            self._look()
+            self._tell_if_changed()

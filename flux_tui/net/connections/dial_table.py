@@ -2,12 +2,12 @@
 
 There are three kinds of dials, and none may starve another:
 
-- An address that another peer named is dialled once. There are MAX_FROM_PEERS places for such addresses; above
-  this, an address is refused.
-- An address that this node itself wants to dial once gets one of MAX_DIALS places.
+- An address that another peer named is dialled once. At most MAX_FROM_PEERS of them are dialled at the same time. Any
+  further address is refused.
+- An address that this node itself wants to dial is dialled once too. At most MAX_DIALS of them at the same time.
 - An address that a person named is kept: it is tried until its peer is connected, and never refused. Above
-  MAX_KEPT, the address that failed most often is given up for the new one. Retries take RETRIES_AT_ONCE
-  places, so hundreds of dead addresses do not delay the first try of a new one.
+  MAX_KEPT, the address that failed most often is given up for the new one. At most RETRIES_AT_ONCE addresses are
+  tried again at the same time, so hundreds of dead addresses do not delay the first try of a new one.
 """
 
 import random

@@ -198,7 +198,8 @@ async def probe(connection: Connection) -> bool:
 def abort_lost(connections: Iterable[Connection], ips: Collection[str]) -> list[Connection]:
     """Close the connections that use an address which this machine does not have any more. Return the others.
 
-    `ips`: the addresses that it has. Nothing tells the system: it would go on sending for minutes.
+    `ips`: the addresses that this machine has. The operating system does not close such connections: it would send into
+    them for minutes.
     """
     kept: list[Connection] = []
     for connection in connections:

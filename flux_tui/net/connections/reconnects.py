@@ -4,8 +4,8 @@ Either side may be the one that can reach the other, so both try. A lost peer is
 that doubles up to a few seconds, and more rarely after QUICK_SECONDS. After KEEP_SECONDS this node gives up, until
 its own network changes or its machine wakes: then it tries all lost peers again.
 
-A peer is lost if its link was of use and ended without the wish of this node. Where the peer can be dialled, the
-caller of `run` knows.
+A peer is lost if its link ended, although this node did not want that, and the link had been of use. The caller decides
+which peers are lost (`lost`). It also dials the peer: `run` is given a function for that.
 """
 
 import random
@@ -44,7 +44,7 @@ class Reconnects:
         return peer in self._lost
 
     def lost(self, peer: PeerId) -> None:
-        """Dial a peer until it is connected: its link has ended, and nobody wanted that."""
+        """Begin to dial a peer again and again, until it is connected. The caller knows that the peer is lost."""
         if peer in self._lost:
             return
         oldest = self._lost.put(peer, trio.CancelScope())
@@ -61,7 +61,10 @@ class Reconnects:
         self._changed = trio.Event()
 
     async def run(self, reach: Reach) -> None:
-        """Dial the peers that are lost, until cancelled."""
+        """Dial the lost peers, until cancelled.
+
+        `reach` dials a peer once. It returns whether that is enough: the peer is connected, or must not be.
+        """
         async with trio.open_nursery() as nursery:
             tasks = Tasks(nursery, self._supervisor)
             async for peer in self._news:

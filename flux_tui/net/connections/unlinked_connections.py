@@ -1,7 +1,7 @@
-"""Limits how many connections may be open without a push link, such as those of the DHT, and idle ones.
+"""Limits how many connections may be open to peers without a push link.
 
-MAX_UNLINKED of them may stay open. When there are more, the oldest are closed. Otherwise peers that connect and
-stay silent would use up all connections that the host accepts.
+Such a connection is used for the DHT only, or not at all. MAX_UNLINKED of them may stay open. When there are more, the
+oldest are closed. Otherwise peers that connect and stay silent would use up all connections that the host accepts.
 """
 
 import logging
@@ -22,7 +22,8 @@ CLOSE_SECONDS = 1.0
 class UnlinkedConnections(INotifee):
     """Watches a host's connections, and closes those without a push link if there are too many.
 
-    `is_linked`: whether a peer has a push link. `is_banned`: whether a peer may not have one.
+    `is_linked`: whether a peer has a push link. `is_banned`: whether this node refuses the peer now; a new connection
+    to such a peer is closed.
     """
 
     def __init__(self, is_linked: Callable[[PeerId], bool], is_banned: Callable[[PeerId], bool]) -> None:

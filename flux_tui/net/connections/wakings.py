@@ -1,4 +1,7 @@
-"""Notices that this machine was asleep, or that this process stood still: what it knows of its network is old then."""
+"""Notices that this machine was asleep, or that this process was stopped for a while.
+
+What the process knows of its network is old then: addresses may have changed, and connections may be dead.
+"""
 
 from collections.abc import Callable
 
@@ -12,7 +15,10 @@ ASLEEP_SECONDS = 10.0
 
 
 async def watch(woke: Callable[[], None], clock: Callable[[], float] = elapsed) -> None:
-    """Call `woke` whenever this machine has woken up, until cancelled. `clock`: also counts while it sleeps."""
+    """Call `woke` whenever this machine has woken up, or this process continues after a stop. Runs until cancelled.
+
+    `clock`: returns seconds, and counts the time in which the machine sleeps too.
+    """
     before = clock()
     while True:
         await trio.sleep(LOOK_SECONDS)

@@ -44,7 +44,10 @@ def keep_whole(raw: IRawConnection) -> None:
 
 
 class _Whole:
-    """Writes to a TCP stream. If a write is cancelled, this finishes it first, or closes the stream."""
+    """Writes to a TCP stream. A cancelled write is still finished before the task ends.
+
+    If it cannot be finished in FINISH_SECONDS, the stream is closed.
+    """
 
     def __init__(self, tcp: TrioTCPStream) -> None:
         self._socket = tcp.stream.socket

@@ -1,9 +1,9 @@
 """Carries what nodes tell each other about peers, each message alone on a stream of its own.
 
-The protocol is `/flux/peers/1.0.0`: the opener writes the length of one message (4 bytes, big endian) and the message,
-and closes the stream. A node of an earlier version
-does not speak it, so it is never sent anything. A peer that was found not to speak it is not asked again while it is
-remembered. Everything is best effort, in tasks with a bounded queue.
+The protocol is `/flux/peers/1.0.0`. A node opens a stream, writes the length of one message (4 bytes, big endian) and
+the message, and closes the stream. A node of an earlier version does not know this protocol, and gets no message. Such
+a peer is remembered for FOREIGN_SECONDS, and no stream to it is opened meanwhile. Everything is best effort: messages
+wait in a bounded queue, and background tasks send them.
 """
 
 import logging
@@ -35,7 +35,10 @@ FOREIGN_SECONDS, MAX_FOREIGN = 3600.0, 1024
 
 
 class PeerExchange:
-    """This node's side of it."""
+    """Sends this node's messages about peers, and passes the messages of peers to the receiver.
+
+    `is_banned`: whether this node refuses a peer now; nothing is taken from such a peer.
+    """
 
     def __init__(self, host: IHost, receiver: Receiver, is_banned: Callable[[PeerId], bool]) -> None:
         self._host = host
@@ -47,7 +50,7 @@ class PeerExchange:
         host.set_stream_handler(PEERS, self._take)
 
     def tell(self, peer: PeerId, data: bytes) -> None:
-        """See net.port.Network."""
+        """Queue a message for a connected peer. See net.port.Network.tell."""
         if self._foreign.get(peer, 0.0) > trio.current_time():
             return
         try:
@@ -56,7 +59,7 @@ class PeerExchange:
             log.debug("too much waits to be told: %s is not told", peer)
 
     async def run(self) -> None:
-        """Send what waits, until cancelled."""
+        """Send the queued messages, until cancelled."""
         async with trio.open_nursery() as nursery:
             for _ in range(WORKERS):
                 nursery.start_soon(self._send_all)

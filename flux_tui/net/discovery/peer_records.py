@@ -22,7 +22,10 @@ MAX_ADDRS, MAX_ADDR = 8, 256
 
 
 def seal(key: PrivateKey, addrs: Sequence[str], seq: int) -> bytes:
-    """Return the record of the peer with this key. Addresses that make it too long are left out."""
+    """Return the signed record of the peer with this key. `seq`: its number; a newer record has a greater one.
+
+    The last addresses are left out if the record would be longer than MAX_RECORD bytes.
+    """
     peer = ID.from_pubkey(key.get_public_key())
     chosen = [Multiaddr(addr) for addr in addrs[:MAX_ADDRS]]
     while True:
@@ -33,7 +36,7 @@ def seal(key: PrivateKey, addrs: Sequence[str], seq: int) -> bytes:
 
 
 def open_sealed(sealed: bytes) -> OpenedRecord | None:
-    """Return what is in a record; None: its peer did not sign it, or it is none."""
+    """Check a signed record, and return its content; None: it is no record, or its peer did not sign it."""
     if len(sealed) > MAX_RECORD:
         return None
     try:

@@ -11,8 +11,9 @@ What libp2p 0.8.1 does, and what is done about it here:
   cancelled already.)
 - It forgets its own key, leaks slots, and ends with the first handler that fails: see `net/upstream/`.
 
-Upstream, as far as seen on 2026-11-30: the clean-up is that of issue #1485, whose mend does not help a host that is
-left by its context; no issue is known for the others. Tests: tests/net/flux/test_libp2p_host.py shows each fault.
+Upstream, as far as seen on 2026-11-30: issue #1485 is about the clean-up. Its correction does not help a host that
+ends because its context is left. No issue is known for the others. Tests: tests/net/flux/test_libp2p_host.py shows
+each fault.
 """
 
 import logging
