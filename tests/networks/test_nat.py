@@ -1,5 +1,6 @@
 """Nodes behind routers: a relay first, then a direct connection where the routers allow it."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -17,12 +18,21 @@ DIRECT_SECONDS = 10.0
 class Behind:
     """A relay on the internet, and a holder and a getter, each behind a router of its own."""
 
-    def __init__(self, lab: Lab, nats: tuple[Nat, Nat], shape: Shape | None = None) -> None:
+    def __init__(
+        self, lab: Lab, nats: tuple[Nat, Nat], shape: Shape | None = None, caps: tuple[int, int] | None = None
+    ) -> None:
+        """`caps`: bytes and seconds of a circuit through somebody else's relay, instead of a node's own."""
         internet = lab.lan("45.10.0.0/16", gateway=False)
         middle = lab.host("relay")
         middle.plug(internet, "45.10.9.9/16")
-        self.relay = middle.node("--no-mdns", "--serve-relay", "--listen", "/ip4/0.0.0.0/tcp/4001")
-        self.relay_addr = next(addr for addr in self.relay.addrs if "45.10" in addr)
+        if caps is None:
+            node = middle.node("--no-mdns", "--serve-relay", "--listen", "/ip4/0.0.0.0/tcp/4001")
+            self.relay_addr = next(addr for addr in node.addrs if "45.10" in addr)
+        else:
+            module, where = "tests.support.capped_relay", "/ip4/45.10.9.9/tcp/4001"
+            process = middle.start(sys.executable, "-m", module, where, *map(str, caps))
+            assert process.stdout is not None
+            self.relay_addr = process.stdout.readline().strip()
         self.hosts, self.routers = [], []
         for number, (name, nat) in enumerate(zip(("holder", "getter"), nats, strict=True)):
             home = lab.lan(f"192.168.{number + 1}.0/24")
@@ -77,6 +87,17 @@ def test_with_a_router_that_takes_random_ports_the_link_stays_at_the_relay(
     for node in (behind.holder, behind.getter):
         errors = [entry.event.text for entry in node.entries() if isinstance(entry.event, ev.ErrorOccurred)]
         assert all("is not dialled" in text for text in errors), "it ends quietly"
+
+
+def test_a_relay_with_limits_is_used_again_and_again(lab: Lab, tmp_path: Path) -> None:
+    """A circuit passes on 10 MiB. With routers that take random ports there is no other way."""
+    behind = Behind(lab, ("random", "random"), caps=(10 * 1024 * 1024, 120))
+    ticket, data = shared(behind.holder, tmp_path, 24 * 1024 * 1024)
+    assert behind.getter.get(ticket, tmp_path / "copy").wait(25) == 0
+    assert (tmp_path / "copy").read_bytes() == data
+    assert behind.getter.state()["duplicate_factor"] <= 1.02
+    whys = [e.event.why for e in behind.getter.entries() if isinstance(e.event, ev.PeerDisconnected)]
+    assert "the relay passes on no more than 10.0 MiB and 2:00 in one circuit, and ended it" in whys
 
 
 def test_a_forwarded_port_is_proved_and_told(lab: Lab, tmp_path: Path) -> None:

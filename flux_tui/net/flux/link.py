@@ -63,6 +63,8 @@ class Link:
         self._opening = False
         self._heard = False
         """Something came on the peer's stream: the peer had its side of the link up."""
+        self.took = False
+        """Whether a wanted chunk came on it."""
         self._replaced = 0
         self._first = trio.CancelScope()
         """The wait for the first bytes of the peer's stream."""

@@ -31,6 +31,8 @@ STRANGER_BURST, STRANGER_RATE = 64.0, 4.0
 """Links of strangers that come up at once, and per second in the long run."""
 MAX_RETURNS, RETURN_SECONDS = 8, 60.0
 """Links that one peer may have had in so many seconds. A peer above this does not reconnect by accident."""
+USEFUL_BYTES = 1024 * 1024
+"""Bytes of chunks that a peer took on one link, from which on its end is not counted as a return."""
 FLAP_SECONDS = 10.0
 """Two links of a peer that came up within so many seconds: the link flaps."""
 
@@ -116,6 +118,12 @@ class LinkTable:
         """Note that a link to this peer is up now."""
         times = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
         times.append(trio.current_time())
+
+    def was_useful(self, link: Link) -> None:
+        """Do not count a link whose end was no accident: chunks passed on it, and it ended at a relay's limit."""
+        times = self._returns.get(link.peer)
+        if times and (link.took or link.outgoing.served >= USEFUL_BYTES):
+            times.pop()
 
     def flaps(self, peer: PeerId) -> bool:
         """Whether two links to this peer came up within a few seconds (FLAP_SECONDS)."""

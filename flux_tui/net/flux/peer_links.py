@@ -14,6 +14,7 @@ end. So the peer's new stream replaces its old one if no bytes came on the old o
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -263,6 +264,7 @@ class Links:
         try:
             if link.up.is_set():
                 self._unprotect(link.peer)
+                self.table.was_useful(link)
                 if link.outgoing.served:
                     self.table.know(link.peer)
                 self._receiver.on_disconnected(link.peer, link.why)
@@ -295,7 +297,7 @@ class Links:
             while True:
                 try:
                     source = await self._first_bytes(link)
-                    await read_from(source, link.peer, self._receiver, lambda: self.table.know(link.peer))
+                    await read_from(source, link.peer, self._receiver, partial(self._took, link))
                 except EndOfStreamError:
                     before = link.inbound
                     if not link.read_on() or before is None:
@@ -312,6 +314,11 @@ class Links:
         except Exception as error:  # the end of the stream, in any wording of libp2p
             log.debug("reading from %s ended: %r", link.peer, error)
             link.broke()
+
+    def _took(self, link: Link) -> None:
+        """Note that a wanted chunk came."""
+        link.took = True
+        self.table.know(link.peer)
 
     async def _first_bytes(self, link: Link) -> Source:
         """Wait for the first bytes from the peer, and return its stream. Until then the peer may replace the stream.

@@ -39,7 +39,6 @@ import trio
 from libp2p.abc import IHost, IListener, INetStream, IRawConnection, ITransport
 from libp2p.connection_types import ConnectionType
 from libp2p.custom_types import THandler, TProtocol
-from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Reservation, Status, StopMessage
@@ -55,6 +54,7 @@ from flux_tui.net.addresses.local_discovery import parse_peer_addr
 from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
 from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen
+from flux_tui.net.nat.circuits import Circuit, CircuitLimit, limit_of
 from flux_tui.net.port import CIRCUIT, Receiver
 
 log = logging.getLogger(__name__)
@@ -361,7 +361,7 @@ class Reservations:
                 await widen(stream)
                 await write_delimited_msg(stream, StopMessage(type=StopMessage.STATUS, status=Status.OK))
             came_from = Multiaddr(f"/p2p/{relay}/{CIRCUIT}/p2p/{peer}")
-            raw = RawConnection(stream, False, ConnectionType.RELAYED, [came_from])
+            raw = Circuit(stream, False, came_from, limit_of(asked.limit))
             swarm: Any = self._host.get_network()
             await swarm.upgrade_inbound_raw_conn(raw, came_from)
         except Exception as error:  # garbage, the end of the stream, or a failed handshake
@@ -420,14 +420,16 @@ class CircuitTransport(ITransport):
             if stream is not None:
                 await _try_to_close(stream.reset)
             raise NoRelayError from error
-        return _Dialled(self._host, relay, stream, maddr)
+        return _Dialled(self._host, relay, stream, maddr, limit_of(told.limit))
 
 
-class _Dialled(RawConnection):
+class _Dialled(Circuit):
     """A connection that this node dialled through a relay. While it is open, the connection to the relay stays open."""
 
-    def __init__(self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr) -> None:
-        super().__init__(stream, True, ConnectionType.RELAYED, [addr])
+    def __init__(
+        self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr, limit: CircuitLimit | None
+    ) -> None:
+        super().__init__(stream, True, addr, limit)
         self._swarm: Any = host.get_network()
         self._relay = relay
         self._reason = f"{CIRCUIT} {id(self)}"

@@ -167,7 +167,11 @@ class GuardedYamux(Yamux):
     def why_closed(self) -> str | None:
         """The reason why the connection ended, in a sentence; None if it is not known here."""
         broken = self.secured_conn.broken if isinstance(self.secured_conn, ReadAheadSession) else None
-        return self._why or (SILENT if broken is not None and broken.errno in GONE else None)
+        raw = getattr(self.secured_conn, "raw", None)
+        limited: str | None = getattr(
+            getattr(raw, "_conn", raw), "why_ended", None
+        )  # a circuit, private swarm or not
+        return self._why or limited or (SILENT if broken is not None and broken.errno in GONE else None)
 
     async def ping(self) -> None:
         """Send a ping, so that the peer answers if it is alive. The answer also measures the round-trip time."""

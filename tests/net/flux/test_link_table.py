@@ -96,3 +96,24 @@ async def test_a_peer_that_returns_too_often_has_to_wait(autojump_clock: trio.te
     await trio.sleep(link_table.RETURN_SECONDS)
     assert table.admits(name(1))
     assert not table.flaps(name(1))
+
+
+@pytest.mark.parametrize(
+    ("took", "served", "stays"),
+    [
+        (False, 0, False),
+        (False, link_table.USEFUL_BYTES - 1, False),
+        (True, 0, True),
+        (False, link_table.USEFUL_BYTES, True),
+    ],
+)
+async def test_a_peer_whose_links_were_of_use_may_return_often(took: bool, served: int, stays: bool) -> None:
+    """A relay ends its circuits at a limit, and fast ones are at it within a second."""
+    table = LinkTable()
+    for _ in range(2 * link_table.MAX_RETURNS):
+        link = added(table, 1)
+        table.came_up(name(1))
+        link.took, link.outgoing.served = took, served
+        table.remove(link)
+        table.was_useful(link)
+    assert table.admits(name(1)) is stays
