@@ -1,7 +1,8 @@
 """The network as the node sees it: two interfaces, `Network` and `Receiver`, without anything of libp2p.
 
-`Network` has two implementations: `net.flux.host.Libp2pNetwork`, and `testing.memory_network.MemoryNetwork` for
-tests and simulation. The same tests run on both. The node implements `Receiver`.
+`Network` has two implementations: `net.flux.libp2p_network.Libp2pNetwork`, and
+`testing.memory_network.MemoryNetwork` for tests and simulation. The same tests run on both. The node implements
+`Receiver`.
 
 Rules:
 
@@ -70,7 +71,10 @@ class Receiver(Protocol):
         """
 
     def on_moved(self, peer: PeerId, addr: str, way: Way) -> None:
-        """Called when the push link to `peer` goes another way from now on. It stays up, and nothing is lost."""
+        """Called when the push link to `peer` has moved to another connection, such as from a relay to a direct one.
+
+        The link stays up, and no message is lost. `addr`, `way`: the peer's address there, and how it is reached.
+        """
 
     def on_disconnected(self, peer: PeerId, why: str) -> None:
         """Called when the push link to a peer has ended. Everything queued for the peer is lost. `why`: a sentence."""
@@ -82,21 +86,24 @@ class Receiver(Protocol):
         """Called if a peer pushed a message of a kind that this version does not know. The message was skipped."""
 
     def on_told(self, peer: PeerId, data: bytes) -> None:
-        """The peer told of peers (`Network.tell`). Nothing in it is verified."""
+        """Called for a message about peers (core/wire/exchange.py) that `peer` sent by `Network.tell`.
+
+        `data`: the encoded message. Nothing in it is verified yet.
+        """
 
     def admits(self, peer: PeerId) -> bool:
         """Whether this node accepts this peer's unrequested messages now. If not, its stream is read slowly."""
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
-        """Return whether to keep the payload of a chunk, of which only the header has come.
+        """Return whether to keep the payload of a chunk; False: it is skipped. Called when only the header has come.
 
-        `size`: bytes of the payload. If False, the payload is skipped.
+        `size`: bytes of the payload.
         """
 
     def on_progress(self, peer: PeerId, chunk: Chunk, received: int, seconds: float) -> None:
-        """Tell that so many bytes of a wanted chunk have arrived since its header came, so many seconds ago.
+        """Called about once a second while a wanted chunk comes slowly; never for a chunk that comes within a second.
 
-        Called about once a second while a chunk comes slowly; never for one that comes sooner than that.
+        `received`: bytes of the chunk that have arrived. `seconds`: the time since its header came.
         """
 
     async def on_payload(self, peer: PeerId, chunk: Chunk, payload: Sequence[Piece]) -> None:
@@ -184,24 +191,24 @@ class Network(Protocol):
         """Push a message to those providers of these roots that this node knows, at most MAX_FANOUT. It may be lost."""
 
     def tell(self, peer: PeerId, data: bytes) -> None:
-        """Hand a message about peers (core/wire/exchange.py) to a connected peer. Best effort.
+        """Send a message about peers to a connected peer. It may be lost. `data`: encoded (core/wire/exchange.py).
 
-        A peer of an earlier version, which does not know such messages, is sent nothing.
+        Nothing is sent to a peer of an earlier version, which does not know such messages.
         """
 
     def seal_record(self, seq: int) -> bytes:
-        """Return this node's signed record: its addresses, with this number."""
+        """Return this node's signed record, with its present addresses and the number `seq`."""
 
     def open_record(self, sealed: bytes) -> OpenedRecord | None:
-        """Return what is in a signed record; None: its peer did not sign it, or it is none."""
+        """Check a signed record, and return its content; None: it is no record, or its peer did not sign it."""
 
     def reach(self, peer: PeerId) -> Reach:
-        """Return how near a connected peer is."""
+        """Return how near a connected peer is: on this machine, in a private network, or public."""
 
     def note_addrs(self, teller: PeerId, addrs: Sequence[str], reach: Reach | None = None) -> None:
-        """Note that `teller` named these addresses. How near this peer is decides whether they may be dialled.
+        """Note that the peer `teller` named these addresses. They may be dialled only if the teller is near enough.
 
-        `reach`: how near it was when it named them; None: as near as it is now.
+        `reach`: how near the teller was when it named them; None: as near as it is now.
         """
 
     def dial(

@@ -1,7 +1,7 @@
-"""What nodes tell each other about peers, in both directions: this node signs its own record, and checks others'.
+"""Sends messages about peers, with this node's own signed record, and checks such messages from peers.
 
-Records are checked before anything else is done with them. A signature costs some 0.1 ms, so a peer that tells more
-records than it may is not listened to for a while.
+The signature of a record is checked before anything else is done with the record. A check costs some 0.1 ms. So the
+records that are checked for each peer, and for all together, have a limited rate. Records above it are dropped.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ MAX_TELLERS = 1024
 
 
 class OwnRecord:
-    """The signed record of this node. It is signed again when its addresses have changed."""
+    """Makes the signed record of this node, and sends records and introductions to peers."""
 
     def __init__(self, network: Network, wall: Callable[[], float]) -> None:
         self._network = network
@@ -33,7 +33,7 @@ class OwnRecord:
         self._seq = 0
 
     def sealed(self) -> bytes:
-        """Return it."""
+        """Return this node's signed record. It is signed anew if the addresses changed, or after FRESH_SECONDS."""
         now, addrs = self._wall(), self._network.addrs
         if self._made is not None and self._made[0] == addrs and abs(now - self._made[1]) < FRESH_SECONDS:
             return self._made[2]
@@ -43,13 +43,16 @@ class OwnRecord:
         return record
 
     def tell(self, effect: TellRecords) -> None:
-        """Tell peers of others, and of this node."""
+        """Send the records of `effect` to its peers; with `own`, this node's record too."""
         records = (*((self.sealed(),) if effect.own else ()), *effect.records)
         if records:
             self._send(effect.peers, Records(records=records))
 
     def introduce(self, effect: Introduce) -> None:
-        """Hand an introduction to a peer that passes it on."""
+        """Send an introduction to the peer `via`, which passes it on to the node that is to dial.
+
+        It has the record of `effect`, or this node's own record if there is none.
+        """
         record = effect.record or self.sealed()
         self._send((effect.via,), Introduction(to=effect.to, record=record, steps=effect.steps))
 
@@ -60,14 +63,14 @@ class OwnRecord:
 
 
 class RecordLimits:
-    """How many records of each peer are checked."""
+    """Limits how many records are checked: for each peer, and for all peers together."""
 
     def __init__(self) -> None:
         self._tellers: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_TELLERS, refresh=True)
         self._all: TokenBucket | None = None
 
     def admits(self, teller: PeerId, records: int, now: float) -> bool:
-        """Whether so many records of this peer are checked now. Takes tokens for them if so."""
+        """Return whether to check so many records from this peer now. If so, they count against both limits."""
         if self._all is None:
             self._all = TokenBucket(ALL_BURST, ALL_RATE, now)
         bucket = self._tellers.setdefault(teller, TokenBucket(TELLER_BURST, TELLER_RATE, now))
@@ -81,7 +84,11 @@ class RecordLimits:
 def take(
     network: Network, limits: RecordLimits, peer: PeerId, data: bytes, now: float
 ) -> RecordsCame | IntroductionCame | PeerFault | UnknownCame | None:
-    """Open and verify what a peer told. Returns the machine's input; None: the peer told too much."""
+    """Decode a message about peers, and verify its records. Returns the input for the machine.
+
+    The input is a fault of the peer if the message or a record is invalid. None: the peer sent more records than
+    `limits` admits.
+    """
     try:
         told = codec.decode_told(data)
     except codec.UnknownKindError as error:

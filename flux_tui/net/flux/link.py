@@ -105,13 +105,16 @@ class Link:
             self.complete.set()
 
     def goes_on(self, stream: INetStream) -> None:
-        """Write to this stream of this node from the next frame on."""
+        """Go on writing on this new stream, from the next frame on. This node's stream before it is then closed."""
         before: Any = self.outbound
         self.outbound = stream
         self.outgoing.go_on(stream, before.close_write)
 
     def accept_moved(self, stream: INetStream) -> bool:
-        """Take a stream on which the peer's side of the link goes on. Returns False if there is one already."""
+        """Store a new stream of the peer, on which the peer goes on writing. It is read when the present one has ended.
+
+        Returns False if such a stream is stored already.
+        """
         if self._moved is not None:
             return False
         self._moved = stream
@@ -119,18 +122,21 @@ class Link:
 
     @property
     def has_moved(self) -> bool:
-        """Whether the peer's side of the link goes on on another stream, when this one has been read."""
+        """Whether a new stream of the peer is stored, to be read when the present one has ended."""
         return self._moved is not None
 
     def read_on(self) -> bool:
-        """Read the peer's next stream: it has closed this one. Returns False if there is none: the link is over."""
+        """Read the peer's new stream from now on, because the peer has closed the present one.
+
+        Returns False if no new stream is stored: the link is over.
+        """
         if self._moved is None:
             return False
         self.inbound, self._moved = self._moved, None
         return True
 
     def is_on(self, connection: IMuxedConn) -> bool:
-        """Whether a stream of the link is on this connection, or will be."""
+        """Whether a stream of the link is on this connection. A new stream of the peer that is not read yet counts."""
         streams = (self.inbound, self.outbound, self._moved)
         return any(stream is not None and stream.muxed_conn is connection for stream in streams)
 
@@ -141,7 +147,7 @@ class Link:
         return connection.acknowledged if isinstance(connection, GuardedYamux) else None
 
     def is_on_one(self) -> bool:
-        """Whether this node's stream is on the connection that the peer's side of the link is about to leave."""
+        """Whether this node's stream and the peer's present one are on the same connection."""
         return (
             self.inbound is not None
             and self.outbound is not None
@@ -149,7 +155,10 @@ class Link:
         )
 
     def farthest(self) -> IMuxedConn | None:
-        """Return the connection that tells which way the link goes: a relayed one, if there is one."""
+        """Return the connection by which the link's way is named: a relayed one, if a stream of the link is on one.
+
+        None: the link has no stream yet.
+        """
         streams = [stream for stream in (self.outbound, self._moved or self.inbound) if stream is not None]
         connections = [stream.muxed_conn for stream in streams]
         return next(

@@ -7,9 +7,10 @@ its old link. For each peer, `on_connected` and `on_disconnected` strictly alter
 A node that dials a peer in order to exchange messages opens its stream first. Then the other side opens its own.
 A connection that libp2p makes only for a DHT look-up gets no link.
 
-On a busy machine, a peer may give up a link before this node's stream has arrived, and open a new stream. If this
-node then closed its own stream too, the peer would answer the next stream with another one, and so on without
-end. So the peer's new stream replaces its old one if no bytes came on the old one yet, and the link stays.
+On a busy machine, this node's stream may arrive late. The peer may have given up the link before that, and have opened
+a second stream. This node then reads the second stream in place of the first one, if no bytes came on the first one.
+Its own stream and the link stay. If this node ended the link instead, it would have to open another stream. The peer
+would answer that one with another stream of its own, and so on without end.
 """
 
 import logging
@@ -59,8 +60,9 @@ class Links:
     """Opens, runs and ends the push links of one host.
 
     `addr_of`: returns a peer's address; given a connection, the address there. `on_up`: called for each link that
-    comes up, before the receiver's `on_connected`. `on_lost`: called for each peer of use whose link has ended without
-    the wish of this node. `punch`: tries to reach a relayed peer directly; `reached` is called on success.
+    comes up, before the receiver's `on_connected`. `on_lost`: called for each known peer (`LinkTable.is_known`) whose
+    link was up and has ended, although this node did not want that. `punch`: tries to reach a relayed peer directly;
+    on success it calls `reached`.
     """
 
     def __init__(
@@ -129,17 +131,18 @@ class Links:
         await link.done.wait()
 
     def reached(self, peer: ID, connection: IMuxedConn) -> None:
-        """Let a relayed link go on over a direct connection to its peer."""
+        """Begin to move the link to this peer to a direct connection, if the link is relayed."""
         link = self.table.up(PeerId(str(peer)))
         farthest = link.farthest() if link is not None else None
         if link is not None and farthest is not None and way_of(farthest) == "relayed":
             self._nursery.start_soon(self.move, link.peer, connection)
 
     async def move(self, peer: PeerId, connection: IMuxedConn) -> bool:
-        """Let this node's side of a link go on over another connection. Returns whether it does.
+        """Move this node's side of a link to another connection: write on a new stream there from now on.
 
-        The stream before is closed at the end of a frame, and the peer reads it to its end first. So nothing is lost,
-        and nothing is sent twice. A peer of an earlier version does not know how to follow: its link stays.
+        The old stream is closed at the end of a frame. The peer reads it to its end before it reads the new one. So
+        nothing is lost, and nothing is sent twice. Returns whether the side was moved. A peer of an earlier version
+        does not accept the new stream; the link to it stays where it is.
         """
         link = self.table.up(peer)
         if link is None or link.moving or link.outbound is None or link.outbound.muxed_conn is connection:
@@ -162,7 +165,10 @@ class Links:
         return True
 
     async def take_moved(self, stream: INetStream) -> None:
-        """Accept a stream on which a peer's side of the link goes on. This node's side follows it."""
+        """Accept a new stream to which a peer moves its side of the link. Move this node's side to the same connection.
+
+        Returns when the link has ended.
+        """
         peer = PeerId(str(stream.muxed_conn.peer_id))
         link = self.table.up(peer)
         if link is None or not link.accept_moved(stream):
@@ -175,7 +181,10 @@ class Links:
         await link.done.wait()
 
     async def _leave(self, link: Link, before: INetStream) -> None:
-        """Close the relayed connection that a link has left, once the peer has read everything on it."""
+        """Close the relayed connection from which a link has moved, once neither side uses it for the link any more.
+
+        `before`: this node's old stream, on that connection. This waits at most LEAVE_SECONDS.
+        """
         with trio.move_on_after(LEAVE_SECONDS):
             while not link.done.is_set() and (link.is_on(before.muxed_conn) or not is_gone(before)):  # noqa: ASYNC110
                 await trio.sleep(LEFT_SECONDS)  # nothing wakes for a closed stream
@@ -186,7 +195,7 @@ class Links:
                 await connection.close()
 
     def _tell_way(self, link: Link) -> None:
-        """Tell the receiver if the link goes another way now."""
+        """Tell the receiver if the link has moved to another connection (`Receiver.on_moved`)."""
         connection = link.farthest()
         if connection is not None and link.told is not connection:
             link.told = connection

@@ -140,9 +140,9 @@ class Outgoing:
         """The stream on which the writing goes on."""
 
     def go_on(self, stream: ByteStream, leave: Callable[[], Awaitable[None]]) -> None:
-        """Write to this stream from the next frame on.
+        """Go on writing on this new stream, from the next frame on.
 
-        `leave`: closes the one before, when its last frame is written. The peer reads it to its end.
+        `leave`: called to close the old stream, after the last frame on it is written.
         """
         self._next = stream, leave
         self._wake.set()
@@ -333,9 +333,9 @@ def _tell_nobody(received: int, seconds: float) -> None:
 
 
 class _FrameTimer:
-    """Watches that a part of a frame comes: without a pause, and not too slowly.
+    """Watches that a prefix, header or payload of a frame comes without a long pause, and not too slowly.
 
-    `size`: its bytes; `arrived`: those of them that are here.
+    `size`: the bytes that have to come; `arrived`: how many of them are here already.
     """
 
     def __init__(self, size: int, arrived: int) -> None:
@@ -344,7 +344,10 @@ class _FrameTimer:
         self._arrived = arrived
 
     async def fill(self, source: Source, least: int) -> None:
-        """Wait until the buffer has `least` bytes, or until the frame has to be looked at."""
+        """Wait until the buffer has `least` bytes, or until it is time to call `look`.
+
+        Raises EOFError if the peer closed its stream, or the stream's error.
+        """
         end = min(trio.current_time() + PROGRESS_SECONDS, self._pause_ends, self._ends)
         with trio.CancelScope(deadline=end):
             try:
@@ -353,7 +356,10 @@ class _FrameTimer:
                 raise EOFError("the peer closed its stream within a frame") from error
 
     def look(self, arrived: int) -> None:
-        """Note that so many bytes have arrived. Raises StalledError if the rest does not come in time."""
+        """Note that so many bytes have arrived in all.
+
+        Raises StalledError if none came for FRAME_SECONDS, or if they come slower than PAYLOAD_RATE.
+        """
         now = trio.current_time()
         if arrived > self._arrived:
             self._arrived, self._heard_at = arrived, now
@@ -372,7 +378,10 @@ class _FrameTimer:
 
 
 async def _need(source: Source, size: int) -> None:
-    """Wait for the rest of a frame's prefix or header."""
+    """Wait until the buffer has `size` bytes: a frame's prefix, or its header.
+
+    Raises StalledError if they do not come in time, EOFError if the stream ends before, or the stream's error.
+    """
     if len(source.buffer) >= size:
         return
     timer = _FrameTimer(size, len(source.buffer))
@@ -386,7 +395,7 @@ async def _need(source: Source, size: int) -> None:
 async def _payload(source: Source, size: int, tell: Tell = _tell_nobody, *, keep: bool) -> list[Piece]:
     """Return the next `size` bytes in the pieces in which they arrived; an empty list if they are not kept.
 
-    `tell`: called every PROGRESS_SECONDS or so while they come.
+    `tell`: called about every PROGRESS_SECONDS while the bytes come. Raises the same errors as `_need`.
     """
     pieces: list[Piece] = []
     left = _take(source.buffer, size, pieces, keep)

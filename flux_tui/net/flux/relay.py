@@ -24,9 +24,9 @@ node can also use the relay of another libp2p program, within the limits of that
 Upstream: #691 and #996 are work on relays; no issue about these faults is known. Tests: tests/net/flux/test_relay.py;
 those with `libp2p` in their names fail when upstream changes.
 
-Not supported: hole punching (DCUtR), because libp2p 0.8.1 does not do it reliably. A connection that begins through a
-relay stays there, so a relay carries all the bytes of the nodes that it serves (three hosts in one process:
-43 MB/s through a relay, 71 MB/s without). A relay is meant for friends, not for strangers.
+Two nodes that meet through a relay try to connect directly (`upstream/hole_punching.py`). Where that fails, the relay
+carries all their bytes (three hosts in one process: 43 MB/s through a relay, 71 MB/s without). So a relay that its
+owner made one is meant for friends, not for strangers.
 """
 
 import logging

@@ -1,1 +1,1 @@
-"""Ways through routers with NAT: mapped ports and addresses outside, each proved by a dial back."""
+"""Ways through routers with NAT: mapped ports, outer addresses that a dial back proves, and relays among peers."""

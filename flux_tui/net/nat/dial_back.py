@@ -1,18 +1,19 @@
 """Dial back: a peer dials an address of this node on request, and tells whether this node answers there.
 
-A router, or another peer, may say that this node has an address that nobody can reach. So an address outside of this
-machine is told to others only after a peer has dialled it.
+A router, or another peer, may name an outer address of this node at which nobody can reach the node. So this node
+tells others such an address only after a peer has dialled it (`outer_addrs.py`).
 
-The protocol, on a stream of its own (DIAL_BACK): the asker writes the multiaddr, as its length in one byte and its
-text. The other side opens a new TCP connection to it, completes the security handshake with the asker's peer id, and
-closes it. Then it writes one byte: YES, NO, or UNTRIED if it does not want to dial.
+The protocol has a stream of its own (DIAL_BACK). The asker writes the multiaddr: one byte with its length, then its
+text. The other side opens a new TCP connection to this address, and completes the security handshake with the asker's
+peer id. It closes the connection. Then it writes one byte on the stream: YES, NO, or UNTRIED if it does not want to
+dial.
 
-A peer may not make this node dial a third party: it is dialled only at the IP address from which it is connected, and
-BURST times at once, and then once in 1 / RATE seconds.
+A peer may not make this node dial a third party. So this node dials a peer back only at the IP address from which the
+peer is connected. It dials at most BURST times at once for one peer, and RATE times a second in the long run.
 
-Not libp2p's AutoNAT: the `connect` of its server returns the connection that exists, so its verdict on an address
-that cannot be reached is "reachable" (0.8.1; no issue is known). Test: tests/net/nat/test_dial_back.py; the test
-with `libp2p_still` in its name fails when upstream changes.
+libp2p's AutoNAT is not used. The `connect` of its server returns a connection that exists already. So it reports that
+an address can be reached, although it cannot (0.8.1; no issue is known). Test: tests/net/nat/test_dial_back.py; the
+test with `libp2p_still` in its name fails when upstream changes.
 """
 
 import logging
@@ -54,7 +55,10 @@ class DialBack:
         host.set_stream_handler(DIAL_BACK, self._take)
 
     async def ask(self, connection: IMuxedConn, addr: str) -> bool | None:
-        """Ask the peer at the other end whether this node answers at an address. None: the peer did not try."""
+        """Ask the peer at the other end of a connection to dial this node at `addr`, a multiaddr without a peer id.
+
+        Returns whether this node answered there; None: the peer did not try, or gave no answer.
+        """
         stream: INetStream | None = None
         try:
             with trio.fail_after(ASK_SECONDS), on_connection(connection):
@@ -71,7 +75,7 @@ class DialBack:
         return {YES: True, NO: False}.get(told)
 
     async def _take(self, stream: INetStream) -> None:
-        """Answer a request."""
+        """Read a peer's request on this stream, dial the peer back, and write the result."""
         try:
             with trio.fail_after(ASK_SECONDS):
                 size = await stream.read(1)
@@ -111,7 +115,7 @@ class DialBack:
         return budget.spend(1, now)
 
     async def _answers(self, peer: ID, addr: Multiaddr) -> bool:
-        """Whether this peer answers at an address, on a connection of its own."""
+        """Dial an address on a new connection, and return whether this peer answers there."""
         swarm: Any = self._host.get_network()
         raw: IRawConnection | None = None
         try:

@@ -1,9 +1,9 @@
-"""The addresses outside of this machine at which others may reach this node; told to others once they are proved.
+"""The outer addresses of this node: addresses of the router at which others may reach the node.
 
-Where they come from:
+An outer address is told to other nodes once it is proved. Outer addresses come from:
 
 - Peers tell by identify from which IP address this node is connected to them. Routers often keep the port, or a
-  person had it forwarded: with the port on which this node listens, the IP address is a guess.
+  person had it forwarded. So this IP address together with the port on which this node listens is a guess.
 - The router says which port it has mapped (`port_mapping.py`).
 - A person announces an address (`--announce`), because a port is forwarded by hand. It is told at once, for the first
   peers need it too. As soon as peers find that nobody answers there, it is not told any more, and the person is told.
@@ -41,7 +41,7 @@ MAX_GUESSES = 8
 
 
 class Proof:
-    """What is known of one address."""
+    """What the dials back have shown about one outer address: whether it holds, and when to ask again."""
 
     def __init__(self, *, holds: bool = False) -> None:
         self.holds = holds
@@ -51,7 +51,7 @@ class Proof:
 
 
 class OuterAddrs:
-    """The outer addresses of one node. Those that are proved are told to `own`."""
+    """Collects the outer addresses of one node, and proves them. `own`: gets the proved ones (`OwnAddrs.has_outer`)."""
 
     def __init__(self, host: IHost, own: OwnAddrs, dial_back: DialBack) -> None:
         self._host: Any = host
@@ -65,7 +65,10 @@ class OuterAddrs:
         """The IP addresses that peers observed last. They stay when the peers are gone."""
 
     def claim(self, who: str, addrs: Iterable[str]) -> None:
-        """Note all addresses that `who` says this node has, as multiaddrs without a peer id. They are to be proved."""
+        """Note the outer addresses that `who` says this node has, as multiaddrs without a peer id.
+
+        They replace those that `who` named before. `run` proves them.
+        """
         self._claims[who] = tuple(addrs)
 
     def announce(self, addrs: Sequence[str], report: Callable[[str], None]) -> None:
@@ -79,14 +82,14 @@ class OuterAddrs:
         self._tell()
 
     def guesses(self) -> list[str]:
-        """Return the addresses that this node may have outside of its own, those that somebody claimed first."""
+        """Return the outer addresses that this node may have, at most MAX_GUESSES. Claimed ones come first."""
         here = {str(Multiaddr(addr)).rpartition("/p2p/")[0] for addr in self._own.direct}
         claimed = [addr for addrs in self._claims.values() for addr in addrs]
         found = dict.fromkeys([*claimed, *self._predicted()])
         return [addr for addr in found if addr not in here][:MAX_GUESSES]
 
     def _predicted(self) -> Iterator[str]:
-        """Yield the IP addresses that peers observed, each with every port on which this node listens."""
+        """Yield guesses: each IP address from which peers see this node connected, with each of its listening ports."""
         ports = {(ip.version, port) for ip, port in map(_ip_and_port, self._own.listening)}
         observed = self._host._observed_addr_manager.addrs(min_observers=1)
         self._observed = {_ip_and_port(addr)[0] for addr in observed} or self._observed
@@ -96,7 +99,7 @@ class OuterAddrs:
                     yield f"/ip{version}/{ip}/tcp/{port}"
 
     async def run(self) -> None:
-        """Prove the addresses, until cancelled."""
+        """Ask peers to dial each guess back, again and again, until cancelled."""
         changed = self._own.changed
         while True:
             if self._own.changed is not changed:
@@ -134,12 +137,12 @@ class OuterAddrs:
         self._tell()
 
     def _probers(self) -> list[IMuxedConn]:
-        """Return connections to peers that may dial back."""
+        """Return a connection to each peer that can be asked to dial back: those that are not relayed."""
         found = [conns[-1].muxed_conn for conns in self._host.get_network().connections.values() if conns]
         return [one for one in found if way_of(one) != "relayed"]
 
     def _forget(self) -> None:
-        """Forget addresses that nobody claims any more."""
+        """Forget the results for addresses that are no guesses any more."""
         guesses = set(self.guesses())
         for addr in [addr for addr in self._proofs if addr not in guesses]:
             del self._proofs[addr]

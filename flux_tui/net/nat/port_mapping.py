@@ -1,8 +1,9 @@
 """Keeps this node's port mapped on the router, by UPnP, while the node runs.
 
-The mapping has a lease (LEASE_SECONDS), which is renewed at half of it, and is taken back when the node ends. The
-router is looked for again when this machine's addresses change. The outer address is a claim until a peer has dialled
-it back (`outer_addrs.py`). Nothing is mapped for a node that listens on loopback alone, or has a public address.
+The router keeps the mapping for LEASE_SECONDS. The node renews it after half of this time, and removes it when it ends.
+It looks for the router again when this machine's addresses change. The outer address that the router names is only a
+claim, until a peer has dialled it back (`outer_addrs.py`). Nothing is mapped for a node that listens only on loopback,
+or that has a public IPv4 address.
 """
 
 import logging
@@ -39,14 +40,20 @@ class Router(Protocol):
         """Look for a router. Return its outer IP address; None: there is none."""
 
     async def map(self, port: int, outer: int, seconds: int) -> bool:
-        """Map its port `outer` to this machine's `port` for so many seconds."""
+        """Let the router pass connections to its port `outer` on to this machine's `port`, for so many seconds.
+
+        Returns whether the router does so.
+        """
 
     async def unmap(self, outer: int) -> bool:
-        """Take a mapping back."""
+        """Remove the mapping of the router's port `outer`. Returns whether that succeeded."""
 
 
 class PortMapping:
-    """The mapping of one node. `router`: makes a router that was not looked for yet."""
+    """Keeps one node's port mapped. `own`: this node's addresses. `outer`: is told the mapped address.
+
+    `router`: makes a new Router, on which `find` was not called yet.
+    """
 
     def __init__(self, own: OwnAddrs, outer: OuterAddrs, router: Callable[[], Router]) -> None:
         self._own = own
@@ -58,7 +65,7 @@ class PortMapping:
         """The outer port."""
 
     async def run(self) -> None:
-        """Keep the port mapped, until cancelled. Then take the mapping back."""
+        """Keep the port mapped, until cancelled. Then remove the mapping."""
         failures = 0
         try:
             while True:
@@ -95,7 +102,7 @@ class PortMapping:
         return False
 
     def _inner_port(self) -> int:
-        """Return the port to map; 0: there is none that needs it."""
+        """Return the port to map: the one on which this node listens in a private network. 0: no mapping is needed."""
         direct = [addr for addr in self._own.direct if addr.startswith("/ip4/")]
         if any(reach_of(addr) == Reach.PUBLIC for addr in direct):
             return 0

@@ -5,5 +5,5 @@ which test fails when upstream changes. All of it is for libp2p 0.8.x, and was c
 release, on 2026-11-30. "No issue is known" means that none was found on that day.
 
 Those tests have `libp2p_still` or `libp2p` in their names: `pytest tests/net -k libp2p`. When one of them fails after
-an upgrade, its docstring says what to look at; the module may be able to go.
+an upgrade, its docstring says what to check; perhaps the module is not needed any more.
 """

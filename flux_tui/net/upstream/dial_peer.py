@@ -69,14 +69,14 @@ class _Dial:
             self._added.set()
 
     def take(self) -> Multiaddr | None:
-        """Return the next address to try; None if none is left now."""
+        """Return the next address to try; None if all known ones were tried. More may be added later."""
         if self._next == len(self.addrs):
             return None
         self._next += 1
         return self.addrs[self._next - 1]
 
     async def wait(self) -> None:
-        """Wait until there is an address that was not tried."""
+        """Wait until there is an address that was not tried yet."""
         while self._next == len(self.addrs):
             self._added = trio.Event()
             await self._added.wait()
@@ -84,7 +84,7 @@ class _Dial:
 
 @contextmanager
 def dialled_at(addrs: Sequence[Multiaddr]) -> Iterator[None]:
-    """Inside this context, the task dials peers at these addresses only, not at all that are known of them."""
+    """While this context lasts, this task dials peers only at these addresses, not at every address known of them."""
     before = _at.set(addrs)
     try:
         yield

@@ -1,22 +1,23 @@
 """Punches holes into the NATs of two relayed nodes. Based on `DCUtRProtocol`. For libp2p 0.8.x.
 
 How it works (libp2p's specification DCUtR): both nodes tell each other their outer addresses through the relay. Then
-both dial at the same moment, from the port on which they listen. Each router takes the other's packet for the answer
-to its own node's. That needs routers that keep ports, or take the same one for every target.
+both dial at the same moment, from the port on which they listen. Each router takes the packet of the other node for the
+answer to the packet of its own node, and lets it pass. This works only if the router keeps a node's port number, or
+uses the same outer port for every target.
 
-The protocol and its messages are libp2p's own. What 0.8.1 does otherwise, and why that is not enough:
+The protocol and its messages are libp2p's own. What libp2p 0.8.1 does, and why that is not enough:
 
 - Every node starts attempts with every relayed peer. Two attempts of both nodes at the same time disturb each other:
   their connections are the same four addresses, with other roles in the handshake. Here the node with the greater
   peer id starts, and only for peers with a push link.
 - It dials whatever addresses the peer names. Here the dial guard decides, as with any address that a peer names.
-- It dials each address once in 5 s. A router that refuses the other's packet (RST) ends that dial at once. Here it is
-  dialled again until the round is over.
-- It tries all known addresses of the peer for up to 10 s before it begins. Here for UNILATERAL_SECONDS.
+- It dials each address once in 5 s. A router that refuses the other node's packet (RST) ends that dial at once. Here
+  the address is dialled again until the attempt is over.
+- Before it punches, it tries all known addresses of the peer for up to 10 s. Here it does so for UNILATERAL_SECONDS.
 - It dials from the first listening address, even for an address of the other family. Here from the port of the same
   family, and the system chooses the address.
-- It remembers peers as connected directly, and closes the relayed connection 60 s later, whatever still uses it. Here
-  the push link moves at once (`flux/peer_links.py`), which closes it when nothing is on it any more.
+- It closes the relayed connection 60 s after a direct one was made, whatever still uses it. Here the push link moves to
+  the direct connection at once, and the relayed one is closed when the link does not use it (`flux/peer_links.py`).
 
 Measured between routers that keep ports: see tests/networks. With a router that takes random ports every attempt
 fails; the link then stays on the relay.
@@ -79,7 +80,10 @@ class HolePunching(DCUtRProtocol):
         """The peers to which this node is punching of its own accord."""
 
     async def punch(self, peer: ID) -> None:
-        """Try to reach a peer directly, until it is reached or PAUSES are over. Returns at once if the peer begins."""
+        """Try to reach a relayed peer directly: one attempt after each of PAUSES, until one succeeds.
+
+        Of two nodes, the one with the greater peer id makes the attempts. If that is the peer, this returns at once.
+        """
         if peer in self._begun or peer.to_bytes() > self.host.get_id().to_bytes():
             return
         self._begun.add(peer)
@@ -101,7 +105,7 @@ class HolePunching(DCUtRProtocol):
         log.info("no hole could be punched to %s in %d attempts", peer, len(PAUSES))
 
     def direct(self, peer: ID) -> INetConn | None:
-        """Return the newest direct connection to a peer."""
+        """Return the newest open connection to a peer that does not go through a relay; None: there is none."""
         found = self.host.get_network().connections.get(peer, ())
         return next((one for one in reversed(found) if not one.is_closed and not is_relayed(one)), None)
 
@@ -111,7 +115,7 @@ class HolePunching(DCUtRProtocol):
 
     @override
     async def _auto_drive_loop(self) -> None:
-        """Do nothing: the links drive it (`punch`)."""
+        """Do nothing: attempts begin only when a push link calls `punch`."""
 
     @override
     async def _handle_dcutr_stream(self, stream: INetStream) -> None:
@@ -147,7 +151,10 @@ class HolePunching(DCUtRProtocol):
                 log.debug("dialling %s: %r", addr, error)
 
     def _may_dial(self, peer: ID, addr: Multiaddr) -> bool:
-        """Whether an address may be dialled. It costs the budget of dials once in an attempt."""
+        """Return whether the dial guard allows to dial this address.
+
+        However often it is dialled in one attempt, the guard counts one dial. At most MAX_ADDRS addresses are allowed.
+        """
         tried = self._tried.setdefault(peer, set())
         if str(addr) not in tried:
             if len(tried) >= MAX_ADDRS or not self._is_far(addr):
@@ -180,7 +187,7 @@ class HolePunching(DCUtRProtocol):
         source: tuple[str, int] | None = None,
         as_responder: bool = False,
     ) -> None:
-        """Dial until a connection is there, or the round is over and this is cancelled."""
+        """Dial an address of the peer again and again, until there is a direct connection. The caller cancels this."""
         if not self._may_dial(peer_id, addr):
             return
         swarm: Any = self.host.get_network()
@@ -194,7 +201,11 @@ class HolePunching(DCUtRProtocol):
                 await trio.sleep(REDIAL_SECONDS)
 
     def _source_for(self, addr: Multiaddr) -> tuple[str, int] | None:
-        """Return the address to dial from: the port on which this node listens, in the same family."""
+        """Return the local IP address and the port from which to dial `addr`.
+
+        The port is the one on which this node listens in the same family (IPv4 or IPv6); None: it does not listen in
+        this family.
+        """
         family, anywhere = ("ip6", "::") if str(addr).startswith("/ip6/") else ("ip4", "0.0.0.0")  # noqa: S104 - any
         for own in self.host.get_transport_addrs():
             if str(own).startswith(f"/{family}/"):
@@ -212,7 +223,7 @@ class HolePunching(DCUtRProtocol):
 
     @override
     def _schedule_relay_close(self, peer_id: ID) -> None:
-        """Do nothing: the link closes the relayed connection when it has left it."""
+        """Do nothing: the push link closes the relayed connection when it has moved to the direct one."""
 
     @override
     async def _get_observed_addrs(self) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""A host's own addresses: tells relayed ones whole, and listens on IPv6 apart from IPv4. For libp2p 0.8.x.
+"""Tells a host's relayed addresses without cutting them, and listens on IPv6 and IPv4 apart. For libp2p 0.8.x.
 
 Replaces `BasicHost.get_addrs` (in `AddressedHost`) and `_set_reuse_flags` of the TCP transport (`listen_apart`).
 
@@ -26,7 +26,7 @@ from typing_extensions import override
 
 
 class AddressedHost(BasicHost):
-    """A host that tells its addresses as they are.
+    """A host that tells peers its addresses as they are, also relayed ones.
 
     `told`: returns the addresses, each with /p2p/ and the host's own peer id at its end.
     """

@@ -109,7 +109,10 @@ class BoundedPeerstore(PeerStore):
         return True
 
     def put_first(self, peer: ID, addrs: Sequence[Multiaddr]) -> None:
-        """Let those of these addresses that are kept be the first of a peer, in this order."""
+        """Move these addresses to the front of the peer's stored addresses, in this order.
+
+        An address that is not stored is ignored.
+        """
         entry = self.peer_data_map.get(peer)
         if entry is not None:
             first = [addr for addr in dict.fromkeys(addrs) if addr in entry.addrs]

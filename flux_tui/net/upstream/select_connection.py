@@ -86,7 +86,7 @@ def is_relayed(connection: INetConn) -> bool:
 
 
 def way_of(connection: IMuxedConn) -> Way:
-    """Return which way a connection goes."""
+    """Return how a connection reaches its peer: `relayed`, `punched` (direct, by hole punching), or `direct`."""
     kind = getattr(connection, "get_connection_type", lambda: ConnectionType.DIRECT)
     if kind() == ConnectionType.RELAYED:
         return "relayed"

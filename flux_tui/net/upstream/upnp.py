@@ -1,16 +1,18 @@
 """Maps a port on the router by UPnP, for a limited time. Based on `UpnpManager`. For libp2p 0.8.x.
 
-What libp2p 0.8.1 does: it finds the router, and maps a port without an end, at the same number outside.
+What libp2p 0.8.1 does: it finds the router, and maps a port for ever, with the same number on the router.
 
 Why that is not enough:
 
-- The mapping of a node that was killed stays in the router. Here it has a lease, and ends with it. Some routers know
-  no leases (error 725): there it has none.
-- A number that another machine of the local network has already is refused. Here another number is mapped.
-- Its calls run in threads that cannot be left: a router that does not answer keeps the node from ending. Here they can.
+- The mapping of a node that was killed stays in the router. Here the mapping has a lease: the router removes it after
+  that time. A few routers support no leases (error 725). On those, the mapping is made without one.
+- If another machine of the local network has the same port number mapped, the router refuses. Here the caller may map
+  another number (`outer`).
+- Its calls run in threads, and the caller must wait for them. So a router that does not answer keeps the node from
+  ending. Here a cancelled call leaves its thread behind.
 
-Measured with Debian's miniupnpd 2.3.1: found and mapped within 1.1 s. There is no NAT-PMP and no PCP. A router whose
-own outer address is private counts as none, as in libp2p: another router stands before it.
+Measured with Debian's miniupnpd 2.3.1: found and mapped within 1.1 s. NAT-PMP and PCP are not supported. A router whose
+own outer address is private is not used, as in libp2p, because it stands behind another router.
 
 Upstream: no issue is known. Test: tests/net/upstream/test_upnp.py; those of its tests with `libp2p_still` in their
 names fail when upstream changes. tests/networks/test_port_mapping.py shows the rest on a real miniupnpd.
@@ -40,7 +42,10 @@ class LeasedUpnp(UpnpManager):
         return self.get_external_ip() if await _left_alone(self.discover) else None
 
     async def map(self, port: int, outer: int, seconds: int) -> bool:
-        """Let the router pass connections to its port `outer` on to this machine's `port` for so many seconds."""
+        """Let the router pass connections to its port `outer` on to this machine's `port`, for so many seconds.
+
+        Returns whether the router does so.
+        """
 
         async def ask() -> bool:
             for lease in (seconds, 0):
@@ -57,7 +62,7 @@ class LeasedUpnp(UpnpManager):
         return await _left_alone(ask)
 
     async def unmap(self, outer: int) -> bool:
-        """Take a mapping back."""
+        """Remove the mapping of the router's port `outer`. Returns whether that succeeded."""
 
         async def ask() -> bool:
             return await self.remove_port_mapping(outer)
@@ -66,5 +71,8 @@ class LeasedUpnp(UpnpManager):
 
 
 async def _left_alone(ask: Callable[[], Awaitable[bool]]) -> bool:
-    """Run libp2p's method in a thread with a trio of its own, which is left behind when this task is cancelled."""
+    """Run `ask`, a method of libp2p, in a thread with its own trio loop, and return its result.
+
+    When this task is cancelled, the thread is left behind.
+    """
     return await trio.to_thread.run_sync(trio.run, ask, abandon_on_cancel=True)  # type: ignore[call-arg]  # stubs of an older trio

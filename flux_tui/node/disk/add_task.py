@@ -62,7 +62,10 @@ class AddTasks:
         self._adds: dict[_Add, None] = {}
 
     def add(self, path: Path, by: str | None) -> None:
-        """Begin to add a path. The outcome is fed to the machine as an input. `by`: the command's mark."""
+        """Begin to add a path. The outcome is fed to the machine as an input.
+
+        `by`: the mark of the command that wants this; None: the command has no mark.
+        """
         add = _Add(path, by)
         self._adds[add] = None
         self._nursery.start_soon(self._add, add)

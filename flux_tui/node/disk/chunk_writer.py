@@ -47,7 +47,10 @@ class ChunkWriter:
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
     async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
-        """Verify and write a chunk. Returns when the peer's stream may be read on: at once, unless too many wait."""
+        """Verify and write a chunk, a large one in a worker thread.
+
+        Returns when the next chunk may be read from the peer's stream. So it waits while too many chunks are queued.
+        """
         work = _Work(peer, cid, payload, sum(map(len, payload)))
         if work.size <= INLINE:
             self._tell(work, self._verify_and_write(work))
