@@ -37,6 +37,7 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
     )
     for addr in state.addrs if state.running else ():
         out.print(Text(plain(addr), "dim"), soft_wrap=True)
+    _tried(out, state)
     _objects(out, state)
     _pending(out, state, now, names)
     _holds(out, state, now, names)
@@ -45,6 +46,16 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
     _peers(out, state, names)
     if state.last_error:
         out.print(Text("last error:", "red"), plain(state.last_error), soft_wrap=True)
+
+
+def _tried(out: Console, state: State) -> None:
+    """Print which addresses were dialled in vain, if no peer is connected."""
+    if not state.running or state.connected or not state.tried:
+        return
+    table = Table("tried", "why nobody answers", title="no peer was heard", title_justify="left", box=None)
+    for one in state.tried:
+        _row(table, short_addr(one.addr), one.why or "no answer yet")
+    out.print(table)
 
 
 def _peers(out: Console, state: State, names: Names) -> None:

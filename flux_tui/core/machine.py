@@ -164,6 +164,7 @@ class Machine:
             self.responder.next_deadline(),
             self.router.next_deadline(),
             self.peer_book.next_deadline(),
+            self.dialling.next_deadline(),
             self.origin.next_deadline(),
             self.keeper.next_deadline(),
             self.custom_messages.next_deadline(),
@@ -355,6 +356,7 @@ class Machine:
         peer = given.peer
         self.connected.add(peer)
         self.dialling.answered(given.addr)
+        self.dialling.peer_up()
         self.ledger.emit(ev.PeerConnected(peer=peer, addr=given.addr, way=given.way))
         self.router.peer_up(peer)
         self.answers.peer_up(peer)

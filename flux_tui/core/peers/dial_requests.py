@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from flux_tui.core.api.effects import Dial
 from flux_tui.core.ids import PeerId, own_addr
-from flux_tui.core.limits import BoundedSet, TokenBucket
+from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
@@ -28,6 +28,12 @@ MAX_UNREACHABLE = 1024
 """Addresses whose failure is remembered."""
 MAX_QUIET = 4096
 """Addresses without reports of failures. Any node on the local network can make such addresses up."""
+
+
+MAX_TRIED, MAX_TOLD, MAX_WHY = 64, 8, 160
+"""Addresses that are remembered as tried in vain, those that an entry names, and characters of the words why."""
+LONELY = Backoff(first=10.0, most=600.0)
+"""The wait until an entry says that nobody was heard, and between two."""
 
 
 class Dialling:
@@ -47,6 +53,11 @@ class Dialling:
         self._not_dialled: str | None = None
         """A return address for which the budget was spent, if an entry about that is due."""
         self._spent_told_at = float("-inf")
+        self._tried: BoundedTable[str, str] = BoundedTable(MAX_TRIED, refresh=True)
+        """Addresses that were dialled since a peer was connected last, each with the words why it did not answer."""
+        self._lonely_at = float("inf")
+        """When an entry is due that says that nobody was heard."""
+        self._lonely_told = 0
 
     def named(self, addr: str) -> None:
         """Dial an address that a person or a ticket names."""
@@ -54,7 +65,7 @@ class Dialling:
         self._quiet.discard(addr)
         self._named.add(addr)
         if _peer_of(addr) != self.ledger.me:
-            self.ledger.do(Dial(addr=addr, keep=True))
+            self._do(Dial(addr=addr, keep=True))
 
     def found(self, addr: str) -> None:
         """Dial an address that discovery on the local network found, if its peer is not connected."""
@@ -62,12 +73,12 @@ class Dialling:
             self._quiet.add(addr)
         peer = _peer_of(addr)
         if peer != self.ledger.me and peer not in self.connected:
-            self.ledger.do(Dial(addr=addr, from_peers=True))
+            self._do(Dial(addr=addr, from_peers=True))
 
     def remembered(self, addr: str) -> None:
         """Dial an address that is known from an earlier session."""
         self._quiet.add(addr)
-        self.ledger.do(Dial(addr=addr))
+        self._do(Dial(addr=addr))
 
     def told(self, addrs: Sequence[str], teller: PeerId, reach: int) -> None:
         """Dial addresses of one peer from the address book, where `teller` named them from this near."""
@@ -75,7 +86,7 @@ class Dialling:
             if addr not in self._named:
                 self._quiet.add(addr)
         dial = Dial(addr=addrs[0], more=tuple(addrs[1:]), from_peers=True, teller=teller, reach=reach)
-        self.ledger.do(dial)
+        self._do(dial)
 
     def returned(self, origin: PeerId, addrs: Sequence[str], *, untimely: bool = False) -> int:
         """Dial the return addresses of an intent: only the origin's own, and as many as the budget allows.
@@ -100,8 +111,19 @@ class Dialling:
         """Record that an address answered, so that a later failure is reported again."""
         self._unreachable.discard(addr)
 
+    def peer_up(self) -> None:
+        """Forget what was tried in vain: a peer is connected."""
+        self._tried.clear()
+        self._lonely_at, self._lonely_told = float("inf"), 0
+
+    def next_deadline(self) -> float:
+        """When `on_time` has something to tell."""
+        return self._lonely_at
+
     def failed(self, addr: str, text: str) -> None:
         """Report that an address does not answer. Repeated failures, and those of found addresses, are not reported."""
+        if addr in self._tried:
+            self._tried[addr] = text.removeprefix(f"{addr} ").removeprefix("cannot be reached: ")[:MAX_WHY]
         if addr in self._unreachable or addr in self._quiet:
             return
         self._unreachable.add(addr)
@@ -114,6 +136,28 @@ class Dialling:
             self._spent_told_at = self.ledger.now
             text = f"{addr} is not dialled: intents name more addresses than are dialled for strangers"
             self.ledger.emit(ev.ErrorOccurred(text=text))
+        if self.ledger.now >= self._lonely_at:
+            self._tell_lonely()
+
+    def _do(self, dial: Dial) -> None:
+        self.ledger.do(dial)
+        if self.connected:
+            return
+        for addr in (dial.addr, *dial.more):
+            self._tried.setdefault(addr, "")
+        if self._lonely_at == float("inf"):
+            self._lonely_at = self.ledger.now + LONELY.wait(self._lonely_told + 1)
+
+    def _tell_lonely(self) -> None:
+        """Write what was tried while nobody is connected: what a person named first."""
+        self._lonely_at = float("inf")
+        if self.connected or not self._tried:
+            return
+        order = sorted(self._tried, key=lambda addr: addr not in self._named)
+        tried = tuple(ev.TriedAddr(addr, self._tried[addr]) for addr in order[:MAX_TOLD])
+        self.ledger.emit(ev.HeardNobody(tried=tried, others=len(order) - len(tried)))
+        self._lonely_told += 1
+        self._lonely_at = self.ledger.now + LONELY.wait(self._lonely_told + 1)
 
     def _allowed(self, origin: PeerId, addrs: Sequence[str]) -> list[str]:
         now = self.ledger.now

@@ -105,6 +105,7 @@ def _node(event: ev.NodeEvent) -> int:
             | ev.NodeStopped()
             | ev.ClockStepped()
             | ev.AddrsChanged()
+            | ev.HeardNobody()
             | ev.PolicyChanged()
             | ev.ErrorOccurred()
             | ev.PeerConnected()

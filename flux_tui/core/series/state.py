@@ -15,7 +15,7 @@ import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import KnownAddrs
-from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Waste, Way
+from flux_tui.core.series.events import HeldHow, Reason, RetryCause, TriedAddr, Waste, Way
 from flux_tui.core.series.giving_policy import Policy
 
 MAX_PEERS = 1024
@@ -410,6 +410,8 @@ class State(msgspec.Struct, dict=True):
     peers: dict[PeerId, PeerState] = {}
     book: dict[PeerId, KnownAddrs] = {}
     """Where peers can be dialled, by their own signed records; the one noted last at the end."""
+    tried: tuple[TriedAddr, ...] = ()
+    """Addresses that were dialled in vain while no peer is connected; empty: one is, or it is too early to tell."""
     adding: dict[str, Adding] = {}
     holds: dict[Cid, Hold] = {}
     """Replicas that others are asked to keep for this node."""

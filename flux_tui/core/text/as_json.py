@@ -23,6 +23,7 @@ def state_report(state: State) -> dict[str, Any]:
         "peer_id": state.peer_id,
         "addrs": list(state.addrs),
         "running": state.running,
+        "tried": [{"addr": one.addr, "why": one.why} for one in state.tried],
         "version": state.version,
         "objects": [_object(found, state) for found in state.objects.values()],
         "pending": [_pending(pending, state, tries) for pending in state.pending.values()],

@@ -191,6 +191,7 @@ KINDS: Mapping[str, str] = {
     "error": "Something failed here: what, why, and what to do.",
     "peer_connected": "A connection to this peer is open.",
     "peer_moved": "The connection to this peer goes another way from now on. Nothing that was on its way is lost.",
+    "heard_nobody": "No peer is connected, although these addresses were dialled. Dialling goes on.",
     "addrs_told": "A peer told where it, or other peers, can be dialled. It is remembered for the next start.",
     "peer_disconnected": "The connection to this peer is gone.",
     "peer_faulted": "A peer broke the protocol. It pays for it, this node does not.",

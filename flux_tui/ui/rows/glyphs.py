@@ -64,6 +64,7 @@ KINDS: dict[str, Sign] = {
     "custom_received": Sign("←", "<", "accent"),
     "peer_connected": Sign("●", "+", "good"),
     "peer_moved": Sign("◐", ">", "accent"),
+    "heard_nobody": Sign("◌", "?", "warn"),
     "addrs_told": Sign("◉", "*", "dim"),
     "peer_disconnected": Sign("○", "-", "dim"),
     "peer_faulted": Sign("▲", "!", "bad"),

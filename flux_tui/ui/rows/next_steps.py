@@ -7,6 +7,7 @@ as a peer was seen. A recording and a narrated demo never show them.
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.peers.ticket_addrs import ticket_addrs
 from flux_tui.core.series.state import ObjectState, State
+from flux_tui.core.text.names import short_addr
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.keys import Keys, action_named
 from flux_tui.ui.rows.cell_width import fit
@@ -14,6 +15,8 @@ from flux_tui.ui.rows.view_and_lines import HIDDEN, Line, View, cut, span
 
 TICKET_LINES = 4
 """The most lines for a ticket, which can be selected by mouse. A longer one can only be copied."""
+TRIED_LINES = 3
+"""The most addresses that were dialled in vain, and are named."""
 SHORT = 40
 """Columns for the shortened form of a longer ticket."""
 INDENT = 3
@@ -38,8 +41,20 @@ def next_step_lines(view: View, keys: Keys) -> list[Line]:
     if view.state.peers:
         return []
     found = shared_last(view.state)
-    lines = _first_steps(keys) if found is None else _other_machine(view, keys, found)
+    lines = _tried(view) + (_first_steps(keys) if found is None else _other_machine(view, keys, found))
     return [cut(line, view.width, view.glyphs.ellipsis) for line in lines]
+
+
+def _tried(view: View) -> list[Line]:
+    """Return lines that say which addresses were dialled in vain."""
+    lines: list[Line] = []
+    for one in view.state.tried[:TRIED_LINES]:
+        where = HIDDEN if view.masked else short_addr(one.addr)
+        why = plain(one.why or "no answer yet")
+        lines.append(
+            [span(" Nobody answers at ", "warn"), span(plain(where), "text"), span(f": {why}", "warn")]
+        )
+    return lines
 
 
 def _key(keys: Keys, name: str) -> str:

@@ -5,7 +5,9 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.peers import dial_requests
 from flux_tui.core.series import events as ev
+from flux_tui.core.series.fold import derive
 from flux_tui.core.serving.answer_outbox import STORED_SECONDS
+from flux_tui.core.text.describe import describe
 from flux_tui.core.wire import messages as msg
 from tests.sim.swarm import peer_name
 from tests.support.script import CHUNK, HOLDER, OTHER, START, Script, up
@@ -118,3 +120,41 @@ def test_a_node_does_not_dial_itself() -> None:
     own = f"/ip4/9.9.9.9/tcp/1/p2p/{script.machine.ledger.me}"
     assert script.give(inp.Commanded(cmd.Join(own))) == ([], [])
     assert script.give(inp.PeerFound(own)) == ([], [])
+
+
+# ── nobody is heard ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_node_that_hears_nobody_tells_what_it_tried() -> None:
+    script = Script()
+    named = f"/ip4/9.9.9.9/tcp/1/p2p/{HOLDER}"
+    found = f"/ip4/192.168.1.7/tcp/1/p2p/{OTHER}"
+    script.give(inp.PeerFound(addr=found))
+    script.give(inp.Commanded(cmd.Join(named)))
+    script.give(inp.DialFailed(addr=named, text=f"{named} cannot be reached: nothing answers there"))
+    events, _ = script.give(inp.Tick(), after=10.0)
+    told = (ev.TriedAddr(named, "nothing answers there"), ev.TriedAddr(found, ""))
+    assert events == [ev.HeardNobody(tried=told)], "what a person named comes first"
+    assert describe(events[0]) == "tried 2 addresses: nothing answers there"
+    assert derive(script.series).tried == told
+    script.give(up(HOLDER))
+    assert derive(script.series).tried == ()
+    assert script.machine.dialling.next_deadline() == float("inf")
+
+
+def test_that_is_told_ever_less_often_and_with_a_few_addresses() -> None:
+    script = Script()
+    for number in range(100):
+        script.give(inp.PeerFound(addr=f"/ip4/192.168.1.{number}/tcp/1/p2p/{peer_name(number)}"))
+    told = [event for _ in range(3600) for event in script.give(inp.Tick(), after=1.0)[0]]
+    assert 6 <= len(told) <= 12
+    assert all(isinstance(event, ev.HeardNobody) and len(event.tried) == 8 for event in told)
+    assert told[0].others == dial_requests.MAX_TRIED - 8
+
+
+def test_a_node_that_tried_nothing_or_has_a_peer_has_nothing_to_tell() -> None:
+    script = Script()
+    assert not script.give(inp.Tick(), after=100.0)[0]
+    script.give(up(HOLDER))
+    script.give(inp.Commanded(cmd.Join(f"/ip4/9.9.9.9/tcp/1/p2p/{OTHER}")))
+    assert not script.give(inp.Tick(), after=100.0)[0]

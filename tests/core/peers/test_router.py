@@ -294,7 +294,7 @@ def test_a_node_that_is_alone_tries_again_ever_more_rarely() -> None:
     machine, _, _ = reborn(script)
     tries = []
     for _ in range(8):
-        now = machine.next_deadline()
+        now = machine.router.next_deadline()
         tries.append(now - script.now)
         script.now = now
         assert machine.handle(inp.Tick(), now)[1] == [fx.Dial(addr=addr(HOLDER))]

@@ -134,3 +134,19 @@ async def test_a_recording_and_a_gone_node_show_no_guide(live: Live) -> None:
         await pilot.pause()
         assert guide(live.app) == []
         assert str(live.app.query_one("#trouble", Static).content)
+
+
+@on_asyncio
+async def test_the_guide_names_the_addresses_where_nobody_answers() -> None:
+    live = Live()
+    app = live.dashboard()
+    async with app.run_test(size=(100, 30)) as pilot:
+        live.append(STARTED)
+        live.append(
+            ev.HeardNobody(tried=(ev.TriedAddr("/ip4/192.0.2.7/tcp/4001/p2p/x", "nothing answers there"),))
+        )
+        app.parts.ticker.tick()
+        await pilot.pause()
+        told = guide(app)
+        assert told[0] == " Nobody answers at 192.0.2.7:4001: nothing answers there"
+        assert "No peer yet" in told[1]

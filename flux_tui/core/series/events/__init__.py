@@ -63,6 +63,7 @@ from flux_tui.core.series.events.node import (
     ClockStepped,
     CustomReceived,
     ErrorOccurred,
+    HeardNobody,
     MessagePassedOver,
     NodeBase,
     NodeEvent,
@@ -74,6 +75,7 @@ from flux_tui.core.series.events.node import (
     PeerMoved,
     PolicyChanged,
     PushedCustom,
+    TriedAddr,
 )
 from flux_tui.core.series.events.replication import (
     CanHold,
@@ -153,6 +155,7 @@ __all__ = [
     "GrantReceived",
     "Granted",
     "HaveReceived",
+    "HeardNobody",
     "HeldHow",
     "HoldRequested",
     "IntentReceived",
@@ -202,6 +205,7 @@ __all__ = [
     "ServingBase",
     "ServingEvent",
     "StatusNo",
+    "TriedAddr",
     "Unknown",
     "Via",
     "Waste",

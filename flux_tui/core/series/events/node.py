@@ -2,6 +2,8 @@
 
 from typing import TypeAlias
 
+import msgspec
+
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.series.events.base import EventBase
@@ -100,6 +102,23 @@ class AddrsTold(NodeBase, tag="addrs_told", frozen=True, kw_only=True):
     """How near that peer is (`Reach` of core/peers/address_dial_policy.py): it may name no nearer addresses."""
 
 
+class TriedAddr(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An address that was dialled in vain."""
+
+    addr: str
+    why: str
+    """Why nobody answers there, in words. Empty: it is not known yet."""
+
+
+class HeardNobody(NodeBase, tag="heard_nobody", frozen=True, kw_only=True):
+    """No peer is connected, although these addresses were dialled. Written ever less often."""
+
+    tried: tuple[TriedAddr, ...]
+    """Those that a person named come first."""
+    others: int = 0
+    """How many more were tried."""
+
+
 class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
     """A peer disconnected: the push stream to it is closed."""
 
@@ -178,6 +197,7 @@ NodeEvent: TypeAlias = (
     | PeerConnected
     | PeerMoved
     | AddrsTold
+    | HeardNobody
     | PeerDisconnected
     | PeerFaulted
     | MessagePassedOver

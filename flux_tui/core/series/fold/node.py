@@ -31,8 +31,11 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
             _failed(state, event)
         case ev.PeerConnected() | ev.PeerMoved():
             _goes(state, seen(state, event.peer), event)
+            state.tried = ()
         case ev.AddrsTold():
             _told(state, event)
+        case ev.HeardNobody():
+            state.tried = event.tried
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():
@@ -68,6 +71,7 @@ def _started(state: State, event: ev.NodeStarted) -> None:
     state.running = True
     state.started_at = state.at
     state.adding.clear()
+    state.tried = ()
     # A killed node could not write that its streams had closed and its intents had ended.
     _disconnect_all(state)
     for peer in state.peers.values():

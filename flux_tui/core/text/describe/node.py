@@ -37,6 +37,9 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
             if [one.peer for one in told] == [teller]:
                 return f"can be dialled at {_addresses(told[0].addrs)}"
             return f"told where {counted(len(told), 'peer')} can be dialled"
+        case ev.HeardNobody(tried=tried, others=others):
+            why = f": {tried[0].why}" if tried and tried[0].why else ""
+            return f"tried {counted(len(tried) + others, 'address', 'addresses')}{w.names.text(why)}"
         case ev.PeerDisconnected():
             return w.names.text(event.why)
         case ev.PeerFaulted():
