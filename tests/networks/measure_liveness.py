@@ -26,10 +26,10 @@ class Transfer:
         getter.get(ticket, lab.folder / "copy")
         until(lambda: getter.have() >= FIRST_BYTES, 60)
 
-    def pause(self, seconds: float = PATIENCE) -> float:
-        """Return the longest time from now on in which nothing arrives, while MORE_BYTES arrive."""
+    def pause(self, seconds: float = PATIENCE, *, more: int = MORE_BYTES) -> float:
+        """Return the longest time from now on in which nothing arrives, while `more` bytes arrive."""
         began = last = time.monotonic()
-        have, enough, longest = self.getter.have(), self.getter.have() + MORE_BYTES, 0.0
+        have, enough, longest = self.getter.have(), self.getter.have() + more, 0.0
         while have < enough:
             time.sleep(0.1)
             now = time.monotonic()

@@ -33,11 +33,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
-from flux_tui.cli.home_and_series import fold, open_series
+from flux_tui.cli.home_and_series import catch_up, fold, open_series
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import state_report
 from flux_tui.home import Home
+from flux_tui.store.series_reader import SeriesReader
 
 START_SECONDS = 30.0
 POLL_SECONDS = 0.05
@@ -119,6 +120,10 @@ class Lab:
         self._stack.close()
         for host in self.hosts:
             host.close()
+
+    def callback(self, call: Callable[[], object]) -> None:
+        """Call this when the lab closes."""
+        self._stack.callback(call)
 
     def host(self, name: str) -> "Host":
         """Make a host without a network."""
@@ -288,6 +293,7 @@ class Host:
     def node(self, *flags: str, home: str = "") -> "LabNode":
         """Start `flux-tui node` on this host. `home`: the name of its home, else the host's own."""
         node = LabNode(self, self._lab.folder / (home or self.name), flags)
+        self._lab.callback(node.close)
         node.start()
         return node
 
@@ -400,6 +406,8 @@ class LabNode:
         self.peer_id = ""
         self.addrs: list[str] = []
         """The addresses that it told when it started."""
+        self._reader: SeriesReader | None = None
+        self._state = State()
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
@@ -440,12 +448,18 @@ class LabNode:
         return str(json.loads(self.flux("add", "--json", str(path)))["ticket"])
 
     def derived(self) -> State:
-        """Return the state that follows from its series, without a process."""
-        reader = open_series(Home(self.home))
-        try:
-            return fold(reader, None)
-        finally:
-            reader.close()
+        """Return the state that follows from its series, without a process. Only new entries are read each time."""
+        if self._reader is None:
+            self._reader = open_series(Home(self.home))
+            self._state = fold(self._reader)
+        catch_up(self._reader, self._state, None)
+        return self._state
+
+    def close(self) -> None:
+        """Close the series. The process is the host's to end."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
 
     def state(self) -> dict[str, Any]:
         """Return what `flux-tui state --json` prints, without a process."""

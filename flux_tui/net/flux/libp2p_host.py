@@ -35,7 +35,7 @@ from flux_tui.net.connections.supervisor import Supervisor
 from flux_tui.net.flux.descriptors import allow_enough
 from flux_tui.net.flux.noise_and_yamux import muxers, security
 from flux_tui.net.upstream.clock import keep_steady
-from flux_tui.net.upstream.own_addresses import AddressedHost, listen_apart
+from flux_tui.net.upstream.own_addresses import AddressedHost, prepare_tcp
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.pnet import protect
 from flux_tui.net.upstream.select_connection import prefer_newest
@@ -73,7 +73,7 @@ async def open_host(
     table in which the host's connections are entered. `supervisor`: runs the host's tasks.
     """
     keep_steady()
-    listen_apart()
+    prepare_tcp()
     allow_enough()
     swarm: Any = new_swarm(
         key_pair=identity,

@@ -134,7 +134,7 @@ async def _open(
         host.get_network().register_notifee(OlderConnections(connections.of, partial(_probe_soon, tasks)))
         host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
         host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
-        Dialler(host, guard)
+        Dialler(host, guard, table.fell_silent)
         dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs)
         exchange = PeerExchange(host, receiver, table.is_banned)
         network = Libp2pNetwork(

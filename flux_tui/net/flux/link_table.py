@@ -33,6 +33,8 @@ MAX_RETURNS, RETURN_SECONDS = 8, 60.0
 """Links that one peer may have had in so many seconds. A peer above this does not reconnect by accident."""
 USEFUL_BYTES = 1024 * 1024
 """Bytes of chunks that a peer took on one link, from which on its end is not counted as a return."""
+SILENT_SECONDS, SILENT_AGAIN_SECONDS = 600.0, 60.0
+"""Seconds for which a link that died without a sign counts, and within which a second one is of the same kind."""
 FLAP_SECONDS = 10.0
 """Two links of a peer that came up within so many seconds: the link flaps."""
 
@@ -47,6 +49,8 @@ class LinkTable:
         self._known: BoundedSet[PeerId] = BoundedSet(MAX_KNOWN, refresh=True)
         self._returns: BoundedTable[PeerId, deque[float]] = BoundedTable(MAX_KNOWN, refresh=True)
         """When the latest links of each peer came up."""
+        self._silent: BoundedTable[PeerId, float] = BoundedTable(MAX_KNOWN, refresh=True)
+        """When the latest link to each peer died without a sign."""
         self._strangers = TokenBucket(STRANGER_BURST, STRANGER_RATE, trio.current_time())
 
     def __contains__(self, peer: PeerId) -> bool:
@@ -113,6 +117,16 @@ class LinkTable:
     def is_known(self, peer: PeerId) -> bool:
         """Whether a peer is not a stranger."""
         return peer in self._known
+
+    def note_silence(self, peer: PeerId) -> bool:
+        """Note that a link to this peer died without a sign. Return whether one did shortly before, too."""
+        again = trio.current_time() - self._silent.get(peer, float("-inf")) < SILENT_AGAIN_SECONDS
+        self._silent[peer] = trio.current_time()
+        return again
+
+    def fell_silent(self, peer: PeerId) -> bool:
+        """Whether a link to this peer died without a sign lately."""
+        return trio.current_time() - self._silent.get(peer, float("-inf")) < SILENT_SECONDS
 
     def came_up(self, peer: PeerId) -> None:
         """Note that a link to this peer is up now."""

@@ -25,6 +25,7 @@ from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
+from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.connections.upload_turns import UploadTurns
 from flux_tui.net.flux.link import CLOSED, Link, is_gone
@@ -37,6 +38,10 @@ from flux_tui.net.upstream.select_connection import is_foreign, on_connection, w
 log = logging.getLogger(__name__)
 
 PROTOCOL, MOVE = TProtocol(PUSH_PROTOCOL), TProtocol(MOVE_PROTOCOL)
+STANDS_STILL = (
+    "answers, but then the connection stands still, and that again and again: a router on the way may lose large"
+    " packets, or the line is cut every now and then; this node tries it with smaller packets"
+)
 LINK = "link"
 """The reason for which libp2p keeps a connection."""
 LEAVE_SECONDS = 60.0
@@ -260,6 +265,9 @@ class Links:
                     nursery.start_soon(self._write, link)
         finally:
             await self._finish(link)
+        if link.up.is_set() and link.why == SILENT and self.table.note_silence(link.peer):
+            addr = self._addr_of(link.peer, None)
+            self._receiver.on_dial_failed(addr, f"{addr} {STANDS_STILL}")
         if link.peer not in self.table and self.allowed(link.peer):
             if link.up.is_set() and self.table.is_known(link.peer):
                 self._on_lost(link.peer)

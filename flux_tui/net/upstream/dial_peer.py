@@ -21,7 +21,7 @@ Test: tests/net/upstream/test_dial_peer.py; one of its tests fails when upstream
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,9 +31,11 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
+from flux_tui.core.ids import PeerId
 from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person
 from flux_tui.net.dial_errors import SilentError
 from flux_tui.net.port import CIRCUIT
+from flux_tui.net.upstream.own_addresses import small_packets
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,9 @@ def dialled_at(addrs: Sequence[Multiaddr]) -> Iterator[None]:
 class Dialler:
     """Replaces the swarm's `dial_peer`: dials a peer at all of its addresses."""
 
-    def __init__(self, host: IHost, guard: DialGuard) -> None:
+    def __init__(self, host: IHost, guard: DialGuard, fell_silent: Callable[[PeerId], bool]) -> None:
+        """`fell_silent`: whether a connection to this peer died silently lately. It is dialled with small packets."""
+        self._fell_silent = fell_silent
         swarm: Any = host.get_network()
         swarm.dial_peer = self.dial_peer
         self._guard = guard
@@ -187,8 +191,10 @@ class Dialler:
         """Dial one address. On success, cancel all other attempts. On failure, set `over`."""
         limiter = self._wished if is_told_by_person() else self._swarm._global_dial_limiter
         try:
+            small = small_packets() if self._fell_silent(PeerId(str(peer))) else nullcontext()
             async with limiter:
-                attempts.connection = await self._swarm.dial_addr(_whole(addr, peer), peer)
+                with small:
+                    attempts.connection = await self._swarm.dial_addr(_whole(addr, peer), peer)
             scope.cancel()
         except Exception as error:  # libp2p raises many kinds
             log.debug("dialling %s: %r", addr, error)

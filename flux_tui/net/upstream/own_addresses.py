@@ -1,6 +1,7 @@
-"""Tells a host's relayed addresses without cutting them, and listens on IPv6 and IPv4 apart. For libp2p 0.8.x.
+"""Tells a host's relayed addresses whole, listens on IPv6 apart from IPv4, and dials with small packets.
 
-Replaces `BasicHost.get_addrs` (in `AddressedHost`) and `_set_reuse_flags` of the TCP transport (`listen_apart`).
+Replaces `BasicHost.get_addrs` (in `AddressedHost`), and `_set_reuse_flags` and `dial` of the TCP transport
+(`prepare_tcp`). For libp2p 0.8.x.
 
 What libp2p 0.8.1 does:
 
@@ -10,19 +11,29 @@ What libp2p 0.8.1 does:
 - Its IPv6 listener on `::` also takes IPv4 connections, so that it shares the port with an IPv4 listener, and the
   remote address of such a connection reads ::ffff:192.0.2.7.
 
+- It dials with packets as large as this machine's interface takes. Where a router on the way loses large packets
+  without a word (a tunnel, PPPoE), a connection comes up and then stands still. Inside `small_packets`, each side of a
+  new connection sends packets that pass everywhere: what IPv6 demands of every network.
+
 Upstream: no issue is known. Test: tests/net/upstream/test_own_addresses.py; those of its tests that begin with
 `test_libp2p_still` show what libp2p does, and fail when upstream changes.
 """
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import trio
+from libp2p.abc import IRawConnection
 from libp2p.host.basic_host import BasicHost
 from libp2p.transport.tcp import tcp
 from multiaddr import Multiaddr
 from typing_extensions import override
+
+SMALL_SEGMENT = 1200
+"""Bytes of TCP in one packet: with its headers and options it fits into 1,280 bytes, IPv6's least MTU."""
 
 
 class AddressedHost(BasicHost):
@@ -40,15 +51,37 @@ class AddressedHost(BasicHost):
         return list(self._told())
 
 
-def listen_apart() -> None:
-    """Let libp2p's TCP listeners on IPv6 addresses take IPv6 connections only."""
+def prepare_tcp() -> None:
+    """Let libp2p's TCP listeners on IPv6 take IPv6 connections only, and its dials obey `small_packets`."""
     tcp._set_reuse_flags = _set_flags
+    transport: Any = tcp.TCP  # the class: the transport is made inside libp2p
+    transport.dial = _dial
 
 
-_set_reuse_flags = tcp._set_reuse_flags
+@contextmanager
+def small_packets() -> Iterator[None]:
+    """Inside this context, the task dials connections on which both sides send at most SMALL_SEGMENT bytes a packet."""
+    before = _small.set(True)
+    try:
+        yield
+    finally:
+        _small.reset(before)
+
+
+_small: ContextVar[bool] = ContextVar("_small", default=False)
+_set_reuse_flags, _dial_large = tcp._set_reuse_flags, tcp.TCP.dial
+
+
+async def _dial(transport: tcp.TCP, maddr: Multiaddr) -> IRawConnection:
+    if not _small.get():
+        return await _dial_large(transport, maddr)
+    anywhere = "::" if str(maddr).startswith("/ip6/") else "0.0.0.0"  # noqa: S104 - nobody listens there
+    return await transport.dial_with_source(maddr, (anywhere, 0))
 
 
 def _set_flags(sock: trio.socket.SocketType) -> None:
     _set_reuse_flags(sock)
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    if _small.get():
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SMALL_SEGMENT)

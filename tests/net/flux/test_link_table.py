@@ -117,3 +117,17 @@ async def test_a_peer_whose_links_were_of_use_may_return_often(took: bool, serve
         table.remove(link)
         table.was_useful(link)
     assert table.admits(name(1)) is stays
+
+
+async def test_a_link_that_dies_without_a_sign_again_and_again_is_noticed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    table = LinkTable()
+    assert not table.fell_silent(name(1))
+    assert not table.note_silence(name(1))
+    assert table.fell_silent(name(1))
+    await trio.sleep(20)
+    assert table.note_silence(name(1)), "the second within a minute"
+    await trio.sleep(601)
+    assert not table.fell_silent(name(1))
+    assert not table.note_silence(name(1))

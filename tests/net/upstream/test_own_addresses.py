@@ -3,13 +3,20 @@
 import socket
 from typing import Any
 
+import pytest
 import trio
 from libp2p.host.basic_host import BasicHost
 from libp2p.identity.identify.identify import _mk_identify_protobuf
 from libp2p.transport.tcp import tcp
 from multiaddr import Multiaddr
 
-from flux_tui.net.upstream.own_addresses import AddressedHost, _set_reuse_flags, listen_apart
+from flux_tui.net.upstream.own_addresses import (
+    SMALL_SEGMENT,
+    AddressedHost,
+    _set_reuse_flags,
+    prepare_tcp,
+    small_packets,
+)
 from tests.support.hosts import plain_host
 
 RELAY = "12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS"
@@ -55,7 +62,7 @@ async def listens_on_both() -> bool:
 
 
 async def test_a_listener_on_ipv6_takes_no_ipv4_connections() -> None:
-    listen_apart()
+    prepare_tcp()
     assert not await listens_on_both()
     with trio.socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
         tcp._set_reuse_flags(sock)
@@ -64,3 +71,25 @@ async def test_a_listener_on_ipv6_takes_no_ipv4_connections() -> None:
 async def test_libp2p_still_takes_ipv4_connections_on_ipv6(monkeypatch: Any) -> None:
     monkeypatch.setattr(tcp, "_set_reuse_flags", _set_reuse_flags)
     assert await listens_on_both()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_both_sides_of_a_connection_that_is_dialled_with_small_packets_send_such(host: str) -> None:
+    prepare_tcp()
+    (listener,) = await trio.open_tcp_listeners(0, host=host)
+    port = listener.socket.getsockname()[1]
+    addr = Multiaddr(f"/ip{6 if ':' in host else 4}/{host}/tcp/{port}")
+
+    async def sizes(dialled: Any) -> set[bool]:
+        accepted = await listener.accept()
+        ends = (dialled.stream.stream.socket, accepted.socket)
+        found = {end.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= SMALL_SEGMENT for end in ends}
+        await accepted.aclose()
+        await dialled.close()
+        return found
+
+    assert await sizes(await tcp.TCP().dial(addr)) == {False}
+    with small_packets():
+        assert await sizes(await tcp.TCP().dial(addr)) == {True}
+    assert await sizes(await tcp.TCP().dial(addr)) == {False}
+    await listener.aclose()
