@@ -3,6 +3,8 @@
 It is how a node finds its swarm again after a restart, when the peer that it once joined is gone.
 """
 
+from collections.abc import Callable
+
 import msgspec
 
 from flux_tui.core.ids import PeerId
@@ -35,14 +37,29 @@ class KnownAddrs(msgspec.Struct):
     reach: int
 
 
-def note(book: dict[PeerId, KnownAddrs], teller: PeerId, told: ToldAddrs, reach: int) -> None:
-    """Write one record into the book. The oldest entry makes room, hearsay first."""
+def note(
+    book: dict[PeerId, KnownAddrs],
+    teller: PeerId,
+    told: ToldAddrs,
+    reach: int,
+    is_of_use: Callable[[PeerId], bool],
+) -> None:
+    """Write one record into the book. The least useful entry makes room.
+
+    `is_of_use`: whether something flowed between this node and a peer, or it is connected.
+    """
     book.pop(told.peer, None)  # the newest stands at the end
-    hearsay = [peer for peer, known in book.items() if known.teller != peer]
     if teller != told.peer:
-        of_teller = [peer for peer in hearsay if book[peer].teller == teller]
+        of_teller = [peer for peer, known in book.items() if known.teller == teller != peer]
         if len(of_teller) >= MAX_HEARSAY:
             del book[of_teller[0]]
     if len(book) >= MAX_BOOK:
-        del book[hearsay[0] if hearsay and hearsay[0] in book else next(iter(book))]
+        del book[_least_useful(book, is_of_use)]
     book[told.peer] = KnownAddrs(told.addrs[:MAX_BOOK_ADDRS], told.seq, teller, reach)
+
+
+def _least_useful(book: dict[PeerId, KnownAddrs], is_of_use: Callable[[PeerId], bool]) -> PeerId:
+    """Return the peer that makes room: one of hearsay, else a stranger, else any; of these, the oldest entry."""
+    hearsay = (peer for peer, known in book.items() if known.teller != peer)
+    strangers = (peer for peer in book if not is_of_use(peer))
+    return next(hearsay, None) or next(strangers, None) or next(iter(book))

@@ -81,8 +81,12 @@ def _started(state: State, event: ev.NodeStarted) -> None:
 
 
 def _told(state: State, event: ev.AddrsTold) -> None:
+    def is_of_use(peer_id: PeerId) -> bool:
+        peer = state.peers.get(peer_id)
+        return peer is not None and (peer.connected or peer.bytes_in > 0 or peer.bytes_out > 0)
+
     for told in event.told:
-        address_book.note(state.book, event.peer, told, event.reach)
+        address_book.note(state.book, event.peer, told, event.reach, is_of_use)
 
 
 def _disconnect_all(state: State) -> None:
