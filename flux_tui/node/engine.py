@@ -128,7 +128,7 @@ class Engine:
                     last + LAZY_SECONDS - trio.current_time(), self.machine.next_deadline() - self.clock()
                 )
                 with trio.move_on_after(max(due, 0.0)):
-                    await self._nothing_to_do()
+                    await self._until_effect()
             if not haste.spend(1, trio.current_time()):
                 await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
                 self.tick()
@@ -141,8 +141,8 @@ class Engine:
         if self.machine.next_deadline() <= self.clock():
             self.feed(Tick())
 
-    async def _nothing_to_do(self) -> None:
-        """Wait until the machine has made an effect."""
+    async def _until_effect(self) -> None:
+        """Wait until the machine has made an effect. Until then, a commit is not urgent."""
         while not self._urgent.is_set():
             await self._stirred.wait()
             self._stirred = trio.Event()

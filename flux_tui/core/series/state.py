@@ -51,7 +51,7 @@ NAMED = 16
 
 
 class Answer(msgspec.Struct):
-    """The answers of one peer about one wanted object, and counts of the object's chunks that it sent."""
+    """The last answer of one peer about one wanted object, and how many of the object's chunks this peer sent."""
 
     peer: PeerId
     asked_at: float | None = None

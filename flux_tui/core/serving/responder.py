@@ -90,7 +90,7 @@ class Responder:
         self._seen.add((intent.origin, intent.nonce))
 
     def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
-        """Answer a peer that wants roots or loose chunks. `via`: how its intent came here."""
+        """Answer a peer that wants objects (by their roots) or single chunks. `via`: how its intent came here."""
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
         being_freed = self._being_freed()
@@ -196,7 +196,10 @@ class Responder:
         self.on_time()
 
     def stop(self) -> None:
-        """Answer `shutting_down` to every peer with an offer or queued chunks, because this node stops."""
+        """Answer `shutting_down` to every peer to which this node made an offer, or has chunks to send.
+
+        The caller stops the node.
+        """
         for peer in self.uploads.peers:
             self._refuse_queued(peer, STOPPING)
         for peer, roots in self._offered.items():
@@ -342,6 +345,9 @@ class Responder:
         return tuple(self._offered.get(peer, ()))
 
     def _being_freed(self) -> set[Cid]:
-        """Return replicas and removed objects that the store will delete, except objects that the user has too."""
+        """Return the roots of the replicas and removed objects that the store will delete.
+
+        Objects that the user still has are left out.
+        """
         state = self.ledger.state
         return {root for root in (*state.dropping, *state.removing) if root not in state.objects}

@@ -121,7 +121,7 @@ class UploadQueue:
         self.delayed_size += size
 
     def release(self, number: int, now: float) -> QueuedChunk:
-        """Allow the next delayed chunk to be sent as chunk `number`, and charge it to this peer's limits."""
+        """Allow the next delayed chunk to be sent, give it this number, and count it against this peer's limits."""
         cid, size = self._delayed.popitem(last=False)
         self.delayed_size -= size
         self._limits.charge(size, now)

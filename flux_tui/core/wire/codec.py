@@ -136,7 +136,7 @@ def encode_told(told: Told) -> bytes:
 
 
 def decode_told(data: bytes) -> Told:
-    """Decode a message about peers. Its records are not opened here. Raises BadFrameError, UnknownKindError."""
+    """Decode a message about peers, without checking the records in it. Raises BadFrameError, UnknownKindError."""
     if len(data) > MAX_TOLD:
         raise BadFrameError(f"{len(data)} bytes about peers, the limit is {MAX_TOLD}")
     value = _unpack(data)

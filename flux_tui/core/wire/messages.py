@@ -230,7 +230,7 @@ class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
 class Held(_Wire, tag="held", frozen=True, kw_only=True):
     """A keeper tells the origin how much of these replicas it has.
 
-    It is sent whenever that changes, and when the two nodes connect.
+    The keeper sends this whenever the amount changes, and when the two nodes connect.
     """
 
     cids: Cids

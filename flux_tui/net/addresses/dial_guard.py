@@ -183,7 +183,10 @@ class DialGuard:
         return refusal.text
 
     def _vouch_for_relay(self, addr: str, teller: str) -> None:
-        """Note that the peer that named a relayed address also named the relay's address, which is dialled next."""
+        """Note that the peer that named a relayed address named the relay's own address too: it is dialled next.
+
+        `addr`: the relayed address. `teller`: who named it; nothing is noted if that was a person.
+        """
         near = addr.partition(CIRCUIT)[0].rpartition("/p2p/")[0]
         if teller != PERSON:
             reach, who = self._named.teller(addr)

@@ -3,8 +3,8 @@
 This node gets no message when a cable is pulled, a laptop is closed or changes its address, or a NAT forgets a
 connection. Two mechanisms notice that the peer is gone:
 
-- The operating system asks the other system (`set_options`). It sends keepalive probes while the connection
-  is idle, and limits the time for sent bytes to be acknowledged.
+- The operating system asks the peer's system (`set_options`). It sends keepalive probes while the connection
+  is idle. It closes the connection if sent bytes are not acknowledged in time.
 - A connection on which nothing arrives for PING_TICKS is pinged with yamux's ping. When nothing arrives for
   DEAD_TICKS, the connection is closed. This also finds a peer whose process hangs, or that a relay has lost.
 
@@ -95,11 +95,11 @@ class Connection(Protocol):
 
     @property
     def local_ip(self) -> str | None:
-        """The IP address of this machine that the connection uses; None where this cannot be known."""
+        """The IP address of this machine that the connection uses; None if this cannot be known."""
 
     @property
     def acknowledged(self) -> int | None:
-        """Rises whenever the other system acknowledges bytes; None where this cannot be known."""
+        """A counter that rises whenever the other system acknowledges bytes; None if this cannot be known."""
 
     @property
     def unsent(self) -> int | None:

@@ -1,4 +1,7 @@
-"""Probes the older connections of a peer when it has a new one: it may have moved, and the older ones be dead."""
+"""Probes the older connections to a peer when there is a new one.
+
+The peer may have moved to another network. Its older connections are dead then, and nothing else shows it.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -10,8 +13,8 @@ from multiaddr import Multiaddr
 class OlderConnections(INotifee):
     """Watches the new connections of one host.
 
-    `connections`: returns the open connections to a peer. `probe`: checks one in the background, and closes it if it
-    is dead.
+    `connections`: returns the open connections to a peer. `probe`: checks a connection in the background, and closes
+    it if it is dead.
     """
 
     def __init__(
@@ -21,7 +24,7 @@ class OlderConnections(INotifee):
         self._probe = probe
 
     async def connected(self, network: INetwork, conn: INetConn) -> None:
-        """Probe the other connections to the peer of a new one."""
+        """Probe all other connections to the peer to which the new connection `conn` leads."""
         for one in self._connections(conn.muxed_conn.peer_id):
             if one is not conn:
                 self._probe(one)

@@ -49,7 +49,7 @@ class Supervisor:
         self._told: Counter[str] = Counter()
 
     async def drop(self, name: str, task: Task, *args: Any) -> bool:
-        """Run a task to its end. If it fails, the failure is reported, and nothing else ends.
+        """Run a task to its end. If the task fails, it is dropped: the failure is reported, and nothing else ends.
 
         Returns whether the task succeeded.
         """

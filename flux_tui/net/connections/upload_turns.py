@@ -1,4 +1,4 @@
-"""Turns on a slow line: one peer is sent a whole chunk, before the next peer is sent anything.
+"""Turns on a slow uplink: this node sends one peer a whole chunk before it sends the next peer anything.
 
 Where several peers fetch by one slow line, TCP gives each of them a few bytes at a time. Then every chunk takes as
 long as all chunks together, and no peer has anything to pass on to the others meanwhile. With turns the first chunk is
@@ -46,7 +46,7 @@ ASK_SECONDS = 0.25
 
 
 class UploadTurns:
-    """Says which peers' streams may write chunks now.
+    """Decides which peers' push streams may write chunks now.
 
     `acknowledged`: returns how many bytes a peer's system has acknowledged on its connection so far; None: unknown.
     """
@@ -82,9 +82,10 @@ class UploadTurns:
         return self.carried >= FAST_RATE
 
     def begin(self, peer: PeerId, now: float, wake: Callable[[], None]) -> bool:
-        """Let a peer's stream write its next chunks, if it is its turn. Then `end` has to be called.
+        """Ask whether a peer's stream may write its next chunks now.
 
-        Otherwise it should ask again when `wake` is called, and every ASK_SECONDS.
+        True: it may, and the caller calls `end` when they are written. False: it is not this stream's turn. The caller
+        asks again when `wake` is called, and at least every ASK_SECONDS.
         """
         self._look(now)
         count = self._acknowledged(peer)
@@ -100,7 +101,7 @@ class UploadTurns:
         return True
 
     def end(self, peer: PeerId, now: float) -> None:
-        """A peer's stream has written its chunks, or is gone: the next one may write."""
+        """Note that a peer's stream has written its chunks, or has ended. Wake the stream that waits next."""
         self._look(now)
         if self._writing.pop(peer, None) is not None:
             self._measure_anew(now)
@@ -109,7 +110,7 @@ class UploadTurns:
             wake()
 
     def leave(self, peer: PeerId) -> None:
-        """A peer's stream has nothing to write any more, or is gone: it does not wait for its turn."""
+        """Note that a peer's stream does not wait for its turn any more: it has nothing to write, or has ended."""
         self._waiting.pop(peer, None)
 
     def _may_write(self, peer: PeerId, now: float) -> bool:
@@ -135,7 +136,7 @@ class UploadTurns:
         self._rate = sum(rate for rate in known if rate is not None) if None not in known else None
 
     def _look(self, now: float) -> None:
-        """Count what was acknowledged since the last look, and measure."""
+        """Count the bytes that were acknowledged since the last call, and measure the speed of the line from them."""
         new = 0
         for peer, before in self._writing.items():
             count = self._acknowledged(peer)

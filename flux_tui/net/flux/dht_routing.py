@@ -171,7 +171,7 @@ class Dht:
                 log.debug("too many intents wait: one is not forwarded")
 
     def peer_up(self, peer: PeerId) -> None:
-        """Note a newly connected peer. After MEET_SECONDS, this node asks it which nodes it knows."""
+        """Note a newly connected peer. After MEET_SECONDS, this node asks the peer which nodes of the DHT it knows."""
         try:
             self._meet_in.send_nowait((trio.current_time() + MEET_SECONDS, ID.from_base58(peer)))
         except trio.WouldBlock:
@@ -237,7 +237,10 @@ class Dht:
         self._tell_size()
 
     def _tell_size(self) -> None:
-        """Tell the receiver if the size of the routing table has changed. This is cheap, as it is called often."""
+        """If the size of the routing table has changed, tell the receiver which nodes came and went.
+
+        If the table has grown, this node is looked up again soon. This is cheap, as it is called often.
+        """
         known = self._kad.routing_table.size()
         if known == self._known:
             return
@@ -289,7 +292,10 @@ class Dht:
             await self._send(provider, message, [])
 
     async def _closest(self, root: Cid) -> deque[ID]:
-        """Return the nodes closest to a root. Nodes that did not get the last intent come first."""
+        """Return the nodes closest to a root. Nodes that did not get the last intent for this root come first.
+
+        The result of a look-up is used again for CACHE_SECONDS, while the DHT does not grow much.
+        """
         cached = self._cache.get(root)
         if cached and trio.current_time() - cached.at < CACHE_SECONDS and self._known < GROWTH * cached.known:
             return cached.nodes

@@ -86,9 +86,9 @@ class Broadcast:
     async def run_inbox(self, me: PeerId, receiver: Receiver) -> None:
         """Pass intents that come by gossip to the receiver, until cancelled.
 
-        A message names its origin itself, and gossipsub does not check it. Only a validator learns which neighbour
-        forwarded the message. So the validator passes it on. It sees each message once, and a message that it
-        rejects is not forwarded.
+        The receiver is called from gossipsub's validator, because only a validator learns which neighbour forwarded a
+        message. (The message itself names an origin, which gossipsub does not check.) The validator sees each message
+        once. A message that the receiver rejects is not forwarded.
         """
 
         def take(forwarder: ID, message: rpc_pb2.Message) -> bool:

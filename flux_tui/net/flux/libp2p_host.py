@@ -125,7 +125,10 @@ def forget_failures(host: IHost, peer: ID) -> None:
 
 
 def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
-    """Change a libp2p swarm so that the task of an incoming connection ends with the connection."""
+    """Change a libp2p swarm so that the task of an incoming connection ends with the connection.
+
+    So its slot, one of 250 for incoming connections, is free again.
+    """
     handle = swarm._do_handle_inbound_connection
 
     async def until_closed(stream: Any, *args: Any) -> None:

@@ -69,7 +69,8 @@ def open_network(
 
     `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays through
     which other nodes can reach this node. `serve_relay`: be a relay for other nodes. `port_mapping`: have the
-    port mapped on the router. `announce`: multiaddrs outside of a router at which others reach this node.
+    port mapped on the router. `announce`: multiaddrs of the router at which others reach this node.
+    `relay_for_peers`: the number of peers for which this node may relay a little.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
@@ -236,9 +237,10 @@ class Libp2pNetwork(Network):
         return self._own.all
 
     def moved(self) -> None:
-        """Close the connections of lost addresses, probe the others, and dial lost peers.
+        """Repair the connections after this machine's addresses have changed.
 
-        This machine's addresses changed, and a connection may be dead unnoticed.
+        Connections of addresses that the machine has lost are closed. The others are probed, because they may be dead
+        too. Lost peers are dialled again.
         """
         for connection in abort_lost(list(self.budget.connections), {ip for _, ip in machine_ips()}):
             self._nursery.start_soon(probe, connection)
@@ -246,7 +248,7 @@ class Libp2pNetwork(Network):
         self._dials.changed()
 
     def woke(self) -> None:
-        """Do what `moved` does, and announce this node anew: the machine was asleep."""
+        """Do what `moved` does, and announce this node's addresses anew, because the machine was asleep."""
         self._own.renew()
         self.moved()
 

@@ -41,7 +41,10 @@ RETRY_SECONDS = 15.0
 
 
 class Schedule:
-    """Decides which root is provided next: new roots first, the newest of them before all; then roots that are due.
+    """Decides which root is provided next.
+
+    Roots that were never provided come first, the latest added before the others. Then come provided roots that are
+    due again.
 
     At most MAX_PROVIDED roots are in the schedule. Beyond that, the oldest are removed.
     """

@@ -2,7 +2,8 @@
 
 Three parts:
 
-- `Relay` forwards bytes for others, if its owner asks for it (`--serve-relay`).
+- `Relay` forwards bytes for other nodes: much, if its owner asks for it (`--serve-relay`), else a little for this
+  node's peers (`nat/peer_relays.py`).
 - `Reservations` keeps a reservation at each `--relay`, and accepts connections that come through it.
 - `CircuitTransport` dials relayed addresses. `upstream/dial_peer.py` chooses which addresses of a peer are
   dialled.
@@ -136,7 +137,7 @@ class Relay:
         self._circuits: dict[ID, int] = {}
 
     def offer(self, offers: bool) -> None:
-        """Be a relay from now on, or not any more. Circuits that are open stay."""
+        """Begin to accept requests for reservations and circuits (`offers`), or stop it. Open circuits stay open."""
         if offers and not self._offers:
             self._host.set_stream_handler(HOP, self._take)
         elif self._offers and not offers:
@@ -376,7 +377,7 @@ class CircuitTransport(ITransport):
         self._host = host
 
     def listen_order(self) -> int:
-        """Return the rank among transports: before TCP, which would claim every address with a TCP part."""
+        """Return the rank of this transport: before TCP, which would claim every address with a TCP part."""
         return -1
 
     @override

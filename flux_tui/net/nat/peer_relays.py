@@ -1,11 +1,12 @@
-"""Relays among peers: a node that can be reached relays a little for its peers, and one that cannot asks some of them.
+"""Relays among peers: a node that others can dial relays a little for its peers. A node that cannot be dialled uses it.
 
-Nobody has to name a relay for that. Two nodes behind routers that joined the same node on the internet meet there, and
-then go on directly if their routers allow it (`hole_punching.py`). What one node relays is bounded, and a setting.
+Nobody has to name a relay for that. Two nodes behind routers that joined the same node on the internet meet by way of
+that node. If their routers allow it, they then connect directly (`upstream/hole_punching.py`). A setting bounds how
+much one node relays.
 
-- A node offers it while it has an address on the internet. Only peers with a push link may have a reservation.
-- A node asks for it if it has no such address, none outside of its router was proved, and no relay was named. It asks
-  peers that it dialled itself at an address on the internet: others can dial them there as well.
+- A node offers to relay while it has a public address. Only peers with a push link may have a reservation.
+- A node asks peers to relay for it if it has no public address, no outer address was proved, and the user named no
+  relay. It asks peers that it dialled itself at a public address, because others can dial them there as well.
 """
 
 import logging
@@ -34,9 +35,10 @@ Borrow = Callable[[str, Callable[[bool], None]], Awaitable[None]]
 
 
 class PeerRelays:
-    """The relaying of one node for its peers, and of its peers for it.
+    """Decides when one node relays for its peers, and which peers relay for the node.
 
-    `offer`: offers to relay, or stops it. `candidates`: returns the addresses of peers that could relay for this node.
+    `own`: this node's addresses. `offer`: called with whether to offer to relay now. `candidates`: returns the
+    addresses of peers that could relay for this node. `borrow`: keeps a reservation at one of them.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class PeerRelays:
         self._lonely_since: float | None = None
 
     async def run(self) -> None:
-        """Offer to relay, and ask peers for it, as needed, until cancelled."""
+        """Until cancelled, offer to relay while this node can, and ask peers to relay while this node needs that."""
         async with trio.open_nursery() as nursery:
             while True:
                 self._offer(self._is_reached())
@@ -71,11 +73,14 @@ class PeerRelays:
                 await trio.sleep(LOOK_SECONDS)
 
     def _is_reached(self) -> bool:
-        """Whether this node has an address on the internet, of its own or one that was proved."""
+        """Whether this node has a public address: this machine's own, or an outer one that was proved."""
         return any(CIRCUIT not in addr and reach_of(addr) == Reach.PUBLIC for addr in self._own.all)
 
     def _needs_relay(self) -> bool:
-        """Whether others on the internet cannot dial this node. A public IPv6 address helps only some of them."""
+        """Whether peers are to relay for this node now: others could not dial it for GRACE_SECONDS.
+
+        Only a public IPv4 address counts, because not all nodes can dial an IPv6 address.
+        """
         direct = [addr for addr in self._own.all if CIRCUIT not in addr]
         reached = any(addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC for addr in direct)
         if reached or self._own.is_relayed or not self._candidates():

@@ -98,8 +98,8 @@ class OverBudgetError(trio.TooSlowError):
 class Budget:
     """The memory budget of one swarm: a bound for the bytes that all its connections have received and nobody has read.
 
-    From now on, every connection of the swarm keeps to the budget. `on_drop`: called for each connection that is
-    closed because of it, with the reason in a sentence.
+    Every connection that the swarm opens from now on keeps to the budget. `on_drop`: called with the peer of each
+    connection that is closed because it exceeds a bound, and with the reason in a sentence.
     """
 
     def __init__(self, swarm: Any, on_drop: Callable[[PeerId, str], None]) -> None:
