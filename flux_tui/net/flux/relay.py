@@ -57,6 +57,7 @@ from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen
 from flux_tui.net.nat.circuits import Circuit, CircuitLimit, limit_of
 from flux_tui.net.port import CIRCUIT, Receiver
+from flux_tui.net.upstream.dial_peer import dialled_at
 
 log = logging.getLogger(__name__)
 
@@ -404,8 +405,9 @@ class CircuitTransport(ITransport):
         try:
             relay, target = ID.from_base58(relay_text), ID.from_base58(far.rpartition("/p2p/")[2])
             forget_failures(self._host, relay)
-            with trio.fail_after(TALK_SECONDS):
-                await self._host.connect(PeerInfo(relay, [Multiaddr(relay_addr)] if relay_addr else []))
+            at = [Multiaddr(relay_addr)] if relay_addr else []
+            with trio.fail_after(TALK_SECONDS), dialled_at(at or None):  # not at the addresses of `target`
+                await self._host.connect(PeerInfo(relay, at))
                 stream = await self._host.new_stream(relay, [HOP])
                 await widen(stream)
                 who = WirePeerId(id=target.to_bytes())

@@ -85,8 +85,8 @@ class _Dial:
 
 
 @contextmanager
-def dialled_at(addrs: Sequence[Multiaddr]) -> Iterator[None]:
-    """While this context lasts, this task dials peers only at these addresses, not at every address known of them."""
+def dialled_at(addrs: Sequence[Multiaddr] | None) -> Iterator[None]:
+    """While this context lasts, this task dials peers only at these addresses; None: at every address known of them."""
     before = _at.set(addrs)
     try:
         yield
