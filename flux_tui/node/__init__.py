@@ -5,6 +5,7 @@ Modules, from the ground up:
     engine                      feeds the machine, makes its events durable, then runs its effects
     disk/                       disk work, off the loop: chunks read and written, adds, objects in place
     signed_intents              signs this node's intents, and verifies those of others
+    exchange                    sends messages about peers, and checks those that come
     entry_handlers              a program's functions that are called for entries
     receiver, effect_runner     what the network brings becomes inputs; effects are given to network and disk
     node                        makes these parts and starts them

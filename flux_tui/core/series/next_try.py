@@ -79,7 +79,10 @@ class Tries:
         return found
 
     def _timed(self, pending: Pending) -> Try | None:
-        """Return the first step whose time an entry of the series names."""
+        """Return the want's earliest step whose time is in the state; None: there is none.
+
+        This is a grant to a holder, a repeated want to a peer that said NO, or the next push to all peers.
+        """
         at = pending.next_push_at
         pushed = at is not None and at > self._now - DUE_SECONDS
         if self._order and not stopped(pending, self._now) and self._lacks(pending):
@@ -123,15 +126,18 @@ class Tries:
 
     @cached_property
     def _turns(self) -> dict[Cid, int]:
-        """The place of each dormant want in the order in which they are pushed to a newcomer, from 0."""
+        """The order in which dormant wants are pushed to a peer that has just connected: a number from 0 for each.
+
+        A want is dormant if it gave up its place among `max_pending` wants, because no known peer has the object.
+        """
         dormant = (cid for cid, pending in reversed(self._pending.items()) if pending.dormant)
         return {cid: place for place, cid in enumerate(dormant)}
 
     def _asks(self, pending: Pending) -> list[Try]:
-        """Return the coming pushes of a dormant want to peers that have just connected, the first one first.
+        """Return the coming pushes of a dormant want to peers that have just connected, in the order of their times.
 
-        A peer that said yes is left out: it is granted chunks at once. A want that has a place in the network was
-        pushed to the peer when it connected.
+        Peers that said yes are left out, because they are granted chunks at once. The list is empty for a want that is
+        not dormant: it was pushed to the peers at the moment when they connected.
         """
         if not self._newcomers or not pending.dormant:
             return []
@@ -152,7 +158,7 @@ class Tries:
 
 
 def stopped(pending: Pending, now: float) -> bool:
-    """Whether nothing of this want is granted before its next step, because chunks cannot be written to disk."""
+    """Whether this want is stopped until its next push is due, because its chunks cannot be written to disk."""
     at = pending.next_push_at
     return pending.cause == "unwritten" and at is not None and at > now
 

@@ -201,7 +201,7 @@ def _next(told: Why, names: Names, now: float) -> list[Plain]:
 
 
 def _rest(told: Why) -> str:
-    """Return what follows when the chunks that are on the way have come."""
+    """Say in words what follows when all chunks that are on the way have arrived."""
     found = told.found
     if found is None or (found.chunks_total is not None and not _missing(told)):
         return "it is whole"
@@ -211,7 +211,10 @@ def _rest(told: Why) -> str:
 
 
 def _if_back(told: Why, gone: list[PeerLine], names: Names) -> str:
-    """Return what this node does when peers come back that are gone. A peer that said yes is granted chunks at once."""
+    """Say in words what this node does when one of the disconnected peers (`gone`) connects again.
+
+    A peer that said yes is then granted chunks at once. Any other is asked.
+    """
     it = "it is" if len(gone) == 1 else "each is"
     yes = all(line.peer in told.pending.yes for line in gone)
     return f"If {_listed(gone, names)} comes back, {it} {'granted chunks at once' if yes else 'asked within 2 s'}."

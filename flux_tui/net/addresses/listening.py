@@ -83,7 +83,10 @@ async def listen_beside(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
 
 
 def announced_addr(addr: str, peer: str) -> str:
-    """Return the transport part of an address that a person announces for this node. Raises NetworkError."""
+    """Check an address that a person announces for this node, and return it without a peer id.
+
+    `peer`: this node's peer id. Raises NetworkError if other nodes cannot dial such an address.
+    """
     transport = addr.removesuffix(f"/p2p/{peer}")
     parts = transport.split("/")
     known = len(parts) == 5 and not parts[0] and parts[1] in ("ip4", "ip6") and parts[3] == "tcp"

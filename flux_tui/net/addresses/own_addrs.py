@@ -130,7 +130,7 @@ class OwnAddrs:
         return bool(self._relayed)
 
     def borrows(self, peers: Sequence[str]) -> None:
-        """Note the addresses of all peers that relay a little for this node."""
+        """Note the multiaddrs of all peers that relay a little for this node now. This replaces the last call's."""
         self._borrowed = tuple(f"{peer}/p2p-circuit/p2p/{self._peer}" for peer in peers)
         self._tell_if_changed()
 

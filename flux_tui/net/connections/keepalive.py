@@ -123,9 +123,10 @@ class _Watch:
         """Ticks without a sign of life."""
 
     def look(self, connection: Connection) -> None:
-        """Count a tick. A byte that came is a sign of life, and so is an acknowledgement while more are due.
+        """Count a tick, and note whether there was a sign of life since the last one.
 
-        The acknowledgement of nothing but a ping is none: the peer's process may hang.
+        A byte that came is a sign of life. So is an acknowledgement while this node has more bytes to be acknowledged.
+        If only a ping is acknowledged, that is no sign of life: the peer's process may hang.
         """
         heard, unsent, acknowledged = connection.heard, connection.unsent or 0, connection.acknowledged
         if heard != self.heard or unsent < self.unsent or (unsent and acknowledged != self.acknowledged):

@@ -358,7 +358,7 @@ class Libp2pNetwork(Network):
 
 
 def _probe_soon(tasks: Tasks, connection: INetConn) -> None:
-    """Probe a connection in the background, if it is one of the kind that can be probed."""
+    """Probe a connection in the background. Connections other than GuardedYamux cannot be probed, and are ignored."""
     if isinstance(connection.muxed_conn, GuardedYamux):
         tasks.start_soon(probe, connection.muxed_conn)
 
@@ -372,7 +372,7 @@ def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
 
 
 def _possible_relays(host: IHost, table: LinkTable, addrs: PeerAddrs) -> list[str]:
-    """Return the addresses of the peers that relay, and that this node dialled itself at an address on the internet."""
+    """Return the addresses of the linked peers that relay, and that this node dialled at a public address."""
     peerstore = host.get_peerstore()
     found: list[str] = []
     for link in table.all_up():

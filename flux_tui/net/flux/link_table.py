@@ -66,7 +66,7 @@ class LinkTable:
         return link if link is not None and link.up.is_set() else None
 
     def acknowledged(self, peer: PeerId) -> int | None:
-        """Return how many bytes the peer's system has acknowledged so far; None if this cannot be known."""
+        """Return how many bytes the peer's system has acknowledged on the link's connection; None: this is unknown."""
         link = self._links.get(peer)
         return link.acknowledged if link is not None else None
 
@@ -134,7 +134,10 @@ class LinkTable:
         times.append(trio.current_time())
 
     def was_useful(self, link: Link) -> None:
-        """Do not count a link whose end was no accident: chunks passed on it, and it ended at a relay's limit."""
+        """Do not count this ended link against its peer, if chunks passed on it.
+
+        The caller knows that the link ended at a relay's limit. Otherwise a peer that comes back too often is refused.
+        """
         times = self._returns.get(link.peer)
         if times and (link.took or link.outgoing.served >= USEFUL_BYTES):
             times.pop()

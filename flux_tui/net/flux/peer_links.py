@@ -333,7 +333,7 @@ class Links:
             link.broke()
 
     def _took(self, link: Link) -> None:
-        """Note that a wanted chunk came."""
+        """Note that a wanted chunk came on this link. The peer counts as known from now on."""
         link.took = True
         self.table.know(link.peer)
 

@@ -208,7 +208,10 @@ class Outgoing:
                         self._turns.end(self._peer, trio.current_time())
 
     async def _is_turn(self) -> bool:
-        """Return whether chunks may be written now. If not, first wait a while, or until there is something to do."""
+        """Return whether this stream may write chunks now (`UploadTurns`).
+
+        Before it returns False, it waits until the caller has something to do, at most ASK_SECONDS.
+        """
         self._wake = trio.Event()
         if self._turns is None or self._turns.begin(self._peer, trio.current_time(), self._wake_up):
             return True

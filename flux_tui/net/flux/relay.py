@@ -91,7 +91,7 @@ def circuit_addr(relay: str, peer: str) -> str:
 
 
 class Terms(NamedTuple):
-    """How much a relay passes on. 0 bytes, seconds and bytes per second: without a limit."""
+    """The limits of a relay. `size`, `seconds`, `rate`: 0 means no limit."""
 
     reservations: int = MAX_RESERVATIONS
     circuits: int = MAX_CIRCUITS
@@ -105,13 +105,13 @@ class Terms(NamedTuple):
 
     @classmethod
     def little(cls, peers: int) -> "Terms":
-        """Return the terms of a node that relays a little for so many of its peers."""
+        """Return the limits of a node that relays a little for its peers, for at most `peers` of them."""
         circuits = LITTLE_CIRCUITS
         return cls(peers, circuits * peers, circuits, LITTLE_BYTES, LITTLE_SECONDS, LITTLE_RATE)
 
     @property
     def limit(self) -> Limit | None:
-        """The limit of one circuit, as it is told."""
+        """The limit of one circuit, in the form in which the relay tells it to nodes; None: it has no limit."""
         return Limit(data=self.size, duration=int(self.seconds)) if self.size or self.seconds else None
 
 
@@ -235,7 +235,7 @@ class Relay:
         return None
 
     async def _wait_for(self, size: int) -> None:
-        """Wait until so many bytes may be passed on."""
+        """Wait until the rate limit of this relay allows to forward `size` more bytes."""
         if self._terms.rate:
             self._pace.take(size, trio.current_time())
             await trio.sleep(self._pace.wait(trio.current_time()))
@@ -302,9 +302,10 @@ class Reservations:
                 await self._while_connected(relay)
 
     async def borrow(self, addr: str, reserved: Callable[[bool], None]) -> None:
-        """Keep a reservation at a peer that relays a little, until it refuses or is gone.
+        """Keep a reservation at a connected peer that relays a little, until the peer refuses or is gone.
 
-        `reserved` is called when there is a reservation, and at the end when there is none any more.
+        `addr`: the peer's multiaddr. `reserved`: called with True for each reservation that is made or renewed, and
+        with False at the end.
         """
         peer, transport = parse_peer_addr(addr)
         relay = ID.from_base58(peer)
@@ -446,7 +447,10 @@ class _Dialled(Circuit):
 async def _join(
     one: INetStream, other: INetStream, terms: Terms, wait_for: Callable[[int], Awaitable[None]]
 ) -> None:
-    """Forward bytes between two streams in both directions, until either side ends or the terms are used up."""
+    """Forward bytes between two streams in both directions, until either side ends or a limit of `terms` is reached.
+
+    `wait_for`: waits until so many more bytes may be forwarded. At the end, both streams are closed.
+    """
     passed, ends = 0, trio.current_time() + (terms.seconds or inf)
     async with trio.open_nursery() as nursery:
         await widen(one)

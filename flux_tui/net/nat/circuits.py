@@ -1,11 +1,11 @@
-"""Circuits of relays that limit them, as libp2p's relays do: by bytes and by time.
+"""Circuits: connections through a relay, which may limit the bytes and the time of each.
 
-A relay tells its limits when it opens a circuit, and ends the circuit when it is over one. A `Circuit` counts, so that
-the end of the link has a reason that names the limits. Then the nodes dial again, and get a new circuit: about one
-second later the transfer goes on. What was under way in the circuit is asked for again.
+A relay tells its limits when it opens a circuit. It ends the circuit when a limit is reached. A `Circuit` counts its
+bytes and its time. So this node can say why the link ended. Then the nodes dial again, and get a new circuit. The
+transfer goes on about one second later. Chunks that were lost with the circuit are granted again.
 
-A new circuit is not opened before the end of the first one: the relay of libp2p 0.8.1 ends all circuits to a node with
-one of them (`flux/relay.py`), and was then of no use for up to half a minute (2 of 3 tries).
+A new circuit is not opened before the first one has ended. The relay of libp2p 0.8.1 ends all circuits to a node when
+one of them ends (`flux/relay.py`). In 2 of 3 tries it then opened no circuit for up to half a minute.
 """
 
 from typing import NamedTuple
@@ -24,7 +24,7 @@ OVER_SHARE = 0.7
 
 
 class CircuitLimit(NamedTuple):
-    """How much a relay passes on in one circuit. 0: without a limit."""
+    """The limits of one circuit, as the relay told them. 0 means no limit."""
 
     size: int
     """Bytes, those of both directions together."""
@@ -37,12 +37,12 @@ class CircuitLimit(NamedTuple):
 
 
 def limit_of(told: Limit) -> CircuitLimit | None:
-    """Return the limits that a relay told; None: it has none."""
+    """Return the limits that a relay told for a circuit; None: the circuit has no limit."""
     return CircuitLimit(told.data, float(told.duration)) if told.data or told.duration else None
 
 
 class Circuit(RawConnection):
-    """A connection through a relay."""
+    """A connection through a relay, which counts its bytes. `limit`: what the relay told; None: no limit."""
 
     def __init__(
         self, stream: INetStream, is_initiator: bool, addr: Multiaddr, limit: CircuitLimit | None
@@ -53,19 +53,22 @@ class Circuit(RawConnection):
         self._passed = 0
 
     async def read(self, n: int | None = None) -> bytes:
-        """Read from the stream to the relay."""
+        """Read at most `n` bytes that the other node sent through the relay, and count them."""
         data = await super().read(n)
         self._passed += len(data)
         return data
 
     async def write(self, data: bytes) -> None:
-        """Write to the stream to the relay."""
+        """Write bytes for the other node to the relay, and count them."""
         await super().write(data)
         self._passed += len(data)
 
     @property
     def used(self) -> float:
-        """The share of its limits that is used; above 1 for a moment."""
+        """The used share of the limit that is reached first, of bytes or time: 0 … 1, and a little more at the end.
+
+        0: there is no limit.
+        """
         if self.limit is None:
             return 0.0
         size, seconds = self.limit
@@ -74,7 +77,7 @@ class Circuit(RawConnection):
 
     @property
     def why_ended(self) -> str | None:
-        """Why the circuit ended, in a sentence, if its limits are the reason."""
+        """Why the circuit ended, in a sentence, if a limit was probably the reason; None: it was not."""
         if self.limit is None or self.used < OVER_SHARE:
             return None
         return f"the relay passes on no more than {self.limit.words()} in one circuit, and ended it"

@@ -72,9 +72,9 @@ class OuterAddrs:
         self._claims[who] = tuple(addrs)
 
     def announce(self, addrs: Sequence[str], report: Callable[[str], None]) -> None:
-        """Note the addresses that a person announces, as multiaddrs without a peer id.
+        """Note the outer addresses that a person announces, as multiaddrs without a peer id. They count as proved.
 
-        `report` is called with a sentence about one that turns out to lead nowhere.
+        `report`: called with a sentence about each address at which no peer reaches this node.
         """
         self._announced, self._report = tuple(addrs), report
         self._proofs |= {addr: Proof(holds=True) for addr in addrs}

@@ -111,7 +111,10 @@ class TriedAddr(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class HeardNobody(NodeBase, tag="heard_nobody", frozen=True, kw_only=True):
-    """No peer is connected, although these addresses were dialled. Written ever less often."""
+    """No peer is connected, and dialling these addresses has failed.
+
+    This is written again while it lasts, with longer and longer intervals.
+    """
 
     tried: tuple[TriedAddr, ...]
     """Those that a person named come first."""
