@@ -2,13 +2,17 @@
 
     push ──► network ──► append ──► series (one SQLite file) ──► derive ──► state ──► panels
 
-core/ the logic of a node, without I/O: events, messages, state, decisions store/ the series and the chunks on
-disk net/ libp2p, behind one small port node/ the only writer of the series; the public `FluxNode` ui/ the
-dashboard: folds the series file, never talks to the network demo/ scenarios as data, and the code that plays
-them cli/ the shell commands testing/ a network in memory, for tests of programs
+    core/     the logic of a node, without I/O: events, messages, state, decisions
+    store/    the series and the chunks on disk
+    net/      libp2p, behind one small port
+    node/     the only writer of the series; the public `FluxNode`
+    ui/       the dashboard: folds the series file, never talks to the network
+    demo/     scenarios as data, and the code that plays them
+    cli/      the shell commands
+    testing/  a network in memory, for tests of programs
 
-Only the standard library is imported here, so `import flux_tui` costs nothing. `FluxNode` and the commands are
-loaded when they are first used.
+Only the standard library is imported here, so `import flux_tui` costs nothing. `FluxNode` and the commands
+are loaded when they are first used.
 """
 
 from typing import TYPE_CHECKING, Any

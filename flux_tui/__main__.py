@@ -23,10 +23,10 @@ def main() -> None:
 
 
 def _fill_standard_streams() -> None:
-    """Open each standard stream that is closed, on /dev/null.
+    """If stdin, stdout or stderr is closed, open /dev/null in its place.
 
     Otherwise the next file that this process opens would get the number of a standard stream, and prints would
-    go into it.
+    go into that file.
     """
     for descriptor in range(3):
         try:

@@ -255,12 +255,16 @@ class Settings(Policy, frozen=True, kw_only=True):
             raise SettingsError(f"{source}: {error}") from None
 
     def listen_addrs(self, home: Home) -> tuple[str, ...]:
-        """Return the addresses to listen at: the configured ones, or all addresses of this machine at the last port."""
+        """Return the addresses to listen at: the configured ones, otherwise all addresses of this machine.
+
+        In the second case, the port is the one that this home's node used last; at the first start, any free
+        port.
+        """
         return self.listen or every_address(home.last_port() or 0)
 
 
 def every_address(port: int) -> tuple[str, ...]:
-    """Return where to listen for every address of this machine at this port; 0: at a free one."""
+    """Return the listen addresses (IPv4, IPv6) that stand for all addresses of this machine. `port` 0: any free one."""
     return f"/ip4/0.0.0.0/tcp/{port}", f"/ip6/::/tcp/{port}"
 
 

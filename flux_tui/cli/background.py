@@ -52,8 +52,9 @@ def ensure_node(
 def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> bool:
     """Wait until the node listens, and return True.
 
-    `process`: the node that this command started; None if another process started the node. Returns False if
-    the node of another process has stopped. Raises HomeError if this command's node failed or took too long.
+    `process`: the node that this command started; None if another process started the node. `log_start`: the
+    size of the node's log in bytes before the start. Returns False if the node of another process has stopped.
+    Raises HomeError if this command's node failed or took too long.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -68,7 +69,7 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
 
 
 def _start_error(home: Home, start: int) -> str:
-    """Return why a node failed to start, in one sentence: read from the node's log, after byte `start`."""
+    """Return why a node failed to start, in one sentence. It is read from the node's log, after byte `start`."""
     with open_to_read(home.node_log) as log:
         log.seek(start)
         lines = log.read().decode(errors="replace").strip().splitlines()

@@ -20,7 +20,7 @@ FOLD_PAGE = 10_000
 
 
 def the_home(path: Path | None) -> Home:
-    """Return the home at `path`, or the default home if it is None."""
+    """Return the home at `path`, or the default home if `path` is None."""
     return Home(path or default_home())
 
 

@@ -209,7 +209,10 @@ def _fail(sentence: str) -> int:
 
 
 def _discard_output() -> None:
-    """Discard all further output, because the program that read it is gone. Python would write at exit, too."""
+    """Discard all further output, because the program that read it is gone.
+
+    Otherwise Python would write what is left in its buffer when it exits, and fail.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -14,7 +14,7 @@ REDIAL_SECONDS = 30.0
 
 
 class Dials:
-    """Follows the series: whether the addresses in a ticket answered when the node dialled them."""
+    """Learns from the series whether the addresses in a ticket answered when the node dialled them."""
 
     def __init__(self, ticket: Ticket) -> None:
         self._addrs = ticket.addrs

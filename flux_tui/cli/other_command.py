@@ -1,4 +1,4 @@
-"""The command that fits a CID better than the one that was typed, and the state to decide it by."""
+"""Suggest another command when a person typed one that does not fit a CID, such as `rm` for a pending object."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -32,7 +32,7 @@ def settled(home: Home, known: Callable[[State], bool]) -> State:
 def what_instead(state: State, cids: Iterable[Cid]) -> str:
     """Return the end of an error sentence: the command that fits the first of these CIDs that this home knows.
 
-    Returns an empty string if it knows none of them.
+    Returns an empty string if the home knows none of them.
     """
     for cid in cids:
         known, pending = state.objects.get(cid), state.pending.get(cid)

@@ -82,7 +82,10 @@ class Failure(click.ClickException):
 
 
 def need_terminal(what: str, instead: str) -> None:
-    """Raise Failure if this process has no terminal. `what` needs one; `instead`: what the person can do."""
+    """Raise Failure if a standard stream of this process is not a terminal.
+
+    `what`: the thing that needs a terminal. `instead`: what the person can do without one.
+    """
     if os.environ.get("TEXTUAL_DRIVER"):
         return  # a page of `flux-tui web`: the browser is the terminal
     for stream, name in ((sys.stdin, "input"), (sys.stdout, "output"), (sys.stderr, "error")):

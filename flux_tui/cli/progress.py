@@ -83,7 +83,10 @@ class Progress:
             say(text)
 
     def update(self, done: int, size: int, note: str = "") -> None:
-        """Set the bytes that are done, all bytes (`size`; 0: unknown), and a note: what the transfer waits for."""
+        """Set how many bytes are done, how many there are (`size`; 0: unknown), and a note.
+
+        `note`: what the transfer waits for.
+        """
         note, now = plain(note), self._clock()
         rate, eta = self.flow(done, size, now)
         if self._fancy:

@@ -1,1 +1,1 @@
-"""Options and arguments of the commands, and the ends of their help pages."""
+"""Options and arguments of the commands, and the last sections of their help pages."""

@@ -1,7 +1,8 @@
-"""The options of a node: as words of a command line, and compared with the options of a running node.
+"""Convert a node's options to command-line words and back, and apply them to a running node.
 
-A node that a command starts gets the options of that command. If a node already runs, the options that it can
-change are changed. The other options must already have the given values. No option is ever ignored.
+A node that a command starts gets the options of that command. If a node already runs, the command changes
+those options that can change while a node runs. The other options must already have the given values. No
+option is ever ignored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -89,9 +90,11 @@ def _missing(home: Home, given: Mapping[str, Any]) -> list[str]:
 
 
 def _lacking(name: str, value: Any, has: Any, wanted: Any) -> list[list[str]]:
-    """Return the options, as typed words, by which a setting of the running node (`has`) differs from `wanted`.
+    """Return the options that a person must add so that a setting of the running node becomes `wanted`.
 
-    Of a list, only the items are returned that the running node does not have. Empty: nothing differs.
+    `value`: the wanted value as it was typed; `has`: the node's value. Each option is returned as command-line
+    words. For a setting that is a list, only the items that the node lacks are returned. Empty: the node has
+    all.
     """
     kind = SETTINGS[name].kind
     if kind.is_list:

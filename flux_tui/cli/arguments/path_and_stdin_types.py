@@ -15,7 +15,7 @@ MAX_INPUT = 64 * 1024 * 1024
 
 
 class PathType(click.Path):
-    """A Click type: a path, taken literally. An empty path is an error, because it comes from an unset variable."""
+    """A Click type: a path, taken literally. An empty path is an error: it mostly comes from an unset variable."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, readable=False)

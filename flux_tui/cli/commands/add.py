@@ -145,7 +145,11 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
 def _undo_add(
     home: Home, reader: SeriesReader, state: State, path: Path, mark: str, shared_before: Collection[Cid]
 ) -> None:
-    """Undo an interrupted add: the node stops reading the path, or stops sharing the object that it has just added."""
+    """Undo an interrupted add: the node stops reading the path, or stops sharing the object that it has just added.
+
+    `mark`: the mark of the add command, by which its entries are found. `shared_before`: the root CIDs that
+    were shared before the add; such an object stays shared.
+    """
     done: list[Entry] = []
 
     def see(entry: Entry) -> None:

@@ -47,8 +47,9 @@ LEAVING_SECONDS = 0.1
 def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
     """Show a recorded series (see `flux-tui export`) in the dashboard. No node runs.
 
-    Several series of one swarm are shown at the same moment: Flow has a group of lanes for each, and `v` goes from
-    one to the next. The theme and the keys are those of the home's settings.
+    With several series of one swarm, all are shown as they were at the same time. The panel Flow has a group of
+    lanes for each series, and the key `v` switches the other panels to the next one. The theme and the keys are
+    those of the home's settings.
     """
     paths = [literal_path(file) for file in dict.fromkeys(files)]
     for path in paths:
@@ -91,7 +92,10 @@ def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
 
 
 def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = False) -> None:
-    """Show the dashboard of a home. If no node runs, one is started in the meantime: the dashboard does not wait."""
+    """Show the dashboard of a home. If no node runs, start one while the dashboard is already shown.
+
+    `flags`: the options for the node. `masked`: hide ids and addresses, for an audience.
+    """
     need_terminal(
         "the dashboard", "`flux-tui state` prints what it shows, `flux-tui node` runs a node without it"
     )

@@ -133,7 +133,7 @@ def _blocks(path: Path) -> int:
 
 
 def _share_again(home: Home, root: Cid, path: Path) -> None:
-    """Share an object again whose files are still at `path`, although it was removed from the store (`rm`).
+    """Share an object again that was removed from the store (`rm`) while its files stayed at `path`.
 
     Raises Failure if the files have changed, so that their root CID is not `root` any more.
     """
@@ -264,7 +264,7 @@ class _Fetching:
             say("Interrupted before anything arrived: the same command asks again.")
 
     def _wait(self, what: Callable[[], bool]) -> None:
-        """Wait until `what()` is true of the series, at most SETTLE_SECONDS."""
+        """Follow the series until `what()` returns true, the node stops, or SETTLE_SECONDS have passed."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while not what() and time.monotonic() < deadline and self._home.running() is not None:
             time.sleep(POLL_SECONDS)

@@ -46,9 +46,10 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
 
 
 def _now(found: State, running: bool) -> float:
-    """Return the time (seconds since 1970) from which the printed countdowns count.
+    """Return the time from which the printed countdowns count, in seconds since 1970.
 
-    A stopped node cannot record that the clock was set back. So the time is never before its last entry.
+    `found`: the state; `running`: whether the node runs. If the node is stopped, the time is not before its
+    last entry: the clock may have been set back since, and a stopped node cannot record that.
     """
     return time.time() if running else max(time.time(), found.at)
 

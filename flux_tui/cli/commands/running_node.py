@@ -48,9 +48,9 @@ Examples:
 @limit_options
 @home_option
 def limit(home: Path | None, **flags: Any) -> None:
-    """Change what this home's node gives to others, until it stops.
+    """Change what this home's node gives to others, until the node stops.
 
-    For every start of the node, write the limit into settings.toml (upload_limit = "2MB/s").
+    To keep a limit for later starts of the node, write it into settings.toml (upload_limit = "2MB/s").
     """
     change = limit_change(flags)
     if not change.given():

@@ -22,7 +22,7 @@ from flux_tui.home import NoNodeError
 @home_option
 @node_options
 def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
-    """Push wants for chunks or objects into the store, and return at once.
+    """Push wants for chunks or objects, and return at once. What arrives is kept in the store.
 
     `-` reads CIDs from standard input. `flux-tui state` shows what arrived.
     """
@@ -97,7 +97,8 @@ def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
 def release(cids: tuple[str, ...], home: Path | None) -> None:
     """Release held objects: other peers need not keep them for this home any more.
 
-    Objects that this home keeps for others are dropped. What you added or fetched yourself stays.
+    If this home keeps one of these objects for others, it drops that replica. What you added or fetched
+    yourself stays.
     """
     found = read_cids(cids)
     place = the_home(home)

@@ -48,7 +48,10 @@ class Forward(_Effect, frozen=True):
 
 
 class TellRecords(_Effect, frozen=True):
-    """Tell these peers where others can be dialled. Best effort; peers of an earlier version are left out."""
+    """Tell these peers the addresses at which this node and others can be dialled, as signed records.
+
+    No input reports the result. Peers that run an earlier version are left out.
+    """
 
     peers: tuple[PeerId, ...]
     records: tuple[bytes, ...] = ()
@@ -58,7 +61,10 @@ class TellRecords(_Effect, frozen=True):
 
 
 class Introduce(_Effect, frozen=True):
-    """Hand an introduction to a peer that can pass it on. Best effort."""
+    """Hand an introduction to the peer `via`, which passes it on to the node `to`. No input reports the result.
+
+    An introduction asks `to` to dial a peer that has an answer for it (core/peers/introductions.py).
+    """
 
     via: PeerId
     to: PeerId

@@ -34,7 +34,7 @@ class MessageCame(_Input, frozen=True):
 
 
 class IntentCame(_Input, frozen=True):
-    """An intent came, and its signature is valid: the node that it names as origin signed it."""
+    """An intent came, and its signature is valid: the node that the intent names as its origin signed it."""
 
     intent: Intent
     via: Via
@@ -55,7 +55,7 @@ class ChunkLanded(_Input, frozen=True):
 
 
 class ChunkComing(_Input, frozen=True):
-    """A part of a wanted chunk has arrived, and its rest is on its way. Told only while a chunk comes slowly."""
+    """A part of a wanted chunk has arrived, and the rest is on its way. Only slow chunks cause this input."""
 
     peer: PeerId
     cid: Cid
@@ -137,7 +137,7 @@ class PeerUp(_Input, frozen=True):
 
 
 class PeerMoved(_Input, frozen=True):
-    """The push streams to a peer go another way. Nothing that was on its way is lost."""
+    """The push streams to a peer go over another connection now, direct or relayed. No message or chunk was lost."""
 
     peer: PeerId
     addr: str
@@ -202,7 +202,7 @@ class RouteCame(_Input, frozen=True):
 
 
 class RecordsCame(_Input, frozen=True):
-    """A peer told where it, or others, can be dialled."""
+    """A peer sent signed records: the addresses at which it, or other peers, can be dialled."""
 
     peer: PeerId
     records: tuple[OpenedRecord, ...]
@@ -211,7 +211,7 @@ class RecordsCame(_Input, frozen=True):
 
 
 class IntroductionCame(_Input, frozen=True):
-    """A peer passed on: the peer of this record has an answer for the node `to`."""
+    """The neighbour `peer` passed on an introduction: the peer of `record` has an answer for the node `to`."""
 
     peer: PeerId
     to: PeerId

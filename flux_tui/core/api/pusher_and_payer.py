@@ -42,7 +42,7 @@ def wanted_cids(given: Input) -> tuple[Cid, ...]:
 
 
 def custom(given: Input) -> msg.Custom | None:
-    """Return the custom message that a peer pushed with this input, not through other nodes; None if there is none."""
+    """Return the custom message that a peer pushed to this node directly with this input; None if there is none."""
     match given:
         case inp.MessageCame(message=msg.Custom() as found):
             return found

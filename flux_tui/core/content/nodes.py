@@ -49,7 +49,11 @@ class FileChild(NamedTuple):
 
 
 class FileNode(NamedTuple):
-    """A decoded inner node of a file. `data`: content in the node itself, before its children's (older tools)."""
+    """A decoded inner node of a file.
+
+    `data`: content that is stored in the node itself, before the content of its children. Only older tools make
+    such nodes.
+    """
 
     size: int
     children: tuple[FileChild, ...]

@@ -81,7 +81,7 @@ class Totals(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of content. They are right only if every folder's numbers are true."""
+        """Bytes of content. Too large if a folder says that a leaf is longer than it is."""
         return self.sure + self.told
 
 
@@ -183,7 +183,10 @@ class Outline:
         return _Inner(kind, own, tuple(edges), 0)
 
     def _leaf(self, cid: Cid, size: int, *, exact: bool) -> None:
-        """Record the bytes that a parent gives for a leaf. Raises BadBlockError if another parent gave other bytes."""
+        """Record the bytes that a parent gives for a leaf. Raises BadBlockError if another parent gave other bytes.
+
+        `exact`: the leaf must have exactly this length (the parent is a file); otherwise at most this length.
+        """
         if size > MAX_PAYLOAD:
             raise BadBlockError(f"the leaf {cid} is said to have {size:,} bytes, more than a block can have")
         known = self.sizes.get(cid)
@@ -243,7 +246,11 @@ class Outline:
         return Totals(places, names, sure, told, longest, zeros)
 
     def _check(self, child: Cid, kind: EdgeKind, size: int | None) -> None:
-        """Check that a node is of the kind and size that its parent gives. Raises BadBlockError."""
+        """Raise BadBlockError if a node's kind or size is not the one that its parent gives.
+
+        `kind`: what the parent says the node is. `size`: bytes of content, which only the parent in a file
+        gives.
+        """
         inner = self._known[child]
         if kind == "part":
             if inner.kind != "file":

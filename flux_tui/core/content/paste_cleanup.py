@@ -32,6 +32,6 @@ def pasted_words(text: str) -> list[str]:
 def bare_word(word: str) -> str:
     """Return a word without invisible characters in it and without punctuation around it.
 
-    Compatibility letters become the usual ones (a word processor makes one letter of `fl`).
+    Compatibility letters become the usual ones: a word processor may write `fl` as one letter.
     """
     return unicodedata.normalize("NFKC", _UNSEEN.sub("", word).strip(AROUND)).strip(AROUND)

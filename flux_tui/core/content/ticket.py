@@ -103,9 +103,9 @@ def ticket_words(text: str) -> list[str]:
 
 
 def addrs_to_join(text: str) -> tuple[str, ...]:
-    """The addresses that a person means: one multiaddr of a peer, or all that a ticket names.
+    """Return the addresses to connect to: the one multiaddr of a peer that was typed, or all that a ticket names.
 
-    Raises BadIdError with one sentence.
+    Raises BadIdError, whose message is one sentence, if the text is neither, or if the ticket names no address.
     """
     if is_ticket_like(text):
         ticket = parse_ticket(text)
@@ -135,7 +135,9 @@ def _without_label(word: str) -> str:
 def _pieces_of_one(pieces: list[str], at: int) -> int:
     """Return how many pieces, from index `at` on, belong to one ticket or CID that was broken into lines.
 
-    This is the smallest number that makes a complete one. If there is none, all long pieces belong to it.
+    This is the smallest number that makes a complete ticket or CID. If no number does, the ticket is damaged:
+    all pieces that are as long as a broken line are taken to belong to it. 1 if no ticket or CID begins at
+    `at`.
     """
     start = pieces[at].lower()
     if not start.startswith((PREFIX, *_CID_STARTS)):

@@ -164,10 +164,10 @@ class Arrivals:
         self.ledger.emit(ev.ChunkWasted(cid=cid, size=size, peer=peer, cause=cause, roots=roots))
 
     def _late(self, holder: Holder, cid: Cid) -> ev.Waste | None:
-        """Return the cause to count a chunk of this holder under if its lease has ended; None if no lease of it ended.
+        """Return for which cause a chunk from this holder counts as wasted, because its lease has ended.
 
-        If the chunk is granted to this holder again now, the note on the ended lease stays: another copy, for
-        the earlier grant, may be on its way.
+        None: no lease of this chunk has ended at this holder. If the chunk is granted to the holder again now,
+        the ended lease stays noted: a second copy, for the earlier grant, may be on its way.
         """
         if self.leases.holds(cid, holder):
             return holder.lapsed.get(cid, (None, 0))[0]

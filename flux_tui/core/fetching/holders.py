@@ -150,7 +150,7 @@ class Holder:
         return usual if self.measured else max(usual, UNKNOWN_DUE)
 
     def least(self, estimate: int) -> int:
-        """Return how many chunks of this size it is granted at least while it is idle."""
+        """Return the fewest chunks to grant to this holder when it is idle. `estimate`: bytes of one chunk."""
         return 1 if estimate > self.rate * NEXT_SECONDS else 2
 
     def needs_next(self) -> bool:
@@ -172,7 +172,10 @@ class Holder:
         self.outstanding += 1
 
     def sends(self, number: int) -> None:
-        """Note that a chunk of the grant of this number came, or a part of one."""
+        """Note that a chunk of the grant with this number came, or a part of one.
+
+        A holder sends its grants in order. So chunks of earlier grants that have not come were passed over.
+        """
         self.reached = max(self.reached, number)
 
     def released(self, estimate: int) -> None:
@@ -218,7 +221,10 @@ class Holder:
             self.idle_grant_at = 0.0
 
     def _sample(self, now: float) -> None:
-        """Update the measured rate from the bytes since the last sample, if it has lasted long enough."""
+        """Update the measured rate from the bytes that came since the last update.
+
+        Does nothing if too few bytes came in too short a time.
+        """
         elapsed = now - self.sample_at
         full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
         if full or elapsed >= SAMPLE_SECONDS:

@@ -81,7 +81,10 @@ class Dialling:
         self._do(Dial(addr=addr))
 
     def told(self, addrs: Sequence[str], teller: PeerId, reach: int) -> None:
-        """Dial addresses of one peer from the address book, where `teller` named them from this near."""
+        """Dial addresses of one peer from the address book, one after the other, until one answers.
+
+        `teller`: the peer that named the addresses. `reach`: how near the teller was (`Reach`).
+        """
         for addr in addrs:
             if addr not in self._named:
                 self._quiet.add(addr)
@@ -91,7 +94,8 @@ class Dialling:
     def returned(self, origin: PeerId, addrs: Sequence[str], *, untimely: bool = False) -> int:
         """Dial the return addresses of an intent: only the origin's own, and as many as the budget allows.
 
-        `untimely`: the intent seems to be old. Returns how many addresses will be tried, one after the other.
+        `untimely`: the intent seems to be old; a smaller budget applies. Returns how many addresses will be
+        tried, one after the other.
         """
         now = self.ledger.now
         if untimely and not self._untimely.has(now):
@@ -104,7 +108,7 @@ class Dialling:
         return len(allowed)
 
     def give_back(self, count: int) -> None:
-        """Give back the budget of `count` return addresses that need not be dialled: the origin answered before."""
+        """Give back the budget of `count` return addresses that were not dialled, because an earlier one answered."""
         self._strangers.take(-count, self.ledger.now)
 
     def answered(self, addr: str) -> None:

@@ -1,12 +1,13 @@
 """Introductions: how a node that has an answer reaches an origin that it cannot dial.
 
-A want may come by way of others: B pushed it to S, and S gave it to A by gossip. If neither A nor B can be dialled
-directly, A's answer cannot leave. But the way back is open: A hands S an introduction to B with A's own signed
-record, S passes it on to B, and B dials A, for example through A's relay.
+A want may come by way of others. Say that the origin B pushed it to S, and that A got it from S by gossip. If
+neither A nor B can be dialled directly, A's answer cannot reach B. But the way back over S is open. A hands S
+an introduction to B, which contains A's own signed record. S passes the introduction on to B. B dials A, for
+example through A's relay.
 
-Each node remembers for a while by which neighbour the intents of an origin came. A node passes on a bounded number of
-introductions for each neighbour. The one that is introduced is dialled only if this node wants something, and within
-the budget for strangers.
+Each node remembers for a while from which neighbour the intents of an origin came. A node passes on a bounded
+number of introductions for each neighbour. A node dials the introduced peer only if it wants something, and
+within the budget for strangers.
 """
 
 from flux_tui.core.api.effects import Introduce
@@ -31,7 +32,7 @@ AGAIN_SECONDS = 10.0
 
 
 class Introductions:
-    """Introduces this node to origins, passes introductions on, and dials those that are introduced to it."""
+    """Introduces this node to origins, passes on the introductions of others, and dials peers that are introduced."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
@@ -44,12 +45,18 @@ class Introductions:
         """By origin: when this node introduced itself last."""
 
     def note(self, origin: PeerId, by: PeerId | None) -> None:
-        """An intent of this origin came by a neighbour."""
+        """Remember that an intent of this origin came from the neighbour `by`. An introduction can go back that way.
+
+        Nothing is remembered if `by` is None (no neighbour forwarded it), or if the origin is connected.
+        """
         if by is not None and by != origin and origin not in self.connected:
             self._ways[origin] = by, self.ledger.now
 
     def make(self, origin: PeerId) -> bool:
-        """Introduce this node to an origin. Returns False if there is no way to it."""
+        """Introduce this node to an origin, so that the origin dials this node.
+
+        Returns False if no neighbour is known that can pass the introduction on.
+        """
         if (way := self._way(origin)) is None:
             return False
         if self.ledger.now - self._made.get(origin, float("-inf")) >= AGAIN_SECONDS:
@@ -58,7 +65,7 @@ class Introductions:
         return True
 
     def came(self, given: IntroductionCame) -> None:
-        """Dial the peer that is introduced to this node, or pass the introduction on."""
+        """Handle an introduction: dial the introduced peer, or pass the introduction on if it is for another node."""
         if given.to == self.ledger.me:
             self._dial(given)
         elif (
@@ -74,7 +81,10 @@ class Introductions:
         self.dialling.returned(peer, allowed_addrs(given.record, given.reach))
 
     def _way(self, origin: PeerId) -> PeerId | None:
-        """The neighbour to whom an introduction for this origin is handed."""
+        """Return the neighbour that can pass an introduction on to this origin; None if none is known.
+
+        If the origin is connected, it is the origin itself.
+        """
         if origin in self.connected:
             return origin
         way, at = self._ways.get(origin, (None, 0.0))

@@ -65,11 +65,11 @@ class Misbehaviour:
         return len(self._counts)
 
     def flood(self, peer: PeerId) -> None:
-        """Record that a push of this peer was not admitted."""
+        """Report in the series that a push of this peer was not admitted. It is not counted towards a disconnect."""
         self._report(peer, "flood", _FLOOD)
 
     def count_not_admitted(self, peer: PeerId) -> bool:
-        """Count a push that was not admitted. Returns whether the peer is disconnected for that."""
+        """Count a push that was not admitted. If there were too many, disconnect the peer, and return True."""
         return self._count_push(peer, _FLOOD)
 
     def broke_protocol(self, peer: PeerId, fault: str, text: str) -> None:

@@ -1,18 +1,21 @@
 """The peer book: nodes tell each other where they can be dialled, and each stays connected to a few of them.
 
-So no node is needed for ever: when the one that all others joined is gone, the others still know each other, also
-after a restart.
+So no node is needed for ever. When the node that all others joined is gone, the others still know each other,
+also after a restart.
 
-- A new neighbour is told where this node can be dialled, and where a few of the other neighbours can be. When one of
-  them moves, or is new, a few others are told.
-- What comes is written into the series (`core/series/address_book.py`), if it is news.
-- A node with fewer than `min_peers` neighbours dials peers of the book, with growing pauses. Two of its neighbours
-  should be at addresses that are in the book: strangers that dial this node do not keep it from meeting others.
+- This node tells each new neighbour (a connected peer) the addresses of this node, and those of a few other
+  neighbours. When a neighbour is new, or its addresses have changed, this node tells a few of the others.
+- Addresses that peers tell this node are written into the series, if they are new
+  (`core/series/address_book.py`).
+- A node with fewer than `min_peers` neighbours dials peers of the book, with growing pauses. It also dials if
+  fewer than two of its neighbours are connected at an address that is in the book. Otherwise strangers that
+  dial this node could keep it from meeting others.
 
-Records come from strangers. Their signatures are checked before they come here. A teller may only name
-addresses as near as itself or farther (address_dial_policy.py). What one teller may add is bounded, and so are dials.
-The number in a record only orders the records of one peer; what a peer tells of itself, on its own
-connection, counts whatever the number says, because its clock may have been set back.
+Addresses are told as records, which strangers made. Their signatures are checked before they come here. A
+peer may only name addresses that are as near as itself or farther (address_dial_policy.py). What one peer may
+add is bounded, and so are dials. The number in a record only orders the records of one peer. A record that a
+peer tells of itself, on its own connection, counts whatever its number is, because the peer's clock may have
+been set back.
 """
 
 from collections.abc import Sequence
@@ -54,7 +57,7 @@ MAX_DIALLED = 256
 
 
 class PeerBook:
-    """What this node tells of peers, and which peers of its book it dials."""
+    """Tells peers where this node and others can be dialled, and dials peers of the book when there are too few."""
 
     def __init__(self, ledger: Ledger, connected: ConnectedPeers, dialling: Dialling) -> None:
         self.ledger = ledger
@@ -72,12 +75,12 @@ class PeerBook:
         """By peer: how many times it was dialled without success, and when it may be dialled again."""
 
     def start(self, min_peers: int) -> None:
-        """The node has started: dial peers of the book soon, if it wants neighbours."""
+        """After a start of the node, dial peers of the book soon. `min_peers`: neighbours to have at least; 0: any."""
         self._least = min_peers
         self._look_soon()
 
     def peer_up(self, peer: PeerId) -> None:
-        """Tell a new neighbour where this node and some others can be dialled."""
+        """Tell a new neighbour the addresses of this node, and those of a few other neighbours."""
         self._tries.pop(peer, None)
         others = [
             record for other, record in self._sealed.items() if other != peer and other in self.connected
@@ -85,17 +88,21 @@ class PeerBook:
         self.ledger.do(TellRecords(peers=(peer,), records=tuple(self._some(others, SAMPLE))))
 
     def peer_down(self, peer: PeerId) -> None:
-        """A neighbour is gone: dial others soon, if too few are left."""
+        """Forget the record of a neighbour that has disconnected. If too few neighbours are left, dial others soon."""
         self._sealed.pop(peer, None)
         self._look_soon()
 
     def addrs_changed(self) -> None:
-        """Tell all neighbours where this node can be dialled now."""
+        """Tell all neighbours the new addresses of this node."""
         if peers := tuple(self.connected):
             self.ledger.do(TellRecords(peers=peers))
 
     def came(self, given: RecordsCame) -> None:
-        """A peer told where it, or others, can be dialled."""
+        """Handle the records that a peer told. Those that are new are written into the series.
+
+        A neighbour's own record is also passed on. What others tell of a neighbour is ignored: it tells this
+        itself.
+        """
         news: list[ToldAddrs] = []
         for record in given.records:
             own = record.peer == given.peer
@@ -105,13 +112,13 @@ class PeerBook:
             if (own or told.addrs) and self._is_news(told, own=own):
                 news.append(told)
             if own:
-                self._spread_on(record, told, moved=bool(news))
+                self._pass_record_on(record, told, moved=bool(news))
         if news:
             self.ledger.emit(ev.AddrsTold(peer=given.peer, told=tuple(news), reach=given.reach))
             self._look_soon()
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to do."""
+        """Return the time at which `on_time` has work next; infinity if there is none."""
         return self._look_at
 
     def on_time(self) -> None:
@@ -136,8 +143,11 @@ class PeerBook:
         newer = own or told.seq > known.seq
         return newer and (told.addrs != known.addrs or (own and known.teller != told.peer))
 
-    def _spread_on(self, record: OpenedRecord, told: ToldAddrs, *, moved: bool) -> None:
-        """Keep a neighbour's record to pass it on, and pass it on to a few others if it is new or has moved."""
+    def _pass_record_on(self, record: OpenedRecord, told: ToldAddrs, *, moved: bool) -> None:
+        """Store a neighbour's own record, for later neighbours. If it is new or has changed, tell a few others now.
+
+        `moved`: whether the addresses have changed.
+        """
         new = self._sealed.get(record.peer) is None
         if not told.addrs or record.peer not in self.connected:
             self._sealed.pop(record.peer, None)
@@ -153,7 +163,7 @@ class PeerBook:
             self._look_at = min(self._look_at, self.ledger.now + FIRST_LOOK_SECONDS)
 
     def _lacking(self) -> int:
-        """How many more neighbours this node needs."""
+        """Return how many more neighbours this node needs; 0 or less: none."""
         if not self._least:
             return 0
         state = self.ledger.state
@@ -165,7 +175,7 @@ class PeerBook:
         return max(self._least - len(self.connected), min(MIN_AT_BOOK, self._least) - at_book)
 
     def _candidates(self) -> list[PeerId]:
-        """Return the peers of the book that may be dialled now. Those that failed least often come first."""
+        """Return the peers of the book that may be dialled now: of these, only those with the fewest failed dials."""
         now = self.ledger.now
         found = [
             peer
@@ -182,13 +192,16 @@ class PeerBook:
         self.dialling.told(known.addrs, known.teller, known.reach)
 
     def _some(self, items: Sequence[T], most: int) -> list[T]:
-        """Return up to `most` of these, from a random place on."""
+        """Return up to `most` of these items: a random choice, if there are more."""
         start = int(self.ledger.random() * len(items)) if len(items) > most else 0
         return [items[(start + index) % len(items)] for index in range(min(most, len(items)))]
 
 
 def allowed_addrs(record: OpenedRecord, reach: int) -> tuple[str, ...]:
-    """Return the addresses of a record that a teller this near may name, each with the peer's id at its end."""
+    """Return the addresses of a record, without those that the peer that told the record may not name.
+
+    `reach`: how near that peer is (`Reach`). Each address has the id of the record's peer at its end.
+    """
     whole = (own_addr(addr, record.peer) for addr in record.addrs)
     return tuple(dict.fromkeys(addr for addr in whole if addr and may_name(Reach(reach), addr)))[
         :MAX_BOOK_ADDRS

@@ -87,7 +87,8 @@ def choose(
 
     `proven`: neighbours that said yes in this session; `answered`: neighbours that said yes in earlier
     sessions; `others`: the rest. `known`: how many DHT nodes this node knows; `untold`: whether one of them
-    gets no direct push; `unanswered`: pushes of this want that nobody answered.
+    gets no direct push; `retry`: whether the want was pushed before; `unanswered`: pushes of this want that
+    nobody answered.
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven

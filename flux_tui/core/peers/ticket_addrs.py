@@ -1,8 +1,9 @@
-"""The addresses in a ticket: this node's own, and where that may not be enough, those of peers that it shares.
+"""The addresses in a ticket: those of this node, and sometimes those of connected peers that can pass a want on.
 
-A node behind a router cannot be dialled, and may not know it. But its peers on the internet can: whoever dials one of
-these with the ticket pushes the want to it. From there, the want reaches this node, which dials the asker or is
-introduced to it (introductions.py).
+A node behind a router often cannot be dialled from outside, and may not know that. Some of its peers on the
+internet can be dialled. A person who has the ticket dials such a peer, and pushes the want to it. The want
+reaches this node from there. This node then dials the node that wants the object, or is introduced to it
+(introductions.py).
 """
 
 from flux_tui.core.content.ticket import MAX_ADDRS
@@ -21,10 +22,10 @@ def ticket_addrs(state: State) -> tuple[str, ...]:
 
 
 def shared_addrs(state: State) -> tuple[str, ...]:
-    """Return addresses of connected peers that can pass a want on; none if this node is reached without them.
+    """Return addresses of connected peers that can pass a want on to this node, for its tickets.
 
-    Only a peer's own word counts, told while it was connected at an address on the internet. A public IPv6 address of
-    this node is not enough: most routers let nothing in.
+    The tuple is empty if this node has a public IPv4 address or a relay's. A public IPv6 address is not enough:
+    most routers let nothing in. Only an address on the internet that a peer told of itself is used.
     """
     if any(
         CIRCUIT in addr or (addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC)

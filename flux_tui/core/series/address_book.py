@@ -18,7 +18,7 @@ MAX_BOOK_ADDRS = 8
 
 
 class ToldAddrs(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The addresses in one record."""
+    """The addresses of one peer, from a record that this peer signed."""
 
     peer: PeerId
     addrs: tuple[str, ...]
@@ -28,7 +28,7 @@ class ToldAddrs(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class KnownAddrs(msgspec.Struct):
-    """What the book says of one peer."""
+    """The addresses that the book has for one peer, and which peer told them."""
 
     addrs: tuple[str, ...]
     seq: int
@@ -44,9 +44,10 @@ def note(
     reach: int,
     is_of_use: Callable[[PeerId], bool],
 ) -> None:
-    """Write one record into the book. The least useful entry makes room.
+    """Write the addresses of one peer into the book. If the book is full, the least useful entry is removed.
 
-    `is_of_use`: whether something flowed between this node and a peer, or it is connected.
+    `teller`: the peer that told these addresses; only its newest MAX_HEARSAY entries about others stay. `reach`: how
+    near the teller was (`Reach`). `is_of_use`: whether a peer is connected, or has exchanged chunks with this node.
     """
     book.pop(told.peer, None)  # the newest stands at the end
     if teller != told.peer:
@@ -59,7 +60,11 @@ def note(
 
 
 def _least_useful(book: dict[PeerId, KnownAddrs], is_of_use: Callable[[PeerId], bool]) -> PeerId:
-    """Return the peer that makes room: one of hearsay, else a stranger, else any; of these, the oldest entry."""
+    """Return the peer whose entry is removed when the book is full.
+
+    First an entry that another peer told, then one of a peer that was of no use, then any. Of several, it is
+    the oldest.
+    """
     hearsay = (peer for peer, known in book.items() if known.teller != peer)
     strangers = (peer for peer in book if not is_of_use(peer))
     return next(hearsay, None) or next(strangers, None) or next(iter(book))

@@ -109,7 +109,7 @@ class Tries:
         return next(((self._grants if yes else self._tells)[peer] for peer, yes in found), None)
 
     def _rank(self, at: float) -> tuple[bool, float]:
-        """Return a sort key for a time: times in the future sort before times that have just passed."""
+        """Return a sort key for the time of a step: steps in the future sort before steps that are already due."""
         return at <= self._now, at
 
     def _of_peers(self, pending: Pending) -> list[Try]:

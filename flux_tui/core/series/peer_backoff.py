@@ -43,7 +43,10 @@ def gives_later(no: StatusNo) -> bool:
 
 
 def refused(peer: PeerState, no: StatusNo, at: float) -> None:
-    """Set a peer's wait after its NO to a want or to granted chunks. `at`: the time of the NO."""
+    """Set the time until which a peer is not asked again, after its NO to a want or to granted chunks.
+
+    `at`: the time of the NO. A NO without a time does not change a time that still runs.
+    """
     peer.denies = peer.denies or no.reason in GIVES_NOTHING
     if no.retry_after is not None:
         peer.reason, peer.retry_after = no.reason, no.retry_after
@@ -58,20 +61,29 @@ def refused(peer: PeerState, no: StatusNo, at: float) -> None:
 
 
 def lapsed(peer: PeerState, lapse: LeaseLapsed, at: float) -> None:
-    """Set a peer's wait after a lease that the peer let lapse at time `at`."""
+    """Set the time until which a peer is not asked again, after it let a lease lapse at time `at`.
+
+    Does nothing if the cause of the lapse is not the peer's fault, or if the peer's time is later already.
+    """
     if lapse.cause in SNUBS and (peer.until is None or at + SNUB > peer.until):
         peer.reason, peer.retry_after, peer.until = None, None, at + SNUB
 
 
 def promised(peer: PeerState, yes: DelayedYes) -> None:
-    """End a peer's wait, because it offered a whole object. An offer of a part does not end the wait."""
+    """Let a peer be asked again at once, because it offered a whole object.
+
+    An offer of a part of an object does not change when the peer may be asked.
+    """
     peer.denies = False
     if yes.have is None and peer.reason is not None:
         _end(peer)
 
 
 def delivered(peer: PeerState, at: float) -> None:
-    """If a peer's wait is over at time `at`, clear its last NO, because a chunk came from the peer."""
+    """Clear a peer's last NO, because a chunk came from the peer at time `at`.
+
+    If the peer may not be asked again yet, the NO and its time stay.
+    """
     if peer.vague:
         peer.vague = 0
     if peer.reason is None and peer.until is None:
@@ -81,7 +93,7 @@ def delivered(peer: PeerState, at: float) -> None:
 
 
 def connected(peer: PeerState) -> None:
-    """End a peer's wait, because it has connected again."""
+    """Let a peer be asked again at once, because it has connected again."""
     peer.vague = 0
     if peer.until is not None:
         _end(peer)

@@ -1,13 +1,13 @@
-"""Planning: turn each wanted object into a plan for the store, a little in each turn.
+"""Planning: make each wanted object into a plan for the store, a little with each input of the machine.
 
 1. Inner nodes are read from the store, or fetched, until the outline has all of them (outline.py).
-2. The outline is added up. An object is refused here, while nothing of it is on disk, if it is larger than its
-   ticket says or larger than any node accepts.
+2. The outline is added up. An object is refused here, while nothing of it is on disk, if it is larger than
+   its ticket says or larger than any node accepts.
 3. The tree is walked again from its root. The content of each node is handed to the store in slices.
 
-One turn plans at most `TURN_ROWS`, and the objects take turns. So a large object delays neither the node nor
-other objects. At most `OPEN_ROWS` of one object wait for the store, whose worker takes the plans of all objects
-in order.
+Each run plans at most `TURN_ROWS` rows, and alternates between the objects. So a large object delays neither
+the node nor other objects. At most `OPEN_ROWS` rows of one object wait for the store, whose worker takes the
+plans of all objects in order.
 """
 
 from collections import deque
@@ -50,7 +50,7 @@ class _Open(NamedTuple):
 
 
 class _Gathered:
-    """Plans of one object that were made in this turn and are sent to the store together."""
+    """Plans of one object that were made in one run of the planning, and are sent to the store together."""
 
     def __init__(self, download: Download) -> None:
         self.download = download
@@ -162,7 +162,7 @@ class Planning:
         return self.ledger.now if any(self._may_go_on(root) for root in self._tasks) else inf
 
     def run(self) -> None:
-        """Plan up to TURN_ROWS more rows, of all objects in turn."""
+        """Plan up to TURN_ROWS more rows, alternating between the objects that have something to plan."""
         if self._running or not self._tasks:
             return
         self._running = True

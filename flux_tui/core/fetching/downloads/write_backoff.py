@@ -59,7 +59,7 @@ class WriteBackoff:
     def grant(self, download: Download, count: int, now: float) -> int:
         """Return how many of `count` chunks may be granted now: all, none, or one as a test.
 
-        After a test, the next one is allowed later.
+        A test begins another pause, so that the next test comes only after it.
         """
         if not self._until or (until := self._until.get(self.key(download))) is None:
             return count
@@ -79,7 +79,10 @@ class WriteBackoff:
             self._until[key] = now
 
     def due(self, download: Download, now: float) -> bool:
-        """Whether the store should now try again what it had no room for. If so, the next try is put off."""
+        """Whether the store should try again now what it had no room for.
+
+        Always true if there is no pause. If a pause is over, this returns True once and begins another pause.
+        """
         key = self.key(download)
         if (until := self._until.get(key)) is not None and (now < until or key in self._tried):
             return False

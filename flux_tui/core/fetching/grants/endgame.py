@@ -36,7 +36,7 @@ class Endgame:
     # ── moves ───────────────────────────────────────────────────────────────────────────────────
 
     def slowest(self, idle: Holder) -> Holder | None:
-        """Return the holder that needs longest for its granted chunks; None if no holder needs long enough."""
+        """Return the holder that needs longest for its granted chunks; None if that is at most MOVE_SECONDS."""
         queues = [other for other in self.holders.by_peer.values() if other.outstanding and other is not idle]
         slow = max(queues, key=Holder.expected_seconds, default=None)
         return None if slow is None or slow.expected_seconds() <= MOVE_SECONDS else slow
@@ -101,9 +101,11 @@ def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
 
 
 def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
-    """Whether another holder, which needs `seconds`, should send the last of the first `left` chunks of a late batch.
+    """Whether it is worth letting another holder send one chunk of a late batch.
 
-    True if it sends that chunk sooner than the batch's holder, and a cancel still reaches that holder in time.
+    The chunk is the `left`-th of those that the batch's holder still has to send. The other holder needs
+    `seconds` for it. True if the other holder sends the chunk sooner, and a cancel still reaches the batch's
+    holder in time.
     """
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):

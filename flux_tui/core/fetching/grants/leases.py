@@ -159,8 +159,8 @@ class Leases:
     def end(self, cid: Cid, holder: Holder) -> Download | None:
         """End this holder's lease of a chunk, because the holder will not send it.
 
-        Returns the download for which the chunk was granted. None: this holder had no lease, or another still
-        has one.
+        Returns the download for which the chunk was granted. None: this holder had no lease of the chunk, or
+        another holder still has one.
         """
         hedge = self.hedges.get(cid)
         if hedge is not None and hedge.holder is holder:

@@ -39,7 +39,11 @@ class InheritedLeases:
         self._owed = {peer.peer: owed for peer in peers if (owed := peer.granted - peer.chunks_in) > 0}
 
     def take(self, cid: Cid) -> Batch | None:
-        """Remove and return the running lease of a chunk that is still wanted; None if there is none."""
+        """Remove the inherited lease of a chunk, because the chunk is still wanted.
+
+        Returns the batch of grants that the lease belongs to; None if the chunk has no inherited lease, or it
+        has ended.
+        """
         batch = self._batches.pop(cid, None)
         return batch if batch is not None and batch.deadline > self.ledger.now else None
 

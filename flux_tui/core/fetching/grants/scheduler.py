@@ -139,7 +139,10 @@ class Scheduler:
             self._extend(batch, min(max(2 * batch.seconds, LEASE_MIN), EXTENSION_MAX))
 
     def _sends(self, batch: Batch) -> bool:
-        """Whether the holder of a batch is sending it, or what it was granted before: all of it comes in that order."""
+        """Whether the chunks of this batch may still come: their holder is sending, and has not begun a later grant.
+
+        A holder sends its grants in order. It may be sending an earlier grant now.
+        """
         holder = batch.holder
         if holder.peer not in self.holders.connected or batch.number < holder.reached:
             return False
@@ -169,7 +172,10 @@ class Scheduler:
         )
 
     def other_holder_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
-        """Another peer offers these objects: end the extra time of each sole holder that has stopped sending them."""
+        """Handle a peer's offer of these objects: late holders that were their only holder get no extra time any more.
+
+        The extra time goes on for a holder that is sending.
+        """
         for number, batch in list(self._extended.items()):
             holder = batch.holder
             if not batch.chunks:

@@ -100,7 +100,11 @@ class WantedBlocks:
         return any(peer in self.holders.connected for peer in download.holders)
 
     def gained_first_holder(self, download: Download) -> None:
-        """Handle a download's first holder: move blocks to it that are missing in downloads without a holder."""
+        """Handle a download's first holder.
+
+        Some blocks are also in other downloads, are listed as missing there, and those downloads have no
+        holder. Such blocks are moved to this download, so that its holder can be asked for them.
+        """
         for cid in download.blocks if len(self.downloads) > 1 else ():
             if cid not in download.have and cid not in download.missing:
                 for other in self._downloads_of.get(cid, ()):

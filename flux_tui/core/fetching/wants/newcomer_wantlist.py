@@ -4,8 +4,8 @@ Wants that are in the network are pushed to the newcomer at once (want_pusher.py
 newest first, one intent every NEWCOMER_SECONDS (next_try.py). 128 wants a second are a third of what a peer admits
 from a stranger (push_admission.py).
 
-A newcomer's position in the list is one number, so it costs almost nothing to remember. The cost of every call
-is independent of the number of wants.
+For each newcomer, one number says how far it was told: it was told of the wants that are newer. So a newcomer
+costs almost nothing to remember. The cost of every call is independent of the number of wants.
 """
 
 from bisect import bisect_left
@@ -25,7 +25,10 @@ SLACK = 1024
 
 
 class Wantlist:
-    """All wants in the order in which they were made, and the position of each newcomer in this list."""
+    """All wants in the order in which they were made, and which of them each newcomer must still be told of.
+
+    A newcomer is a peer that has just connected. It is told of the newest want first.
+    """
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
@@ -52,12 +55,12 @@ class Wantlist:
             self._roots = [root for _, root in live]
 
     def peer_up(self, peer: PeerId, now: float) -> None:
-        """Add a newcomer. Its position is at the newest want."""
+        """Add a newcomer. It must be told of every want that is in the list now."""
         if self._number_of:
             self._cursors[peer] = (now + NEWCOMER_SECONDS, self._next)
 
     def peer_down(self, peer: PeerId) -> None:
-        """Forget the position of a peer that has disconnected."""
+        """Forget how far a newcomer was told of the wants, because it has disconnected."""
         self._cursors.pop(peer, None)
 
     def next_deadline(self) -> float:
@@ -69,9 +72,10 @@ class Wantlist:
         return [peer for peer, (at, _) in self._cursors.items() if at <= now] if self._cursors else []
 
     def next_wants(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:
-        """Return the next wants to push to this newcomer, and move its position past them.
+        """Return the next wants to push to this newcomer, and note that it was told of them.
 
-        `tells(root)`: whether to push a want.
+        `tells(root)`: whether this want should be pushed to it. The list is empty if no want that was looked at
+        should be.
         """
         _, below = self._cursors.pop(peer)
         index = bisect_left(self._numbers, below)

@@ -1,16 +1,17 @@
 """Pushing wants: when a want is pushed, and when it is pushed again.
 
-- At most `max_pending` wants are in the network at once (want_queue.py). Other wants are recorded in the
-  series and take a place as soon as one is free. No task sleeps for this.
+- At most `max_pending` wants are in the network at once: each of them takes a place (want_queue.py). All
+  others are recorded in the series, and are pushed when a place becomes free. No task sleeps for this.
 - A want is pushed again at the time that a NO named, when no holder is left to send it, or after a silence.
   The wait after a silence is a backoff: 60 s, doubled up to 600 s. Jitter keeps a swarm that lost its holder
   from asking for it all at once.
 - While other holders send the object, the want is pushed again to a holder that refused, alone, at its
   `retry_after`. Otherwise this node would lose its place in that holder's waiting line.
-- When a peer connects, the wants of this node are pushed to it, even if other holders are sending the objects:
-  the peer may be faster. Wants in the network are pushed at once; dormant wants follow (newcomer_wantlist.py).
-- If holders were granted chunks of an object and none came for a while, the want is pushed again, as if no peer
-  sent it.
+- When a peer connects, the wants of this node are pushed to it, even if other holders are sending the
+  objects: the peer may be faster. Wants in the network are pushed at once; dormant wants follow
+  (newcomer_wantlist.py).
+- If holders were granted chunks of an object and none came for a while, the want is pushed again, as if no
+  peer sent it.
 """
 
 import heapq
@@ -84,11 +85,17 @@ class WantPusher:
         return self.queue.max_pending
 
     def at_once(self, wants: int) -> bool:
-        """Whether so many wants of a person may be pushed without waiting for room. If so, takes tokens for them."""
+        """Whether a person's `wants` wants may be pushed at once, even if max_pending wants are in the network already.
+
+        If so, takes a token for each of them.
+        """
         return self._at_once.spend(wants, self.ledger.now)
 
     def enqueue(self, download: Download, priority: WantPriority) -> None:
-        """Queue a want that this node has not pushed since it started. It is pushed as soon as there is room."""
+        """Queue a want that this node has not pushed since it started.
+
+        It is pushed as soon as fewer than max_pending wants are in the network.
+        """
         self.queue.add(download.root, priority)
         self.wantlist.add(download.root)
 
@@ -159,7 +166,7 @@ class WantPusher:
         return self._heap[0][0] if self._heap else inf
 
     def on_time(self) -> None:
-        """Push the wants that are due, and queued wants as far as there is room."""
+        """Push the wants that are due, and as many queued wants as may be in the network too (max_pending)."""
         self._give_up_places()
         self._push_due()
         self._push_waiting()
@@ -169,7 +176,7 @@ class WantPusher:
     def push_now(self, roots: Iterable[Cid]) -> None:
         """Push these wants now, without waiting for their timers.
 
-        Wants without a place in the network queue for one.
+        This is done for wants that are in the network. All others are queued (want_queue.py).
         """
         inside: list[Cid] = []
         for root in roots:
@@ -182,7 +189,8 @@ class WantPusher:
     def retry_now(self, roots: list[Cid]) -> None:
         """Push these wants again now, because a person asked for it.
 
-        A few wants are pushed even if there is no room in the network. Many wants queue for a place.
+        A few wants are pushed even if max_pending wants are in the network already. If there are many, those
+        that are not in the network are queued.
         """
         if self.at_once(len(roots)):
             for root in roots:

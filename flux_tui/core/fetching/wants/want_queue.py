@@ -1,6 +1,7 @@
-"""The queue of wants: which wants are in the network, and which want gets the next place. Pure.
+"""The queue of wants: which wants are in the network, and which wants enter it next. Pure.
 
-At most `max_pending` wants are in the network at once. The number of other wants is not limited.
+At most `max_pending` wants are in the network at once: each of them takes one of so many places. The number
+of other wants is not limited.
 
 - A want takes a place when it is pushed. It keeps the place while a holder sends its object, or is about to.
 - A want that no peer has (it was answered `not_held`, or not at all) gives up its place after ANSWER_SECONDS.
@@ -8,9 +9,9 @@ At most `max_pending` wants are in the network at once. The number of other want
 - A queued want has one of three priorities: urgent (a person asks for it now), new, or due (it was dormant).
   Urgent wants go first. Of the other two, NEW_TURNS batches of new wants go for each batch of due wants, so
   neither waits for ever.
-- An urgent want does not wait for room. If there is none, another want gives up its place: the one that has been
-  in the network longest and that no holder is sending. A want never gives up its place within GIVE_WAY_SECONDS of
-  its own push.
+- An urgent want does not wait for a free place. If there is none, another want gives up its place: the one
+  that has been in the network longest and that no holder is sending. A want never gives up its place within
+  GIVE_WAY_SECONDS of its own push.
 
 The cost of every call is independent of the number of dormant wants.
 """
@@ -66,11 +67,15 @@ class WantQueue:
 
     @property
     def room(self) -> int:
-        """The number of free places in the network."""
+        """How many more wants may be in the network at once now."""
         return self.max_pending - len(self._in_network)
 
     def places_to_take(self, now: float) -> int:
-        """Return how many queued wants may take a place now."""
+        """Return how many queued wants should be pushed now.
+
+        0 while only a few could be pushed: wants are collected, so that one intent carries many of them. Urgent
+        wants are not held back. For them, a want in the network may have to make way first (`give_way`).
+        """
         queued = len(self)
         if not queued:
             return 0

@@ -85,7 +85,7 @@ class PeerConnected(NodeBase, tag="peer_connected", frozen=True, kw_only=True):
 
 
 class PeerMoved(NodeBase, tag="peer_moved", frozen=True, kw_only=True):
-    """The link to this peer goes another way from now on. Nothing that was on its way is lost."""
+    """The link to this peer uses another connection from now on, direct or relayed. No message or chunk was lost."""
 
     peer: PeerId
     addr: str
@@ -93,7 +93,7 @@ class PeerMoved(NodeBase, tag="peer_moved", frozen=True, kw_only=True):
 
 
 class AddrsTold(NodeBase, tag="addrs_told", frozen=True, kw_only=True):
-    """A peer told where it, or other peers, can be dialled. They signed it themselves."""
+    """A peer told addresses at which it, or other peers, can be dialled. Each address is signed by its own peer."""
 
     peer: PeerId
     """The peer that told it."""

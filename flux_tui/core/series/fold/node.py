@@ -30,7 +30,7 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
         case ev.ErrorOccurred():
             _failed(state, event)
         case ev.PeerConnected() | ev.PeerMoved():
-            _goes(state, seen(state, event.peer), event)
+            _set_addr_and_way(state, seen(state, event.peer), event)
             state.tried = ()
         case ev.AddrsTold():
             _told(state, event)
@@ -50,8 +50,8 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
             assert_never(event)
 
 
-def _goes(state: State, peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
-    """Note where a peer is connected, and which way."""
+def _set_addr_and_way(state: State, peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
+    """Record a peer's address, and whether its link is direct or relayed. A peer that connects is marked so."""
     peer.addr = event.addr or peer.addr
     peer.way = event.way
     if isinstance(event, ev.PeerConnected):

@@ -28,7 +28,7 @@ def promised(state: State, event: ev.DelayedYes) -> None:
     """Record that a peer said yes: it has these objects, or a number of blocks of one."""
     for cid in event.cids:
         if (pending := _object(state, cid)) is not None:
-            answer = _said(state, pending, event.peer)
+            answer = _answer_of(state, pending, event.peer)
             answer.said, answer.reason, answer.retry_after = "yes", None, None
             answer.has, answer.blocks = ("all" if event.have is None else "part"), event.have
             answer.lacks, answer.text = 0, ""
@@ -37,7 +37,7 @@ def promised(state: State, event: ev.DelayedYes) -> None:
 def announced(state: State, event: ev.HaveReceived) -> None:
     """Record that a peer announced an object, for which it can be asked now."""
     if (pending := _object(state, event.root)) is not None:
-        answer = _said(state, pending, event.peer)
+        answer = _answer_of(state, pending, event.peer)
         answer.said, answer.reason, answer.retry_after = "have", None, None
         answer.has, answer.blocks, answer.lacks, answer.text = "all", None, 0, ""
 
@@ -47,7 +47,7 @@ def refused(state: State, event: ev.StatusNo) -> None:
     for root, chunks in _objects(state, event.peer, event.cids, event.roots).items():
         if (pending := _object(state, root)) is None:
             continue
-        answer = _said(state, pending, event.peer)
+        answer = _answer_of(state, pending, event.peer)
         answer.said, answer.reason, answer.retry_after = "no", event.reason, event.retry_after
         if chunks:
             answer.lacks += 0 if event.has_it else chunks
@@ -61,7 +61,7 @@ def failed(state: State, event: ev.ErrorReceived) -> None:
     """Record that a peer reported a failure on its side, about an object or chunks of it."""
     for root in _objects(state, event.peer, event.cids, event.roots):
         if (pending := _object(state, root)) is not None:
-            answer = _said(state, pending, event.peer)
+            answer = _answer_of(state, pending, event.peer)
             answer.said, answer.text = "error", event.text
 
 
@@ -107,9 +107,12 @@ def _objects(state: State, peer: PeerId, cids: Iterable[Cid], roots: Iterable[Ci
     return found
 
 
-def _said(state: State, pending: Pending, peer: PeerId) -> Answer:
-    """Return the answer of a peer about an object, to be changed now. It moves to the end of the table."""
-    answer = pending.answers.pop(peer, None) or _new(pending, peer)
+def _answer_of(state: State, pending: Pending, peer: PeerId) -> Answer:
+    """Return the record of a peer's answers about an object, for the caller to change. Makes one if there is none.
+
+    The record is the newest in the table from now on.
+    """
+    answer = pending.answers.pop(peer, None) or _new_answer(pending, peer)
     pending.answers[peer] = answer
     answer.said_at = state.at
     return answer
@@ -118,12 +121,15 @@ def _said(state: State, pending: Pending, peer: PeerId) -> Answer:
 def _answer(pending: Pending, peer: PeerId) -> Answer:
     answer = pending.answers.get(peer)
     if answer is None:
-        answer = pending.answers[peer] = _new(pending, peer)
+        answer = pending.answers[peer] = _new_answer(pending, peer)
     return answer
 
 
-def _new(pending: Pending, peer: PeerId) -> Answer:
-    """Make a peer's answer. If the table is full, remove one: first of peers that never said anything."""
+def _new_answer(pending: Pending, peer: PeerId) -> Answer:
+    """Make an empty record of a peer's answers. If the table is full, remove another peer's record from it.
+
+    Peers that never said anything are removed first.
+    """
     answers = pending.answers
     if len(answers) >= MAX_ANSWERS:
         silent = (one for one, answer in answers.items() if answer.said is None and not answer.granted)
