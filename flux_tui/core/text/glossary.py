@@ -254,6 +254,66 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
 """The columns of the panels that are tables, by the names by which they are sorted."""
 
 
+FACTS: Mapping[str, str] = {
+    "why": "Why it is not whole yet, and what comes next. One line for each peer follows.",
+    "cid": WORDS["CID"],
+    "root": WORDS["root"],
+    "name": "What the object or peer is called. Yours are only names here: no peer sees them.",
+    "here": "How much of the object is here, and what it is here for.",
+    "size": "The bytes of the object.",
+    "chunks": "How many of its chunks are here, of how many.",
+    "path": "Where the file is, or will be when it is whole.",
+    "pending": "How often an intent for it was pushed, and how many peers said yes.",
+    "granted to": "The peer that was told to send this chunk.",
+    "part of": "The object to which the chunk belongs.",
+    "peer": "The id of the peer: it is made from the peer's key, so nobody else can use it.",
+    "address": COLUMNS["peers"]["address"],
+    "standing": COLUMNS["peers"]["standing"],
+    "in": COLUMNS["peers"]["in"],
+    "out": COLUMNS["peers"]["out"],
+    "granted": COLUMNS["peers"]["granted"],
+    "lapsed": WORDS["lapsed"],
+    "wasted": WORDS["wasted"],
+    "took back": WORDS["took back"],
+    "faults": WORDS["fault"],
+    "answers in": COLUMNS["peers"]["answers"],
+    "said NO": "The NOs that the peer gave to this node, by reason.",
+    "heard NO": "The NOs that this node gave to the peer, by reason.",
+    "again in": "How long until the peer may be asked again.",
+    "together": "The chunks and bytes of all entries of this run.",
+    "at": "When the entry was appended, by the clock of this machine.",
+    "retry_after": "The seconds after which the peer may be asked again, as it said.",
+    "has_it": "Whether the peer has what it was asked for.",
+    "deadline": "The time until which the granted chunks have to come. Then they can be granted to another holder.",
+    "next_push_at": "When the want is pushed to all again, if nothing comes before.",
+    "gossip": WORDS["gossip"],
+    "besides": "Whether it was pushed to these peers alone, in addition to the pushes to all.",
+    "routed": "Whether it was also sent to peers that are near to it in the DHT.",
+    "retry": "Whether it was pushed before.",
+    "eta": "The seconds until the holder can begin.",
+    "queue_bytes": "The bytes that wait in the holder's queue.",
+    "by": "The program or window that pushed the command.",
+}
+"""The names of the facts in the window Inspect."""
+
+WINDOWS: Mapping[str, tuple[str, str]] = {
+    "inspect": (
+        "Inspect",
+        "All about one entry, object, chunk or peer: the facts above, and below every entry that touches it. A"
+        " pending object begins with why it is not here yet, and what comes next.",
+    ),
+    "want": (
+        "Push a want",
+        "A ticket names an object and where it can be had. With a bare CID, the connected peers are asked.",
+    ),
+    "add": (
+        "Share",
+        "A file or folder can be asked for by others from then on. Its bytes stay where they are.",
+    ),
+}
+"""The windows: the title of each, and what it is for."""
+
+
 class Group(NamedTuple):
     """A group of glossary terms that belong together, with a title."""
 
@@ -272,6 +332,7 @@ def groups() -> Iterator[Group]:
     yield Group("How much a keeper has", KEEPS)
     yield Group("Why a keeper does not count", LOSSES)
     yield Group("Why a replica is dropped", DROPS)
+    yield Group("Lines in Inspect", FACTS)
     yield Group("Kinds of entries", KINDS)
 
 

@@ -26,6 +26,7 @@ from flux_tui.ui.dashboard.themes import THEMES
 from flux_tui.ui.dashboard.waiting_keys import WaitingKeys
 from flux_tui.ui.keys import JUMP, PRIORITY, Keys
 from flux_tui.ui.rows.glyphs import Glyphs, for_this_terminal
+from flux_tui.ui.screens.help_asked import HelpAsked
 from flux_tui.ui.screens.open_window_protocol import Answer
 from flux_tui.ui.watching.captions import Narrator
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
@@ -141,7 +142,7 @@ class Dashboard(App[bool]):
 
     def _help(self) -> None:
         from flux_tui.ui.rows.terms_in_focus import entry_terms, line_terms, panel_terms
-        from flux_tui.ui.screens.help import HelpScreen  # both imported when help is first opened
+        from flux_tui.ui.screens.help import HelpScreen, panel_help  # both imported when help is first opened
 
         panels = self.parts.panels
         view, entry = panels.view(), panels.selected_entry()
@@ -149,7 +150,13 @@ class Dashboard(App[bool]):
             line_terms(panels.current, panels.selected_key(), view) if entry is None else entry_terms(entry)
         )
         columns = panel_terms(panels.current, view)
-        self.push_screen(HelpScreen(self.keys, panels.current, focus, columns))
+        self.push_screen(HelpScreen(panel_help(self.keys, panels.current, focus, columns)))
+
+    @on(HelpAsked)
+    def _explain_window(self, event: HelpAsked) -> None:
+        from flux_tui.ui.screens.help import HelpScreen, window_help  # imported when help is first opened
+
+        self.push_screen(HelpScreen(window_help(self.keys, event.window, event.focus)))
 
     # ── what Textual asks for ───────────────────────────────────────────────────────────────────
 

@@ -1,11 +1,13 @@
 """Chooses the glossary's terms that explain a panel's columns and its selected line, for the help. Pure."""
 
+import re
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Entry, kind_of
 from flux_tui.core.series.next_try import Tries, why_waiting
 from flux_tui.core.text import glossary
+from flux_tui.ui.rows.inspect.facts import Fact
 from flux_tui.ui.rows.peer_and_no_tables import TABLES, Column, columns_that_fit, standing, standing_no
 from flux_tui.ui.rows.view_and_lines import View
 
@@ -33,6 +35,17 @@ ANSWERS = {
     "unanswered": "Nobody has answered yet. The want is pushed again at the time that is shown.",
 }
 """Why a want waits, where no other term says it."""
+
+
+WORD_FORMS = {
+    "granted": "grant", "grants": "grant", "pushed": "push", "pushes": "push", "wants": "want",
+    "chunks": "chunk", "asked": "want", "holders": "holder", "duplicates": "dup",
+}  # fmt: skip
+"""The forms in which the glossary's terms stand in sentences."""
+IN_TEXTS = {
+    word: glossary.WORDS[word] for word in ("grant", "push", "want", "chunk", "holder", "ticket", "lease")
+}
+"""Terms that are explained if a line of Inspect contains them."""
 
 
 class Explained(NamedTuple):
@@ -70,6 +83,22 @@ def entry_terms(entry: Entry) -> list[Explained]:
     cause = getattr(event, "cause", getattr(event, "how", None))
     text = CAUSES[kind].get(str(cause)) if kind in CAUSES else None
     return [*found, Explained(str(cause), text)] if text is not None else found
+
+
+def fact_terms(fact: Fact) -> list[Explained]:
+    """Return the terms in a line of the window Inspect with their meanings: its name, and the words of its text."""
+    found: dict[str, str] = {}
+    for term in fact.terms:
+        found[term] = glossary.STANDINGS[term]
+    if fact.name in glossary.FACTS:
+        found[fact.name] = glossary.FACTS[fact.name]
+    words = re.findall(r"\w+", fact.text)
+    for word in words:
+        term = WORD_FORMS.get(word, word)
+        for terms in (glossary.REASONS, IN_TEXTS):
+            if term in terms:
+                found.setdefault(term, terms[term])
+    return [Explained(term, text) for term, text in found.items()]
 
 
 def line_terms(panel: str, key: str | None, view: View) -> list[Explained]:

@@ -73,6 +73,8 @@ class VisibleTree(DirectoryTree):
 class AddScreen(TypedWindow[list[Path]]):
     """A window in which a person types a path to share, picks it from a tree, or drops several files."""
 
+    WINDOW = "add"
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("down", "to_tree", "Tree", show=False)]
 
     def __init__(

@@ -4,7 +4,7 @@ A person can search it.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeAlias
 
 from textual import on
 from textual.app import ComposeResult
@@ -36,6 +36,27 @@ KEY_WIDTH = 9
 NOTE = "/ searches · grey: names for [keys] in settings.toml and `:` · esc"
 
 
+WINDOW_KEYS: dict[str, tuple[tuple[str, str], ...]] = {
+    "inspect": (
+        ("enter → l", "Show what the selected line names"),
+        ("← h", "Back to what was shown before"),
+        ("tab", "The other half: the facts, or all entries about it"),
+        ("t", "Go to the selected entry in the panel Series"),
+        ("n", "Give the peer a name"),
+        ("y Y", "Copy the selected line, or all facts"),
+        ("esc q", "Close the window"),
+    ),
+    "want": (("enter", "Push the want"), ("tab", "Complete"), ("esc", "Close the window; nothing is sent")),
+    "add": (
+        ("enter", "Share it"),
+        ("tab", "Complete"),
+        ("↓", "To the tree of files"),
+        ("esc", "Close the window; nothing is sent"),
+    ),
+}
+"""The keys of each window, and what they do."""
+
+
 class Entry(NamedTuple):
     """One entry of the help: a key or a term, its meaning, and a note in grey."""
 
@@ -44,29 +65,24 @@ class Entry(NamedTuple):
     note: str = ""
 
 
+Group: TypeAlias = tuple[str, list[Entry]]
+"""A group of entries with its title."""
+
+
 class HelpScreen(ModalScreen[None]):
     """The window with the help, in groups: selected line, current panel, keys, and glossary."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave", show=False),
-        Binding("q,question_mark", "dismiss", "Close", show=False),
+        Binding("q,question_mark,f1", "dismiss", "Close", show=False),
         Binding("slash", "search", "Search", show=False),
         Binding("down", "to_list", "To the list", show=False),
     ]
 
-    def __init__(
-        self,
-        keys: Keys,
-        panel: str,
-        focus: Sequence[Explained] = (),
-        columns: Sequence[Explained] = (),
-    ) -> None:
-        """Make the help for a panel. `focus`: terms in its selected line.
-
-        `columns`: terms in its columns and texts.
-        """
+    def __init__(self, groups: "list[Group]") -> None:
+        """Make the help from these groups (`panel_help`, `window_help`)."""
         super().__init__()
-        self._groups = help_groups(keys, panel, focus, columns)
+        self._groups = groups
 
     @override
     def compose(self) -> ComposeResult:
@@ -122,15 +138,34 @@ class HelpScreen(ModalScreen[None]):
             self.dismiss()
 
 
-def help_groups(
+def panel_help(
     keys: Keys, panel: str, focus: Sequence[Explained] = (), columns: Sequence[Explained] = ()
-) -> list[tuple[str, list[Entry]]]:
-    """Return the whole help as groups with titles: selected line, current panel, keys, and glossary."""
-    found: list[tuple[str, list[Entry]]] = []
-    if focus:
-        found.append(("The selected line", [Entry(one.term, one.text) for one in focus]))
+) -> list[Group]:
+    """Return the whole help as groups: selected line, current panel, keys, and glossary.
+
+    `focus`: terms in the selected line. `columns`: terms in the panel's columns and texts.
+    """
     about = [Entry("", glossary.PANELS[panel]), *(Entry(one.term, one.text) for one in columns)]
-    found.append((TITLES[PANELS.index(panel)], about))
+    return [*_selected(focus), (TITLES[PANELS.index(panel)], about), *_general(keys)]
+
+
+def window_help(keys: Keys, window: str, focus: Sequence[Explained] = ()) -> list[Group]:
+    """Return the whole help for an open window: selected line, the window with its keys, and the rest.
+
+    `window`: its name in WINDOWS of the glossary. `focus`: terms in its selected line.
+    """
+    title, text = glossary.WINDOWS[window]
+    own = [Entry(key, does) for key, does in WINDOW_KEYS[window]]
+    return [*_selected(focus), (title, [Entry("", text), *own]), *_general(keys)]
+
+
+def _selected(focus: Sequence[Explained]) -> list[Group]:
+    return [("The selected line", [Entry(one.term, one.text) for one in focus])] if focus else []
+
+
+def _general(keys: Keys) -> list[Group]:
+    """Return the groups that are the same everywhere: all keys, and the glossary."""
+    found: list[Group] = []
     for name in GROUPS:
         actions = [action for action in keys.actions if action.group == name]
         if actions:
@@ -147,7 +182,7 @@ def help_groups(
     return found
 
 
-def help_rows(groups: list[tuple[str, list[Entry]]], width: int, wanted: str = "") -> list[Row]:
+def help_rows(groups: list[Group], width: int, wanted: str = "") -> list[Row]:
     """Return the help as rows of at most `width` columns. Longer texts are wrapped, not cut.
 
     `wanted`: words that a line, or the title of its group, must contain.

@@ -23,7 +23,9 @@ from flux_tui.core.text.plain import plain
 from flux_tui.ui.rows.inspect.entries_about import entries_about
 from flux_tui.ui.rows.inspect.fact_rows import fact_rows
 from flux_tui.ui.rows.inspect.facts import Fact, Subject, facts_of
+from flux_tui.ui.rows.terms_in_focus import entry_terms, fact_terms
 from flux_tui.ui.rows.view_and_lines import Row, View, clock, entry_line
+from flux_tui.ui.screens.help_asked import HelpAsked
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
 from flux_tui.ui.widgets.lines_panel import LinesPanel
@@ -39,7 +41,7 @@ FOLLOW_SECONDS = 1.0
 """Seconds between two looks at new entries."""
 NEW_ENTRIES = 20_000
 """New entries that are read at one look. The rest follows at the next."""
-NOTE = "enter follows · t goes there · tab other half · y Y copy · n names"
+NOTE = "enter follows · t goes there · tab other half · y Y copy · n names · ? explains"
 
 
 class InspectScreen(ModalScreen[int | None]):
@@ -52,6 +54,7 @@ class InspectScreen(ModalScreen[int | None]):
         Binding("enter,right,l", "follow", "Follow", show=False),
         Binding("t", "go", "Go there", show=False),
         Binding("n", "name", "Name the peer", show=False),
+        Binding("question_mark,f1", "explain", "Explain", show=False),
         Binding("tab,shift+tab", "other", "The other half", show=False, priority=True),
     ]
 
@@ -233,6 +236,17 @@ class InspectScreen(ModalScreen[int | None]):
     def _fact(self) -> Fact | None:
         key = self.query_one("#facts", LinesPanel).selected
         return self._facts[int(key)] if key is not None and int(key) < len(self._facts) else None
+
+    def action_explain(self) -> None:
+        """Open the help, which begins with the words of the selected line."""
+        if self._on_facts:
+            fact = self._fact()
+            terms = fact_terms(fact) if fact is not None else []
+        else:
+            key = self.query_one("#touching", LinesPanel).selected
+            entry = self._source.entry(int(key)) if key is not None else None
+            terms = entry_terms(entry) if entry is not None else []
+        self.post_message(HelpAsked("inspect", terms))
 
     def action_name(self) -> None:
         """Close the window, and ask the person for a name for the peer that is shown or selected."""

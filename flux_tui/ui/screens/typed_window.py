@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from flux_tui.core.text.plain import plain_lines
+from flux_tui.ui.screens.help_asked import HelpAsked
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 KEPT = "What you typed stays here: press enter again when the node runs."
@@ -23,7 +24,10 @@ class TypedWindow(ModalScreen[None], Generic[Sent]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_nothing", "Close", show=False),
         Binding("tab", "complete", "Complete", show=False, priority=True),
+        Binding("f1", "explain", "Explain", show=False),
     ]
+    WINDOW: ClassVar[str]
+    """The name of the window in WINDOWS of the glossary."""
 
     def __init__(self, send: Callable[[Sent], None], text: str, trouble: str | None) -> None:
         """Open the window with `text` in the input.
@@ -63,6 +67,10 @@ class TypedWindow(ModalScreen[None], Generic[Sent]):
         if completed is not None:
             self.field.value = completed
             self.field.cursor_position = len(completed)
+
+    def action_explain(self) -> None:
+        """Open the help about this window. A question mark is typed, so the key is f1."""
+        self.post_message(HelpAsked(self.WINDOW))
 
     def action_dismiss_nothing(self) -> None:
         """Close the window without sending anything."""

@@ -21,6 +21,8 @@ from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 class WantScreen(TypedWindow[list[Command]]):
     """A window in which a person types tickets and CIDs. It shows a preview of each."""
 
+    WINDOW = "want"
+
     def __init__(
         self,
         state: State,

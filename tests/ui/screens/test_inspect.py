@@ -4,6 +4,10 @@ import pytest
 from textual.pilot import Pilot
 
 from flux_tui.core.series import events as ev
+from flux_tui.core.text import glossary
+from flux_tui.ui.rows.terms_in_focus import fact_terms
+from flux_tui.ui.rows.view_and_lines import text_of
+from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.widgets.lines_panel import LinesPanel
 from tests.support.dashboard import ADA, CHUNK, ROOT, STORY
@@ -87,3 +91,62 @@ async def test_nothing_of_the_answer_is_cut(live: Live, size: tuple[int, int]) -
         facts = screen.query_one("#facts", LinesPanel)
         text = " ".join("".join(part for part, _ in row.line).strip() for row in facts.rows)
         assert " ".join(screen._facts[1].text.split()) in " ".join(text.split())
+
+
+async def explained(pilot: Pilot[bool], key: str = "question_mark") -> list[str]:
+    """Press the key for help, and return the lines of the help."""
+    await pilot.press(key)
+    await pilot.pause()
+    screen = pilot.app.screen
+    assert isinstance(screen, HelpScreen)
+    return [text_of(row.line).strip() for row in screen.query_one(LinesPanel).rows]
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+@on_asyncio
+async def test_help_in_inspect_explains_the_selected_line(live: Live, key: str) -> None:
+    live.append(*STORY[:5])
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        screen = await inspected(live, pilot, "2", "enter")
+        await screen.workers.wait_for_complete()
+        touching, facts = screen.query_one("#touching", LinesPanel), screen.query_one("#facts", LinesPanel)
+        touching.select("5")
+        lines = await explained(pilot, key)
+        assert lines[0] == "The selected line"
+        assert lines[1].startswith("status_no")
+        assert " ".join(glossary.WINDOWS["inspect"][1].split()[:4]) in " ".join(lines)
+        await pilot.press("escape")
+        assert pilot.app.screen is screen
+        await pilot.press("tab")
+        at = next(number for number, fact in enumerate(screen._facts) if fact.cells)
+        facts.select(str(at))
+        lines = await explained(pilot, key)
+        assert lines[1].startswith("waits")
+        assert any(line.startswith("busy") for line in lines[:6])
+
+
+@on_asyncio
+async def test_every_line_about_an_object_and_a_peer_is_explained(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        for panel in ("2", "5"):
+            screen = await inspected(live, pilot, panel, "enter")
+            for fact in screen._facts:
+                assert fact_terms(fact) or not fact.name, fact
+            await pilot.press("escape")
+
+
+@on_asyncio
+async def test_help_explains_a_window_in_which_a_person_types(live: Live) -> None:
+    live.append(*STORY)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        for key, window in (("w", "want"), ("a", "add")):
+            await pilot.press(key)
+            await pilot.pause()
+            title, text = glossary.WINDOWS[window]
+            lines = await explained(pilot, "f1")
+            assert lines[0] == title
+            assert text[:40] in lines[1]
+            await pilot.press("escape", "escape")
+            await pilot.pause()

@@ -49,6 +49,8 @@ class Fact(NamedTuple):
     link: Subject | None = None
     cells: tuple[Plain, ...] = ()
     """The text as columns of a table with all other facts that have cells, the most important first."""
+    terms: tuple[str, ...] = ()
+    """The glossary's terms for the text, if the text does not contain them."""
 
 
 def facts_of(subject: Subject, source: Source, view: View) -> tuple[Plain, list[Fact]]:
@@ -188,7 +190,8 @@ def _why_facts(cid: Cid, view: View) -> list[Fact]:
     for line, peer in zip(told.lines, words.peers, strict=True):
         cells = (peer.says, peer.has, peer.did)
         whole = f"{line.peer} {', '.join(cells)}"
-        facts.append(Fact(peer.name, plain(", ".join(cells)), whole, Subject("peer", line.peer), cells))
+        link = Subject("peer", line.peer)
+        facts.append(Fact(peer.name, plain(", ".join(cells)), whole, link, cells, (line.standing,)))
     return facts
 
 
