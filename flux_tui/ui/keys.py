@@ -102,7 +102,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("palette", "ctrl+p", "All commands and themes, by name", "Leave"),
     Action("help", "question_mark,f1", "This: the line and the panel explained, all keys, all words", "Leave", "help"),
     Action("detach", "d", "Leave; the node runs on", "Leave"),
-    Action("quit", "q,ctrl+q", "Leave; a node that was started here stops", "Leave", "quit"),
+    Action("quit", "q,ctrl+q", "Leave; a node started here stops (during a fetch, it asks)", "Leave", "quit"),
 )  # fmt: skip
 NARRATED: tuple[Action, ...] = (
     Action("narrate-next", "n", "The next caption", "Story", "next"),

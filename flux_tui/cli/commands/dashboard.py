@@ -22,6 +22,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import NodeStarted
 from flux_tui.core.series.state import State
 from flux_tui.core.text.names import StateNames
+from flux_tui.core.text.phrases import unfinished
 from flux_tui.home import Home, HomeError
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.watching.watched_node import WatchedNode
 
-MAX_LEFT = 3
-"""Objects that are named to a person who leaves."""
 FIRST = 100
 """Entries among which the first start of a node is looked for."""
 LEAVING_SECONDS = 0.1
@@ -115,6 +114,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         alive=lambda: here.running() is not None,
         restart=starter.restart,
         starting=lambda: starter.starting,
+        ends=lambda: starter.stops,
         trouble=lambda: starter.trouble,
         names=names,
         rename=names.rename,
@@ -128,7 +128,8 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     stays = True
     try:
         stays = app.run_in_terminal()
-        if (words := unfinished_words(node.source.newest, stays=stays)) is not None:
+        goes_on = here.running() is not None and (stays or not starter.stops)
+        if (words := unfinished_words(node.source.newest, stays=goes_on)) is not None:
             say(words)
     except Ended as ended:
         stays = ended.number == signal.SIGHUP  # the terminal is gone, which does not concern the node
@@ -144,21 +145,15 @@ def unfinished_words(state: State, *, stays: bool) -> str | None:
 
     `stays`: whether the node goes on running without the dashboard.
     """
-    objects = [
-        state.objects[cid] for cid, want in state.pending.items() if cid in state.objects and not want.held
-    ]
-    if not objects:
+    left = unfinished(state, StateNames(state))
+    if left is None:
         return None
-    called = [
-        f"{StateNames(state).name(found.root)} is at {found.progress:.0%}" for found in objects[:MAX_LEFT]
-    ]
-    more = f", and {len(objects) - MAX_LEFT} more are not whole" if len(objects) > MAX_LEFT else ""
     goes_on = (
         "the node goes on with it; `flux-tui` shows it, `flux-tui stop` stops the node"
         if stays
         else "what came is kept, and `flux-tui` or `flux-tui node` goes on from there"
     )
-    return f"{', '.join(called)}{more}: {goes_on}"
+    return f"{left}: {goes_on}"
 
 
 def _end(app: "Dashboard") -> None:
@@ -220,6 +215,11 @@ class Starter:
         """Whether a node is being started."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def stops(self) -> bool:
+        """Whether `stop` stops a node: one that this object started runs."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self, flags: list[str] | None = None) -> None:
         """Start the node in a thread, and return at once. `flags`: its options; None: those of the command line.
 
@@ -256,7 +256,7 @@ class Starter:
     def stop(self) -> None:
         """Stop the node if this object started it. Returns after at most LEAVING_SECONDS."""
         process = self._process
-        if process is None or process.poll() is not None:
+        if process is None or not self.stops:
             return
         # The node treats a signal like a pushed Stop. A signal cannot be held up by a full socket.
         process.terminate()

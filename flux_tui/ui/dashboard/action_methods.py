@@ -81,5 +81,5 @@ def action_table(
         "palette": show_palette,
         "help": show_help,
         "detach": partial(leave, True),
-        "quit": partial(leave, False),
+        "quit": parts.leaving.quit,
     }

@@ -238,7 +238,7 @@ class Dashboard(App[bool]):
 
     async def action_quit(self) -> None:
         """Leave the dashboard, because Textual's own command "quit" was chosen."""
-        self.exit(False)
+        self.parts.leaving.quit()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Turn off keys that work everywhere, while a window or the prompt is open."""

@@ -15,6 +15,7 @@ from flux_tui.ui.actions.filtering import Filtering
 from flux_tui.ui.actions.in_panels.flow_actions import FlowActions
 from flux_tui.ui.actions.in_panels.object_actions import ObjectActions
 from flux_tui.ui.actions.inspecting import Inspecting
+from flux_tui.ui.actions.leaving import Leaving
 from flux_tui.ui.actions.node_switch import NodeSwitch
 from flux_tui.ui.actions.prompt_lines import CommandLine
 from flux_tui.ui.actions.selected_objects import SelectedObjects
@@ -156,6 +157,7 @@ class Parts:
             changed=self._tick,
             leave=lambda: app.leave(False),
         )
+        self.leaving = Leaving(nodes, self.views, keys, open_window=app.open_window, leave=app.leave)
         self.sender = CommandSender(nodes, self.liveness, notify=app.notify, sent=self._tick_soon)
         self.want_and_add = WantAndAdd(
             nodes, self.views, self.sender, keys, notify=app.notify, open_window=app.open_window

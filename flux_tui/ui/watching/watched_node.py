@@ -27,6 +27,8 @@ class WatchedNode:
     """Starts the node again, and returns at once. The outcome is in `trouble` or in the series."""
     starting: Callable[[], bool] = lambda: False
     """Whether the node is being started now."""
+    ends: Callable[[], bool] = lambda: False
+    """Whether the node stops when a person leaves the dashboard, because the dashboard started it."""
     trouble: Callable[[], str | None] = lambda: None
     """Returns one sentence about a problem of the node. None: there is no problem."""
     index: Path | None = None
