@@ -92,7 +92,7 @@ class Receiver(Protocol):
         """
 
     def admits(self, peer: PeerId) -> bool:
-        """Whether this node accepts this peer's unrequested messages now. If not, its stream is read slowly."""
+        """Return whether this node accepts this peer's unrequested messages now. If not, the peer is read slowly."""
 
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         """Return whether to keep the payload of a chunk; False: it is skipped. Called when only the header has come.

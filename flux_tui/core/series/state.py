@@ -120,7 +120,10 @@ class Pending(msgspec.Struct):
 
     @property
     def queued(self) -> bool:
-        """Whether this want waits for one of the `max_pending` places. All wants wait when a node starts."""
+        """Whether this want waits to be pushed until fewer than `max_pending` wants are in the network.
+
+        When a node starts, all wants wait.
+        """
         return not self.in_network and not self.dormant
 
     @property
@@ -450,7 +453,7 @@ class State(msgspec.Struct, dict=True):
 
     @property
     def queued(self) -> int:
-        """The number of pending wants that wait for one of the `max_pending` places."""
+        """The number of pending wants that wait until fewer than `max_pending` wants are in the network."""
         return len(self.pending) - self.pushed - self.dormant
 
     @property

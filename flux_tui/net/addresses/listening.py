@@ -85,7 +85,7 @@ async def listen_beside(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
 def announced_addr(addr: str, peer: str) -> str:
     """Check an address that a person announces for this node, and return it without a peer id.
 
-    `peer`: this node's peer id. Raises NetworkError if other nodes cannot dial such an address.
+    `peer`: this node's peer id. Raises NetworkError if it is not a multiaddr of an IP address and a TCP port.
     """
     transport = addr.removesuffix(f"/p2p/{peer}")
     parts = transport.split("/")

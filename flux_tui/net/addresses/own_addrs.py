@@ -1,7 +1,8 @@
-"""The addresses at which other nodes can dial this node. They are looked up again on every use: networks change.
+"""The addresses at which other nodes can dial this node.
 
-A wildcard listener (0.0.0.0) stands for all addresses that the machine has at the moment. A node may be started
-before the network is up. Then it listens on a configured address as soon as the machine has that address.
+They are looked up when they are used, at most once in FRESH_SECONDS, because networks change. A wildcard listener
+(0.0.0.0) stands for all addresses that the machine has at the moment. A node may be started before the network is up.
+Then it listens on a configured address as soon as the machine has that address.
 """
 
 import ipaddress

@@ -9,8 +9,8 @@ connection. Two mechanisms notice that the peer is gone:
   DEAD_TICKS, the connection is closed. This also finds a peer whose process hangs, or that a relay has lost.
 
 Every byte that arrives shows that the peer is alive, and so does every byte that its system acknowledges: on a
-slow connection a ping may wait behind megabytes. Time is counted in ticks of this task. So after this process was
-stopped, or the machine slept, the peers are not taken for silent.
+slow connection a ping may wait behind megabytes. Time is counted in ticks of this task. There are no ticks while the
+machine sleeps or this process is stopped. So no peer counts as silent for that time.
 
 `probe` checks one connection at once, for a caller that is about to use it.
 """

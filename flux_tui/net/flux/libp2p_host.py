@@ -9,7 +9,7 @@ What libp2p 0.8.1 does, and what is done about it here:
 - Each incoming connection keeps a task, and one of 250 slots, until the host ends.
 - Its host ends without closing its listeners: the ports stay in use. (The swarm's clean-up awaits in a scope that is
   cancelled already.)
-- It forgets its own key, leaks slots, and ends with the first handler that fails: see `net/upstream/`.
+- Its host forgets its own key, leaks connections, and ends with the first handler that fails: see `net/upstream/`.
 
 Upstream, as far as seen on 2026-11-30: issue #1485 is about the clean-up. Its correction does not help a host that
 ends because its context is left. No issue is known for the others. Tests: tests/net/flux/test_libp2p_host.py shows

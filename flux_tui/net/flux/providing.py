@@ -5,10 +5,10 @@ What libp2p 0.8.1 does, and what is done about it here:
 - A node accepts 10 ADD_PROVIDER in 10 s from one peer, and drops further ones silently, though `provide`
   returns True. So each peer is sent ADDS_PER_WINDOW. In a swarm of fewer than 20 nodes every node gets every
   root, which makes about one root a second. In a large swarm each root goes to other nodes.
-- Kademlia has no message to withdraw a record, and libp2p has none of its own. (A record without addresses is
-  left out, and the old one stays.) `withdraw` stops this node from providing the root at once, also in a
-  round that is under way. Nodes that have the record keep it for 48 hours, and may forward intents to this
-  node meanwhile. The core answers those intents (core/peers/provider_records.py).
+- Kademlia has no message to withdraw a record, and libp2p has none of its own. (A node that gets a
+  record without addresses ignores it, and keeps the old one.) After `withdraw`, this node provides the root no more,
+  not even in a round that is under way. Nodes that have the record keep it for 48 hours, and may forward intents to
+  this node meanwhile. The core answers those intents (core/peers/provider_records.py).
 """
 
 import logging

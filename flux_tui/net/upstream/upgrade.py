@@ -6,19 +6,20 @@ out its resource manager (`libp2p.rcmgr`). What libp2p 0.8.1 does, and why that 
 - When libp2p's `upgrade_inbound_raw_conn` is cancelled, its clean-up awaits in the cancelled scope and does nothing.
   Each such handshake leaks a socket and one of the resource manager's 1,000 connections. Once all are leaked, no peer
   is let in. The outbound counterpart has the same fault. Here the clean-up is shielded and bounded.
-- Its resource manager bounds connections (1,000), and streams of all peers together. Each denial lowers the limit for
-  everybody, down to half, for as long as connections are scarce. Other bounds take its place here: `MAX_CONNECTIONS`,
-  `connections/unlinked_connections.py` and `flux/link_table.py` for connections, `upstream/guarded_yamux.py` for
-  streams and memory, `MAX_HANDSHAKES` for handshakes.
+- Its resource manager bounds connections (1,000), and streams of all peers together. Each time it refuses one, it
+  lowers the limit for everybody, down to half. This lasts while connections are scarce. Here other bounds take its
+  place: `MAX_CONNECTIONS`, `connections/unlinked_connections.py` and `flux/link_table.py` for connections,
+  `upstream/guarded_yamux.py` for streams and memory, `MAX_HANDSHAKES` for handshakes.
 - With libp2p's own upgrades and its resource manager, two tests fail: an honest peer is served after 15.9 s instead of
   less than 10 s while others hold connections half open (tests/abuse/test_attacks.py), and does not connect within 15 s
   while 80 others stop in the middle of a frame (`test_unfinished_handshakes_keep_no_honest_node_out`).
 - A connection whose `close` is cancelled, or that ends while libp2p registers it, stays in libp2p's table for ever,
-  and counts. And `close` waits for a peer that reads nothing. Here each `close` is shielded and bounded.
+  and counts against the limits. And `close` waits for a peer that reads nothing. Here each `close` is shielded and
+  bounded.
 
-A handshake has two stages: being secured, and secured but not registered. When a stage is full, a new handshake ends
-an older one: the oldest of the network that has the most handshakes at that stage. So an attacker's silent
-connections end each other, and the handshakes of other peers go on.
+A handshake has two stages: until Noise is set up, and from then until the connection is registered. When a stage is
+full, a new handshake ends an older one: the oldest of the network that has the most handshakes at that stage. So an
+attacker's silent connections end each other, and the handshakes of other peers go on.
 
 Upstream: no issue is known. Test: tests/net/upstream/test_upgrade.py; those of its tests that begin with
 `test_in_libp2p` show what libp2p does, and fail when upstream changes.
