@@ -49,7 +49,7 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
 
 
 def _tried(out: Console, state: State) -> None:
-    """Print which addresses were dialled in vain, if no peer is connected."""
+    """If no peer is connected, print the addresses that were dialled without an answer."""
     if not state.running or state.connected or not state.tried:
         return
     table = Table("tried", "why nobody answers", title="no peer was heard", title_justify="left", box=None)

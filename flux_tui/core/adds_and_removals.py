@@ -25,7 +25,7 @@ from flux_tui.core.turn import Ledger
 
 
 def notes_of(added: Added) -> tuple[ev.ErrorOccurred, ...]:
-    """Return an error entry for each kind of part of an added path that other nodes will not get.
+    """Return error entries about the parts of an added path that are not shared: one entry for each kind of part.
 
     An example is a symbolic link that leads out of the folder. These entries come before `object_added` in the
     series.

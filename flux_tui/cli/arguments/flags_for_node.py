@@ -36,7 +36,7 @@ def _typed(name: str, value: Any) -> list[str]:
 
 
 def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
-    """Parse command-line words that `node_flags` made: the values by option name. Raises click.UsageError."""
+    """Parse command-line words that `node_flags` made. Returns the values by option name. Raises click.UsageError."""
     return _NODE.make_context("node", list(flags)).params
 
 

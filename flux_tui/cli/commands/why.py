@@ -67,7 +67,11 @@ def why(
 
 
 def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple[State, float]:
-    """Return the state at the moment that a person typed (None: now), and the time of that moment. Raises Failure."""
+    """Return the state at the moment that a person typed (None: now), and the time of that moment.
+
+    `running`: whether the node runs; if not, "now" is the time of its last entry. Raises Failure if the text
+    names no moment of the series.
+    """
     if text is None:
         state = fold(reader)
         return state, time.time() if running else state.at

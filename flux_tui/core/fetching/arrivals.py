@@ -93,9 +93,10 @@ class Arrivals:
         return roots
 
     def _end_leases(self, holder: Holder, cid: Cid, cause: ev.Waste) -> None:
-        """End all leases of a chunk that came from `holder`. If another holder has a lease of it, cancel that one.
+        """End all leases of a chunk that came from `holder`.
 
-        `cause`: if the other holder's copy comes nevertheless, its bytes are counted as wasted for this cause.
+        If another holder has a lease of it too, that holder is told not to send it. `cause`: if its copy comes
+        nevertheless, the bytes are counted as wasted for this cause.
         """
         for batch in self.leases.release(cid):
             if batch.holder is holder:

@@ -154,7 +154,10 @@ class Holder:
         return 1 if estimate > self.rate * NEXT_SECONDS else 2
 
     def needs_next(self) -> bool:
-        """Whether the only chunk that it still has to send will have come before another grant reaches it."""
+        """Whether one more chunk should be granted now, because this holder has only one chunk left to send.
+
+        True if that chunk will have come before another grant can reach the holder.
+        """
         return self.outstanding == 1 and self.expected_seconds() <= self.rtt + NEXT_SECONDS
 
     def granted(self, count: int, size: int, now: float) -> None:

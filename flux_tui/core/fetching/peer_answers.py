@@ -134,7 +134,10 @@ class PeerAnswers:
                 self.scheduler.schedule_push(download, None, "lapsed", peer)
 
     def _lose(self, peer: PeerId, no: ev.StatusNo, asked: list[Download]) -> bool:
-        """End the leases and offers of a peer that its NO makes invalid. Returns whether there were any."""
+        """End the leases and offers of a peer that its NO makes invalid. Returns whether there were any.
+
+        `asked`: the downloads whose root the NO names.
+        """
         holder = self.holders.get(peer)
         freed = [cid for cid in no.cids if self.leases.holds(cid, holder)]
         if no.reason == "not_held":
@@ -152,9 +155,10 @@ class PeerAnswers:
         return bool(freed or lost)
 
     def _ask_later(self, peer: PeerId, asked: list[Download]) -> None:
-        """Plan to push the wants for these objects to a peer again, which has them but said NO.
+        """Plan to push the wants of these downloads again to a peer that has the objects but said NO.
 
-        They are pushed when the peer may be asked again.
+        They are pushed when the peer may be asked again. Not those that the peer offered before: they are
+        granted then.
         """
         at = self.scheduler.free_at(peer)
         for download in asked:

@@ -116,12 +116,12 @@ class Dialling:
         self._unreachable.discard(addr)
 
     def peer_up(self) -> None:
-        """Forget what was tried in vain: a peer is connected."""
+        """Forget the addresses that were dialled without an answer, because a peer is connected now."""
         self._tried.clear()
         self._lonely_at, self._lonely_told = float("inf"), 0
 
     def next_deadline(self) -> float:
-        """When `on_time` has something to tell."""
+        """Return the time at which `on_time` next reports that no peer was reached; infinity if it need not."""
         return self._lonely_at
 
     def failed(self, addr: str, text: str) -> None:
@@ -134,14 +134,14 @@ class Dialling:
         self.ledger.emit(ev.ErrorOccurred(text=text, addr=addr))
 
     def on_time(self) -> None:
-        """If the budget for return addresses is spent, report that."""
+        """Report that the budget for return addresses is spent, or that no peer has been reached for a while."""
         if self._not_dialled is not None:
             addr, self._not_dialled = self._not_dialled, None
             self._spent_told_at = self.ledger.now
             text = f"{addr} is not dialled: intents name more addresses than are dialled for strangers"
             self.ledger.emit(ev.ErrorOccurred(text=text))
         if self.ledger.now >= self._lonely_at:
-            self._tell_lonely()
+            self._report_nobody_reached()
 
     def _do(self, dial: Dial) -> None:
         self.ledger.do(dial)
@@ -152,8 +152,11 @@ class Dialling:
         if self._lonely_at == float("inf"):
             self._lonely_at = self.ledger.now + LONELY.wait(self._lonely_told + 1)
 
-    def _tell_lonely(self) -> None:
-        """Write what was tried while nobody is connected: what a person named first."""
+    def _report_nobody_reached(self) -> None:
+        """If no peer is connected, write an entry with the addresses that were dialled without an answer.
+
+        Addresses that a person named come first. The next such entry follows later.
+        """
         self._lonely_at = float("inf")
         if self.connected or not self._tried:
             return

@@ -121,17 +121,18 @@ class Tries:
 
     @property
     def _longest_asking(self) -> float:
-        """Seconds from a new connection until every want that is pending now was pushed to that peer."""
+        """Seconds after which a peer that connects now has been pushed every want that is pending now."""
         return NEWCOMER_SECONDS * (2 + len(self._pending) // NEWCOMER_WANTS)
 
     @cached_property
-    def _turns(self) -> dict[Cid, int]:
-        """The order in which dormant wants are pushed to a peer that has just connected: a number from 0 for each.
+    def _dormant_order(self) -> dict[Cid, int]:
+        """When each dormant want is pushed to a peer that has just connected: by CID, its number in that order, from 0.
 
-        A want is dormant if it gave up its place among `max_pending` wants, because no known peer has the object.
+        A want is dormant if it gave up its place among `max_pending` wants, because no known peer has the
+        object.
         """
         dormant = (cid for cid, pending in reversed(self._pending.items()) if pending.dormant)
-        return {cid: place for place, cid in enumerate(dormant)}
+        return {cid: number for number, cid in enumerate(dormant)}
 
     def _asks(self, pending: Pending) -> list[Try]:
         """Return the coming pushes of a dormant want to peers that have just connected, in the order of their times.
@@ -141,7 +142,7 @@ class Tries:
         """
         if not self._newcomers or not pending.dormant:
             return []
-        wait = NEWCOMER_SECONDS * (1 + self._turns[pending.cid] // NEWCOMER_WANTS)
+        wait = NEWCOMER_SECONDS * (1 + self._dormant_order[pending.cid] // NEWCOMER_WANTS)
         return sorted(
             Try(connected_at + wait, "ask", "silence", peer, since=connected_at)
             for connected_at, peer in self._newcomers

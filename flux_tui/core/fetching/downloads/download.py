@@ -381,7 +381,7 @@ class Download:
 
     @property
     def done(self) -> bool:
-        """Whether no block is missing or granted, and no request or plan is open."""
+        """Whether no block is missing or granted, no plan is unfinished, and the store has no request left to do."""
         return not (self._missing or self._granted or self.open_work or self._postponed)
 
     def finish(self) -> bool:
@@ -475,7 +475,7 @@ class Download:
         return self._cache.get(cid) if self._cache else None
 
     def add_up(self, totals: Totals) -> None:
-        """Take the sums over all inner nodes, now that none is missing. The planning of files can begin."""
+        """Store the totals of the outline, now that no inner node is missing. The planning of files can begin."""
         self.totals = totals
         self.leaf_bytes = totals.size
         if not self.held:

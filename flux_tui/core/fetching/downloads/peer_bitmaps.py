@@ -103,7 +103,10 @@ class Watchers:
             peers[peer] = blocks
 
     def due(self, root: Cid, have: int, blocks: int) -> list[PeerId]:
-        """Return the peers to tell that more blocks of the object are here. `have`: blocks here, of all `blocks`."""
+        """Return the peers to tell that more blocks of the object are here: those that have missed enough new blocks.
+
+        `have`: how many blocks are here; `blocks`: how many the object has.
+        """
         peers = self._told.get(root)
         if not peers:
             return []

@@ -95,7 +95,7 @@ class Batch:
         self.extended += 1
 
     def forget_extensions(self) -> None:
-        """Count the extensions anew, because the holder is sending."""
+        """Set the number of extensions back to 0, because the holder is sending."""
         self.extended = 0
 
     def become_lease(self) -> None:

@@ -404,7 +404,7 @@ class Scheduler:
     # ── holders ─────────────────────────────────────────────────────────────────────────────────
 
     def schedule_push(self, download: Download, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
-        """Set the time of a want's next push, if no holder can send the object now.
+        """Set the time of a want's next push, unless chunks of it are granted or a holder can be asked now.
 
         `wait`: seconds; None: the default of the cause. `peer`: the peer that gave the cause.
         """

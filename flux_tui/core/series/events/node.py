@@ -103,7 +103,7 @@ class AddrsTold(NodeBase, tag="addrs_told", frozen=True, kw_only=True):
 
 
 class TriedAddr(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An address that was dialled in vain."""
+    """An address that this node dialled without an answer, and why."""
 
     addr: str
     why: str
@@ -111,9 +111,9 @@ class TriedAddr(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class HeardNobody(NodeBase, tag="heard_nobody", frozen=True, kw_only=True):
-    """No peer is connected, and dialling these addresses has failed.
+    """No peer is connected, and this node has dialled these addresses without an answer.
 
-    This is written again while it lasts, with longer and longer intervals.
+    While this lasts, the entry is written again, at longer and longer intervals.
     """
 
     tried: tuple[TriedAddr, ...]

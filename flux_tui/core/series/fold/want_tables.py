@@ -32,7 +32,10 @@ def go_dormant(state: State, pending: Pending) -> None:
 
 
 def start_again(state: State, pending: Pending) -> None:
-    """Reset a want that is wanted once more: no peer has answered, and it waits for a place in the network."""
+    """Reset a want, because the node was restarted or the object is wanted once more.
+
+    After that, no peer has answered the want, and it waits for a place in the network.
+    """
     _leave(state, pending)
     pending.next_push_at = None
     pending.cause, pending.cause_peer, pending.cause_reason = "silence", None, None

@@ -86,7 +86,10 @@ def _reason_now(state: State, pending: Pending, peer: PeerState, cause: RetryCau
 
 
 def _refused(pending: Pending, no: ev.StatusNo) -> None:
-    """Apply a NO to a want: remember the peer as one that can be asked later, or forget it."""
+    """Apply a peer's NO to a want. If the NO is for now only, remember that the peer can be asked later.
+
+    Otherwise the peer does not count as a holder of the object any more.
+    """
     peer = no.peer
     if not peer_backoff.gives_later(no):
         for peers in (pending.yes, pending.noes):
