@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
+from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Status, StopMessage
 from libp2p.relay.circuit_v2.utils import write_delimited_msg
 from multiaddr import Multiaddr
@@ -14,6 +15,7 @@ from trio.testing import MockClock
 
 from flux_tui.net.flux import libp2p_network, relay
 from flux_tui.net.nat.circuits import Circuit, CircuitLimit, limit_of
+from flux_tui.net.upstream.hole_punching import HolePunching
 from tests.support.hosts import host_of, id_of
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk
 
@@ -34,7 +36,11 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> None:
             message.limit.CopyFrom(Limit(data=LIMIT, duration=3600))
         await write_delimited_msg(stream, message)
 
+    async def stay(punching: HolePunching, peer: ID) -> None:
+        await trio.lowlevel.checkpoint()
+
     monkeypatch.setattr(relay, "write_delimited_msg", with_limit)
+    monkeypatch.setattr(HolePunching, "punch", stay)
 
 
 @asynccontextmanager
@@ -68,7 +74,7 @@ async def test_a_circuit_that_the_relay_ended_says_why() -> None:
         await asker.seen.until(lambda: len(asker.seen.payloads) == 8)
         for connection in list(host_of(hidden).get_network().connections[id_of(asker)]):
             await connection.close()
-        await asker.seen.down(hidden.id)
+        await asker.seen.until(lambda: asker.seen.whys)
         assert asker.seen.whys == [
             "the relay passes on no more than 8.0 MiB and 60 min in one circuit, and ended it"
         ]
