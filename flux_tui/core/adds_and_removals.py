@@ -83,7 +83,7 @@ class Sharing:
     def settle(self) -> None:
         """Delete removed objects, once no replica is copied from their blocks any more.
 
-        Called at the end of each turn, after the machine has handled an input.
+        Called after the machine has handled an input.
         """
         for root in [root for root in self._waiting if root not in self.requester.downloads]:
             del self._waiting[root]

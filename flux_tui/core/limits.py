@@ -64,7 +64,7 @@ class TokenBucket:
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """The length of the wait after failures in a row. It grows by a factor with each failure, up to a maximum.
+    """Computes how long to wait after failures in a row. The time grows by a factor with each, up to a maximum.
 
     It has no state: the caller counts the failures, and sets the count to 0 on a success.
     """

@@ -154,7 +154,7 @@ class Machine:
 
     @property
     def state(self) -> State:
-        """The current state. It changes with every turn; to keep it, make a copy with `fold.copy`."""
+        """The current state. It changes with every input; to keep it, make a copy with `fold.copy`."""
         return self.ledger.state
 
     def next_deadline(self) -> float:
@@ -310,7 +310,7 @@ class Machine:
                 assert_never(given)
 
     def _on_time(self) -> None:
-        """Let every part do the work that follows from this turn or is due now."""
+        """Let every part do the work that follows from this input, or that is due now."""
         self.keeper.check_downloads()
         self.sharing.settle()
         self.requester.on_time()

@@ -117,7 +117,7 @@ class _Answers:
         self._chances = iter(self._turn.chances)
 
     def begin(self, turn: Turn) -> None:
-        """Begin to give the answers of this turn."""
+        """From now on, give the answers that were recorded for this input (`turn`)."""
         self._turn = turn
         self._sizes, self._chances = iter(turn.sizes), iter(turn.chances)
 

@@ -45,8 +45,8 @@ class Prefix(NamedTuple):
 def check(node: ShardNode, prefix: Prefix) -> None:
     """Check that every name of a shard is in the slot that its hash gives. Raises BadBlockError.
 
-    So each name has only one possible place in a folder. Otherwise two shards could contain the same name, and
-    one could say that it is a link, and the other that it is a folder.
+    So each name has only one possible place in a folder. Otherwise two shards could contain the same name, once
+    as a link and once as a folder.
     """
     for (name, _, _), slot in zip(node.entries, node.entry_slots, strict=True):
         bits, value = prefix.below(slot, node.width)

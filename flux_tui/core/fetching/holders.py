@@ -320,7 +320,7 @@ class Holders:
         self._ready[peer] = None
 
     def looked_at(self, peer: PeerId) -> None:
-        """Remove a peer from `ready`, because the scheduler grants it what it has room for."""
+        """Remove a peer from `ready`, because the scheduler is about to grant it as much as it can be granted now."""
         self._ready.pop(peer, None)
 
     def wake(self, root: Cid, peers: Iterable[PeerId]) -> None:

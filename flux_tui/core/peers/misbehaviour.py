@@ -101,7 +101,10 @@ class Misbehaviour:
         return self._reports.add(peer, _CLOCK, "", self.ledger.now)
 
     def settle(self, entries: Iterable[Entry]) -> None:
-        """Clear the counts of the peers that sent or took chunks in this turn, because they were useful."""
+        """After an input was handled, clear the counts of the peers that sent or took chunks: they were useful.
+
+        `entries`: the new entries of the series, which name these peers.
+        """
         if not self._counts:
             return
         for entry in entries:

@@ -137,7 +137,7 @@ class Admission:
         return self._common.level_at(now) > least
 
     def settle(self, given: Input, entries: Sequence[Entry], now: float) -> None:
-        """After the turn of this input, charge the peer that caused its entries, and credit peers for useful chunks."""
+        """After an input was handled, charge the peer that caused its entries, and credit peers for useful chunks."""
         others: list[ev.Event] = []
         for entry in entries:
             match event := entry.event:

@@ -211,7 +211,7 @@ class Keeper:
     def check_downloads(self) -> None:
         """Check the replicas that are being fetched: some may be whole, have failed, or be larger than expected.
 
-        Called after each turn.
+        Called after the machine has handled an input.
         """
         for root, reserved in list(self._fetching.items()):
             kept, download = self.replicas.get(root), self.requester.downloads.get(root)

@@ -29,7 +29,10 @@ class HoldRefusal(NamedTuple):
 
 
 class Quota:
-    """The room for replicas. It reads the policy and the replicas from the state."""
+    """Decides whether one more replica fits into the policy's quota, and which replicas go to make room.
+
+    It reads the policy and the replicas from the state.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger

@@ -126,7 +126,7 @@ class Tries:
 
     @cached_property
     def _dormant_order(self) -> dict[Cid, int]:
-        """When each dormant want is pushed to a peer that has just connected: by CID, its number in that order, from 0.
+        """The order in which dormant wants are pushed to a peer that has just connected: by CID, a number from 0.
 
         A want is dormant if it gave up its place among `max_pending` wants, because no known peer has the
         object.

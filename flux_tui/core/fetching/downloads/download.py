@@ -149,7 +149,10 @@ class Download:
         return self._granted
 
     def add_block(self, cid: Cid, location: Location | None = None) -> None:
-        """Add one place of a block. `location`: for an inner node, where its content belongs."""
+        """Record a block of this object, or one more place of the content in which a known block occurs.
+
+        `location`: for an inner node, where the content below it belongs.
+        """
         self._blocks[cid] = self._blocks.get(cid, 0) + 1
         if location is not None:
             self._locations = {} if self._locations is None else self._locations
@@ -253,9 +256,10 @@ class Download:
         return filled
 
     def rotate_missing(self, random: Callable[[], float]) -> None:
-        """If other peers fetch the same object, let the missing blocks begin at a random place. This is done once.
+        """If other peers fetch the same object, change the order of the missing blocks: begin with a random one.
 
-        So each peer fetches other parts first, and the peers can exchange them.
+        This is done once for each download. So each peer fetches other blocks first, and the peers can exchange
+        them.
         """
         if self._rotated or not self._bitmaps or not self.mapped or self.open_work:
             return

@@ -181,7 +181,10 @@ class Planning:
         self._running = False
 
     def _go_on(self, tasks: deque[_Task]) -> int:
-        """Do one step of an object's first planning task. Returns how many rows the step counts for."""
+        """Run one of an object's planning tasks until it yields, and put it back to the end. Returns the rows it made.
+
+        A task that has ended, or whose download has ended, is not put back; it counts as one row.
+        """
         task = tasks.popleft()
         download = task.download
         if self.downloads.get(download.root) is not download:

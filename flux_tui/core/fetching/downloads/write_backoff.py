@@ -74,7 +74,10 @@ class WriteBackoff:
         return self.key(download) == self.key(other)
 
     def try_now(self, download: Download, now: float) -> None:
-        """End the wait of a pause, because a person asked for the object again. A test chunk is allowed at once."""
+        """Allow a test chunk at once during a pause, because a person asked for the object again.
+
+        Does nothing if there is no pause, or if a test was made since the pause began.
+        """
         if (key := self.key(download)) in self._until and key not in self._tried:
             self._until[key] = now
 

@@ -252,7 +252,7 @@ class WantPusher:
         self._changed.clear()
 
     def _give_up_places(self) -> None:
-        """Make wants dormant that no peer is known to have. They lose their places in the network."""
+        """Make wants dormant that no peer is known to have, so that other wants can be in the network instead."""
         if self.queue.next_check() > self.ledger.now:
             return
         gone = self.queue.give_up(self.ledger.now, self._keeps_place)
@@ -260,7 +260,7 @@ class WantPusher:
             self.ledger.emit(ev.WentDormant(cids=batch))
 
     def _keeps_place(self, root: Cid) -> bool:
-        """Whether a want keeps its place in the network: a holder sends its object now, or probably will soon."""
+        """Whether a want stays in the network: a holder sends its object now, or probably will soon."""
         download = self.downloads[root]
         if self._under_way(root):
             return True
@@ -336,7 +336,8 @@ class WantPusher:
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
         """Whether to push this want to a peer that has just connected.
 
-        Not if the peer offered the object before, or if the want reaches it in another way.
+        Not if the peer offered the object before, or if every block is here. With `dormant`, only a dormant
+        want is pushed: the others are pushed to the peer in another way.
         """
         download = self.downloads.get(root)
         told = dormant and (root in self.queue or self.queue.is_in_network(root))
@@ -348,7 +349,7 @@ class WantPusher:
         return download is not None and bool(download.missing) and peer not in download.holders
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
-        """Push these wants, in batches. A want that has no place in the network takes one."""
+        """Push these wants, in batches. A want that was not in the network is in it from now on."""
         downloads = (download for root in roots if (download := self.downloads.get(root)))
         for batch in batches(downloads, MAX_CIDS_WANT):
             self._push(batch, retry=retry)

@@ -41,7 +41,10 @@ WantPriority: TypeAlias = Literal["urgent", "new", "due"]
 
 
 class WantQueue:
-    """The places in the network, and the wants that queue for them by priority. It knows only the roots of wants."""
+    """The wants that are in the network (at most max_pending), and those that queue to enter it, by priority.
+
+    It knows only the roots of wants.
+    """
 
     def __init__(self, max_pending: int) -> None:
         self.max_pending = max_pending
@@ -59,7 +62,7 @@ class WantQueue:
         """Batches of new wants since the due wants had their turn."""
 
     def __len__(self) -> int:
-        """The number of wants that queue for a place in the network."""
+        """The number of wants that queue to enter the network."""
         return len(self._urgent) + len(self._fresh) + len(self._due)
 
     def __contains__(self, root: Cid) -> bool:
@@ -87,7 +90,7 @@ class WantQueue:
         return room if room >= enough else 0
 
     def is_in_network(self, root: Cid) -> bool:
-        """Whether this want has a place in the network."""
+        """Whether this want is in the network: it was pushed, and is one of at most max_pending such wants."""
         return root in self._in_network
 
     def in_network(self) -> Iterator[Cid]:
@@ -97,7 +100,7 @@ class WantQueue:
     # ── the queue ───────────────────────────────────────────────────────────────────────────────
 
     def add(self, root: Cid, priority: WantPriority) -> None:
-        """Queue a want for a place in the network, unless it is queued already."""
+        """Queue a want, to be pushed when the network has room for it. Does nothing if it is queued already."""
         if root not in self:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[priority][root] = None
 
@@ -124,13 +127,13 @@ class WantQueue:
     # ── places ──────────────────────────────────────────────────────────────────────────────────
 
     def enter(self, root: Cid, now: float) -> None:
-        """Give a place to a want that was pushed. Whether it keeps the place is checked later (`give_up`)."""
+        """Record that a want was pushed, so that it is in the network. Later, `give_up` checks whether it stays."""
         self._in_network[root] = now
         self._in_network.move_to_end(root)
         self._check_later(root, now)
 
     def leave(self, root: Cid) -> None:
-        """Free the place of this want."""
+        """Record that this want is not in the network any more, so that another one can be."""
         self._in_network.pop(root, None)
         self._check_at.pop(root, None)
 
@@ -145,9 +148,9 @@ class WantQueue:
         return self._checks[0][0] if self._checks else inf
 
     def give_up(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
-        """Free the places of wants that are not answered, and return these wants.
+        """Remove from the network the wants that no peer answered in time, and return them.
 
-        `keeps(root)`: whether a want keeps its place, because a holder sends the object or is about to.
+        `keeps(root)`: whether a want stays, because a holder sends its object or is about to.
         """
         gone: list[Cid] = []
         while self.next_check() <= now:
@@ -160,13 +163,13 @@ class WantQueue:
         return gone
 
     def gives_way_at(self) -> float:
-        """Return when a want may give up its place for an urgent one; infinity if no urgent want needs that."""
+        """Return when a want in the network may be replaced by an urgent one; infinity if no urgent want is queued."""
         if not self._urgent or not self._in_network:
             return inf
         return next(iter(self._in_network.values())) + GIVE_WAY_SECONDS
 
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:
-        """Free the place of one want for an urgent want, and return it.
+        """Remove one want from the network, so that an urgent want can enter it. Returns the removed want.
 
         It is the want that has been in the network longest and that no holder is sending (`sent`). If all are
         being sent, it is the one that has been there longest.

@@ -46,7 +46,7 @@ class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
 
 
 class WentDormant(FetchingBase, tag="went_dormant", frozen=True, kw_only=True):
-    """No known peer has these objects or chunks. They lose their places in the network until their next push."""
+    """No known peer has these objects or chunks. Until their next push, other wants are in the network instead."""
 
     cids: tuple[Cid, ...]
 

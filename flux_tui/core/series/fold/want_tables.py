@@ -25,7 +25,7 @@ def enter_network(state: State, pending: Pending) -> None:
 
 
 def go_dormant(state: State, pending: Pending) -> None:
-    """Mark a want as dormant: it has no place in the network until its next push is due."""
+    """Mark a want as dormant: it does not count as in the network until its next push is due."""
     _leave(state, pending)
     pending.dormant = True
     state.dormant += 1
@@ -34,7 +34,7 @@ def go_dormant(state: State, pending: Pending) -> None:
 def start_again(state: State, pending: Pending) -> None:
     """Reset a want, because the node was restarted or the object is wanted once more.
 
-    After that, no peer has answered the want, and it waits for a place in the network.
+    After that, no peer has answered the want, and it waits to be pushed.
     """
     _leave(state, pending)
     pending.next_push_at = None

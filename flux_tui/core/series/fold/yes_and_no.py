@@ -11,7 +11,7 @@ from flux_tui.core.series.state import NAMED, No, PeerState, Pending, State
 
 
 def refused(state: State, peer: PeerState, event: ev.StatusNo) -> None:
-    """Apply a NO to the state: the peer's reason and wait, and what each want waits for."""
+    """Apply a peer's NO to the state: when the peer may be asked again, and the last NO of each want that it names."""
     peer.has_it = event.has_it
     if event.about == "want":
         peer_backoff.refused(peer, event, state.at)
