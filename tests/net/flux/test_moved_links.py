@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import trio
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
@@ -11,10 +12,21 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
 from flux_tui.net.flux import libp2p_network, peer_links
+from flux_tui.net.upstream.hole_punching import HolePunching
 from tests.support.hosts import host_of, id_of
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
 
 RELAY = PeerId(str(ID.from_pubkey(create_new_key_pair(bytes([1]) * 32).public_key)))
+
+
+@pytest.fixture(autouse=True)
+def unpunched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let links stay at the relay until the test moves them."""
+
+    async def stay(punching: HolePunching, peer: ID) -> None:
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(HolePunching, "punch", stay)
 
 
 @asynccontextmanager
@@ -73,7 +85,7 @@ async def test_a_link_goes_on_over_a_direct_connection() -> None:
             hidden.serve(asker.id, *chunks[3 * part : 3 * part + 3])
         await asker.seen.until(lambda: asker.seen.payloads)
         direct = await dial_directly(asker, hidden)
-        await links_of(asker).move(hidden.id, direct)  # if hole punching has not done it already
+        assert await links_of(asker).move(hidden.id, direct)
         for number in range(100):
             assert asker.network.push(hidden.id, words(number))
             assert hidden.network.push(asker.id, words(number))

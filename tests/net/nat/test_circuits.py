@@ -76,7 +76,7 @@ async def test_a_circuit_that_the_relay_ended_says_why() -> None:
             await connection.close()
         await asker.seen.until(lambda: asker.seen.whys)
         assert asker.seen.whys == [
-            "the relay passes on no more than 8.0 MiB and 60 min in one circuit, and ended it"
+            "the relay passes on no more than 8.0 MiB and 1:00:00 in one circuit, and ended it"
         ]
 
 
