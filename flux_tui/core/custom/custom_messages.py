@@ -105,7 +105,10 @@ class CustomMessages:
             self._report_lost(peer, pushes, f"it refused for {GIVE_UP_SECONDS:.0f} s or more")
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """Handle a NO of a peer: push the custom messages that it names to that peer again later."""
+        """Handle a peer's NO that names custom messages: push them to that peer again later.
+
+        Does nothing for a NO with another reason than `rate_limited` or `busy`.
+        """
         if no.reason not in ("rate_limited", "busy") or no.has_it:
             return
         wait = min(no.retry_after or FULL_SECONDS, MAX_WAIT)
@@ -155,9 +158,9 @@ class CustomMessages:
         self.ledger.emit(ev.CustomReceived(peer=peer, kind=custom.kind, size=size, via=via, payload=payload))
 
     def dropped_intent(self, peer: PeerId, sealed: msg.SealedIntent) -> None:
-        """Handle an intent that did not fit into the queue for a connected peer.
+        """Handle an intent that did not fit into the queue for a peer.
 
-        If it carries a custom message, push it to that peer again later.
+        If it carries a custom message, and the peer is still connected, push it to that peer again later.
         """
         intent = codec.decode_intent(sealed.signed)
         if isinstance(intent.body, msg.Custom) and peer in self.connected:

@@ -149,7 +149,7 @@ class Outbox:
         return self._retries.setdefault(peer, _Retries()).add(push, now + wait)
 
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
-        """Plan to push messages that a peer refused to this peer again after `wait` seconds.
+        """Plan to push refused messages again after `wait` seconds, to the peer that refused them.
 
         `names`: the names of the refused messages (`name_of`). Returns the names that belong to messages of
         this node.
@@ -164,7 +164,7 @@ class Outbox:
         return tuple(known)
 
     def due_retries(self, now: float) -> tuple[list[tuple[PeerId, Outbound]], dict[PeerId, list[Outbound]]]:
-        """Return the messages to push again now, each with its peer, and by peer the messages to give up."""
+        """Remove and return the messages to push again now, each with its peer, and those to give up, by peer."""
         found: list[tuple[PeerId, Outbound]] = []
         given_up: dict[PeerId, list[Outbound]] = {}
         if not self._retries:

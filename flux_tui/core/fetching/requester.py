@@ -79,7 +79,8 @@ class Requester:
     ) -> None:
         """Want a root or a loose chunk, because a person or program here asked for it. `by`: the command's mark.
 
-        With `at_once`, the want is pushed even if max_pending wants are in the network already.
+        If it is wanted already, its path may change, and what could not be written is tried again. With
+        `at_once`, the want is pushed even if max_pending wants are in the network already.
         """
         known = self.downloads.get(cid)
         if known is not None:

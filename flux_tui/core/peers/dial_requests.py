@@ -76,7 +76,7 @@ class Dialling:
             self._do(Dial(addr=addr, from_peers=True))
 
     def remembered(self, addr: str) -> None:
-        """Dial an address that is known from an earlier session."""
+        """Dial an address that is known from an earlier session. If it does not answer, that is not reported."""
         self._quiet.add(addr)
         self._do(Dial(addr=addr))
 

@@ -177,9 +177,10 @@ class Router:
     # ── others' ─────────────────────────────────────────────────────────────────────────────────
 
     def came(self, peer: PeerId, intent: Intent, sealed: SealedIntent, hops: int) -> None:
-        """Handle an intent that `peer` routed to this node: forward it to providers of the wanted roots.
+        """Handle an intent that `peer` routed to this node: forward a want to the providers of its roots.
 
-        `hops`: how many more times it may be forwarded.
+        `hops`: how many more times it may be forwarded. Nothing is done if this is 0, if the want is old or was
+        forwarded before, or if the budget of `peer` is spent.
         """
         if hops < 1 or not isinstance(intent.body, Want) or intent.origin == self.ledger.me:
             return

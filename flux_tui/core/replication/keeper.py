@@ -316,7 +316,10 @@ class Keeper:
         return self.quota.room_refusal(size)
 
     def _check_size(self, root: Cid, kept: KeptReplica) -> None:
-        """Drop a replica that is larger than its origin said, if there is no room for it."""
+        """Drop a replica that is larger than its origin said, if the policy or the quota does not allow that.
+
+        Otherwise the new size is noted. The caller has checked that the replica is larger.
+        """
         policy, charge = self.ledger.state.policy, kept.charge
         if policy.max_object and charge > policy.max_object:
             self._drop(root, "too_large")

@@ -110,7 +110,11 @@ class Scheduler:
             self._wake_all(over)
 
     def _late(self, batch: Batch) -> None:
-        """Handle a batch whose deadline has passed: extend it if no other holder can send the chunks, or end it."""
+        """Handle a batch whose deadline has passed: give its holder more time, or end the leases.
+
+        A holder that is sending gets more time. So does a holder whose chunks no other holder can send now, a
+        few times. Otherwise the leases lapse, and the chunks can be granted to others.
+        """
         holder = batch.holder
         downloads = {id(f): f for f in batch.chunks.values()}.values()
         if batch.inherited:
@@ -298,7 +302,10 @@ class Scheduler:
         self.ledger.do(Push(peer=holder.peer, message=Grant(cids=cids, ttl=seconds)))
 
     def _take_over(self, idle: Holder) -> None:
-        """Move the end of the slowest holder's queue to this idle holder, now that all chunks are granted."""
+        """Move the end of the slowest holder's queue to this idle holder.
+
+        The caller has found no missing chunk that this holder could be granted.
+        """
         if idle.snubbed or not self.usable(idle.peer):
             return
         slow = self.endgame.slowest(idle)
@@ -317,9 +324,10 @@ class Scheduler:
         self._grant(idle)
 
     def _hedge(self, idle: Holder) -> None:
-        """Let this idle holder send overdue chunks of other holders as well, now that all chunks are granted.
+        """Let this idle holder send overdue chunks of other holders as well.
 
-        When one copy has come, the other is cancelled.
+        When one copy has come, the other is cancelled. The caller has found no missing chunk that this holder
+        could be granted.
         """
         if idle.snubbed or not self.usable(idle.peer):
             return
@@ -382,7 +390,7 @@ class Scheduler:
                 self.wanted.wake(download)
 
     def resume(self, download: Download) -> None:
-        """End the pause of this download, because a chunk of it was written."""
+        """End the pause of this download, if there is one, because a chunk of it was written."""
         if self.write_backoff.end(download):
             self._wake_all({self.write_backoff.key(download)})
 

@@ -130,7 +130,8 @@ class WantPusher:
     ) -> None:
         """Plan to push a want again after `wait` seconds. `peer`: the peer that gave the cause.
 
-        With `sooner`, a push that is planned for an earlier time stays.
+        With `sooner`, a push that is planned for an earlier time stays. A queued want stays as it is: it is
+        pushed soon anyway.
         """
         wait = min(max(wait, RETRY_MIN), MAX_WAIT)
         # No jitter if it cannot be written: that wait ends with the pause (write_backoff.py).
@@ -220,7 +221,7 @@ class WantPusher:
     def ask_others(self, downloads: Iterable[Download]) -> None:
         """Push the wants for these objects again, because their holders are late.
 
-        A want that was pushed within the last STALLED_SECONDS is left out.
+        Wants that are not in the network, or that were pushed within the last STALLED_SECONDS, are left out.
         """
         now = self.ledger.now
         asked = [download.root for download in downloads if now - download.pushed_at >= STALLED_SECONDS]
