@@ -14,6 +14,7 @@ import msgspec
 from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
 from flux_tui.core.series.giving_policy import POLICY, Policy, PolicyChange
 from flux_tui.core.series.settings_table import Kind, Setting, Spec, table
+from flux_tui.core.text.agent_versions import checked_suggestion
 from flux_tui.home import Home
 from flux_tui.regular_files import open_to_read
 
@@ -101,6 +102,13 @@ def _parse_addr(value: Any) -> str:
     raise BadValueError(value, "a multiaddr", "")
 
 
+def _parse_name(value: Any) -> str:
+    try:
+        return checked_suggestion(value) if value else ""
+    except (AttributeError, ValueError):
+        raise BadValueError(value, Kind.NAME.value) from None
+
+
 def _parse_keys(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise BadValueError(value, Kind.KEYS.value)
@@ -110,7 +118,7 @@ def _parse_keys(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-def parse_value(kind: Kind, value: Any) -> Any:
+def parse_value(kind: Kind, value: Any) -> Any:  # noqa: C901 - a flat match: one line a case
     """Parse the value of a setting as it came from TOML or the command line. Raises BadValueError."""
     match kind:
         case Kind.RATE:
@@ -129,6 +137,8 @@ def parse_value(kind: Kind, value: Any) -> Any:
             if value in NOTICES:
                 return value
             raise BadValueError(value, kind.value)
+        case Kind.NAME:
+            return _parse_name(value)
         case Kind.SWITCH:
             expected: type = bool
         case Kind.PATH | Kind.THEME:
@@ -165,6 +175,12 @@ class Settings(Policy, frozen=True, kw_only=True):
         " the swarm again when the peer that it joined is gone. 0: only those that it is told to dial.",
         option="Try to be connected to so many peers of the swarm. [default: 3]",
     )] = 3  # fmt: skip
+    suggest_name: Annotated[str, Spec(
+        Kind.NAME, "A name by which other people may call this node. Every node that connects is told it, and offers it"
+        ' to its person. "hostname": the name of this machine. Empty: no name is suggested.',
+        option="Suggest this name for this node to all that connect; `hostname`: the name of this machine. [default:"
+        " none]",
+    )] = ""  # fmt: skip
     swarm_key: Annotated[str, Spec(
         Kind.PATH, "A key file (libp2p's /key/swarm/psk/1.0.0/) that makes the swarm private: only peers with the"
         " same key can connect. A relative path starts at the home's folder.",

@@ -286,3 +286,14 @@ def test_the_dashboards_keys_are_a_table_of_text(tmp_path: Path) -> None:
         home.settings.write_text(text)
         with pytest.raises(SettingsError, match=re.escape(sentence)):
             Settings.load(home)
+
+
+def test_a_name_that_nobody_could_give_is_refused(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.settings.write_text('suggest_name = "  ada   two "')
+    assert Settings.load(home).suggest_name == "ada two"
+    assert Settings.load(home, suggest_name="").suggest_name == ""
+    for value in ('"x\\u202e"', f'"{"x" * 25}"', "5", '"-x"'):
+        home.settings.write_text(f"suggest_name = {value}")
+        with pytest.raises(SettingsError, match="expected a name of at most 24 visible characters"):
+            Settings.load(home)

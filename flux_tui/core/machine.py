@@ -241,6 +241,8 @@ class Machine:
                 self.requester.arrivals.coming(given.peer, given.cid, given.received, given.seconds)
             case inp.RecordsCame():
                 self.peer_book.came(given)
+            case inp.NameSuggested():
+                self._name_suggested(given.peer, given.name)
             case inp.IntroductionCame():
                 self.introductions.came(given)
             case inp.ChunkSkipped():
@@ -329,6 +331,12 @@ class Machine:
         for root in self.requester.arrivals.landed(given.peer, given.cid, given.size, given.data):
             self.responder.tell_watchers(root)
         self.keeper.check_downloads()
+
+    def _name_suggested(self, peer: PeerId, name: str) -> None:
+        """Record what a peer calls itself, if that is new."""
+        known = self.state.peers.get(peer)
+        if peer in self.connected and name != (known.suggested if known else ""):
+            self.ledger.emit(ev.NameSuggested(peer=peer, suggested=name))
 
     def _skipped(self, given: inp.ChunkSkipped) -> None:
         if self.requester.arrivals.skipped(given.peer, given.cid, given.size) == "unasked":

@@ -91,6 +91,12 @@ class Receiver(Protocol):
         `data`: the encoded message. Nothing in it is verified yet.
         """
 
+    def on_agent_version(self, peer: PeerId, told: str) -> None:
+        """The peer told what program it runs (core/text/agent_versions.py). It may be any text of any length.
+
+        It comes after each new connection, before or after on_connected, and whenever the peer tells it again.
+        """
+
     def admits(self, peer: PeerId) -> bool:
         """Return whether this node accepts this peer's unrequested messages now. If not, the peer is read slowly."""
 

@@ -29,6 +29,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import copy, extend, restore
 from flux_tui.core.series.state import State
 from flux_tui.core.series.want_explanation import Why, why
+from flux_tui.core.text.agent_versions import agent_version
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node import python_gc
@@ -40,6 +41,7 @@ from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
 from flux_tui.node.entry_handlers import Handler, Handlers
 from flux_tui.node.receiver import NodeParts, NodeReceiver
+from flux_tui.node.suggested_names import own_name
 from flux_tui.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -346,6 +348,7 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
         relay_for_peers=settings.relay_for_peers,
         serve_relay=settings.serve_relay,
         port_mapping=settings.port_mapping,
+        agent_version=agent_version(__version__, own_name(settings.suggest_name)),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import trio
 from typing_extensions import override
 
 from flux_tui.core.api import inputs as inp
@@ -18,6 +19,7 @@ from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Engine
 from flux_tui.node.exchange import RecordLimits, take
 from flux_tui.node.signed_intents import unseal, unseal_route
+from flux_tui.node.suggested_names import SuggestedNames
 
 
 class NodeParts(NamedTuple):
@@ -40,6 +42,7 @@ class NodeReceiver(Receiver):
     def __init__(self) -> None:
         self._limits = IntentLimits()
         self._record_limits = RecordLimits()
+        self._names = SuggestedNames()
         self._early: list[inp.Input] = []
         self._node: NodeParts | None = None
 
@@ -59,6 +62,8 @@ class NodeReceiver(Receiver):
     @override
     def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
         self._feed(inp.PeerUp(peer=peer, addr=addr, way=way))
+        for given in self._names.connected(peer):
+            self._feed(given)
 
     @override
     def on_moved(self, peer: PeerId, addr: str, way: Way) -> None:
@@ -68,6 +73,7 @@ class NodeReceiver(Receiver):
     def on_disconnected(self, peer: PeerId, why: str) -> None:
         if self._node is not None:
             self._node.reader.forget(peer)
+        self._names.disconnected(peer)
         self._feed(inp.PeerDown(peer=peer, why=why))
 
     @override
@@ -95,6 +101,11 @@ class NodeReceiver(Receiver):
         if node is None:
             return
         if given := take(node.network, self._record_limits, peer, data, node.engine.clock()):
+            self._feed(given)
+
+    @override
+    def on_agent_version(self, peer: PeerId, told: str) -> None:
+        for given in self._names.told(peer, told, trio.current_time()):
             self._feed(given)
 
     @override

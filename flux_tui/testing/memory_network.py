@@ -13,7 +13,7 @@ no sockets and no encryption. All time is trio's, so a test may use a clock of i
 - The DHT at once knows all nodes that a path of links leads to. The nodes closest to a root, by Kademlia's
   distance, keep its provider records. As on libp2p, messages through the DHT need no link.
 
-Not provided: mDNS, delays and losses (tests/sim has a swarm with both), round-trip times.
+Not provided: mDNS, agent versions, delays and losses (tests/sim has a swarm with both), round-trip times.
 """
 
 import errno

@@ -411,3 +411,31 @@ def test_loose_chunks_that_cannot_be_written_are_paused_together() -> None:
     assert [len(found) for found in grants(effects)] == [1]
     events, effects = script.give(inp.ChunkLanded(HOLDER, grants(effects)[0][0], 1024))
     assert sum(len(found) for found in grants(effects)) > 1
+
+
+def test_what_a_peer_calls_itself_is_told_once() -> None:
+    script = Script()
+    assert script.give(inp.NameSuggested(HOLDER, "ada"))[0] == [], "it is not connected"
+    script.give(up(HOLDER))
+    assert script.give(inp.NameSuggested(HOLDER, ""))[0] == [], "nothing new"
+    events, effects = script.give(inp.NameSuggested(HOLDER, "ada"))
+    assert events == [ev.NameSuggested(peer=HOLDER, suggested="ada")]
+    assert effects == []
+    assert script.give(inp.NameSuggested(HOLDER, "ada"))[0] == []
+    script.restart()
+    script.give(up(HOLDER))
+    assert script.give(inp.NameSuggested(HOLDER, "ada"))[0] == [], "the series knows it"
+    assert script.machine.state.peers[HOLDER].suggested == "ada"
+    assert script.give(inp.NameSuggested(HOLDER, ""))[0] == [ev.NameSuggested(peer=HOLDER, suggested="")]
+    assert script.machine.state.peers[HOLDER].suggested == ""
+
+
+def test_a_peer_pays_for_the_names_that_it_tells() -> None:
+    script = Script()
+    script.give(up(HOLDER))
+    told = 0
+    while script.machine.admits(HOLDER, script.now):
+        told += len(script.give(inp.NameSuggested(HOLDER, f"name {told}"))[0])
+        assert told < 20_000, "it is never too much"
+    events, _ = script.give(inp.NameSuggested(HOLDER, "one more"))
+    assert not any(isinstance(event, ev.NameSuggested) for event in events)

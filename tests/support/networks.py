@@ -54,6 +54,8 @@ class Seen:
         self.unknown: list[tuple[PeerId, str]] = []
         self.moves: list[tuple[str, ...]] = []
         self.told: list[tuple[PeerId, bytes]] = []
+        self.agents: dict[PeerId, str] = {}
+        """The agent version that each peer told last."""
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
         self.table: set[PeerId] = set()
@@ -145,6 +147,10 @@ class Seen:
 
     def on_told(self, peer: PeerId, data: bytes) -> None:
         self.told.append((peer, data))
+        self._news.unpark_all()
+
+    def on_agent_version(self, peer: PeerId, told: str) -> None:
+        self.agents[peer] = told
         self._news.unpark_all()
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:

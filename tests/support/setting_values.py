@@ -21,6 +21,7 @@ SAMPLES: dict[Kind, Sample] = {
     Kind.COUNT: Sample("6", "6", 6),
     Kind.NUMBER: Sample("3", "3", 3),
     Kind.PATH: Sample("/swarm.key", '"/swarm.key"', "/swarm.key"),
+    Kind.NAME: Sample("ada", '"ada"', "ada"),
     Kind.THEME: Sample("nord", '"nord"', "nord"),
     Kind.NOTICE: Sample("osc9", '"osc9"', "osc9"),
     Kind.PEERS: Sample(PEER, f'["{PEER}"]', (PEER,)),

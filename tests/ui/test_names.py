@@ -15,6 +15,8 @@ from flux_tui.ui.watching.watched_node import WatchedNode
 from tests.support.dashboard import ADA, STORY, facts, shown, toasts
 from tests.ui.conftest import START, Live, on_asyncio
 
+OTHER = type(ADA)("12D3KooW" + "C" * 44)
+
 
 class Named:
     """A live series, and a dashboard whose names are in a home."""
@@ -135,3 +137,71 @@ async def test_ids_with_the_same_end_show_more_of_it(live: Live) -> None:
             assert any("…AAAAAAAA" in line for line in lines)
             assert any("…BBBAAAAA" in line for line in lines)
             assert not any("12D3…AAAA" in line for line in lines)
+
+
+@on_asyncio
+async def test_the_name_that_a_peer_suggests_is_typed_already(named: Named, tmp_path: Path) -> None:
+    app = named.app
+    named.live.append(ev.NameSuggested(peer=ADA, suggested="ada two"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert any("calls itself ada two" in line for line in shown(app, "series"))
+        assert not any("ada" in line for line in shown(app, "peers")), (
+            "its id stands for it until it has a name"
+        )
+        await pilot.press("5", "enter")
+        await pilot.pause()
+        assert facts(app)["calls itself"] == "ada two"
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.parts.prompt.field.value == "name 12D3…AAAA ada\\ two"
+        await pilot.press("enter")
+        await pilot.pause()
+        assert dict(PetNames(Home(tmp_path))) == {ADA: "ada two"}
+        named.live.append(ev.NameSuggested(peer=ADA, suggested="bob"))
+        app.parts.ticker.tick()
+        await pilot.pause()
+        assert any("ada two" in line for line in shown(app, "peers")), "the given name stays"
+        await pilot.press("5", "enter")
+        await pilot.pause()
+        assert (facts(app)["peer"], facts(app)["calls itself"]) == (f"ada two  {ADA}", "bob")
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.parts.prompt.field.value == "name ada\\ two ", "a name that was given is not replaced"
+
+
+@on_asyncio
+async def test_the_name_that_a_peer_suggests_completes_a_line(named: Named) -> None:
+    app = named.app
+    named.live.append(ev.NameSuggested(peer=ADA, suggested="ada two"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        lines = app.parts.completion.lines
+        assert lines("name 12D3…AAAA ") == lines("name 12D3…AAAA a") == ["name 12D3…AAAA ada\\ two"]
+        assert lines("name 12D3…AAAA b") == lines("name nobody a") == lines("name 12D3…AAAA a b") == []
+        assert not any("ada" in line for line in lines("name a")), "it is no name of a peer"
+        named.names.rename(OTHER, "Ada Two")
+        assert lines("name 12D3…AAAA ") == [], "another peer has that name"
+        named.names.rename(OTHER, "")
+        await pilot.press("m")
+        await pilot.pause()
+        assert lines(f"name {ADA} ") == []
+        assert not any("ada two" in line for line in shown(app, "series")), "a mask hides it, too"
+        await pilot.press("5", "enter")
+        await pilot.pause()
+        assert "calls itself" not in facts(app)
+
+
+@on_asyncio
+async def test_a_name_that_another_peer_has_is_not_typed(named: Named) -> None:
+    app = named.app
+    named.names.rename(OTHER, "Ada")
+    named.live.append(ev.NameSuggested(peer=ADA, suggested="ada"))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        await pilot.press("5", "enter")
+        await pilot.pause()
+        assert facts(app)["calls itself"] == "ada"
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.parts.prompt.field.value == "name 12D3…AAAA "

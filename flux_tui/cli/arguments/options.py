@@ -70,7 +70,7 @@ def _parameter(setting: Setting) -> dict[str, Any]:
             return found | {"metavar": "FILE", "type": PathType(), "callback": _whole_path}
         case Kind.COUNT | Kind.NUMBER:
             return found | {"metavar": "N", "type": int}
-        case Kind.RATE | Kind.SIZE | Kind.THEME | Kind.NOTICE:
+        case Kind.RATE | Kind.SIZE | Kind.NAME | Kind.THEME | Kind.NOTICE:
             return found | {"metavar": setting.kind.name}
         case Kind.KEYS:
             raise TypeError(f"{setting.name} cannot be an option: a table is not typed as one")

@@ -222,6 +222,13 @@ class IntroductionCame(_Input, frozen=True):
     """How near `peer` is (`Reach`)."""
 
 
+class NameSuggested(_Input, frozen=True):
+    """A connected peer told what it calls itself; an empty name: it suggests none."""
+
+    peer: PeerId
+    name: str
+
+
 class RoutingChanged(_Input, frozen=True):
     """The DHT routing table changed: nodes came into it (`came`) or left it (`went`)."""
 
@@ -415,6 +422,7 @@ Input: TypeAlias = (
     | RouteCame
     | RecordsCame
     | IntroductionCame
+    | NameSuggested
     | RoutingChanged
     | PeerFound
     | NodeRead

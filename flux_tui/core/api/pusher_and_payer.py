@@ -9,7 +9,7 @@ from flux_tui.core.wire import messages as msg
 def pusher(given: Input) -> PeerId | None:
     """Return the peer that pushed this input unasked. None: no peer did, or the input must always be accepted."""
     match given:
-        case inp.MessageCame() | inp.RecordsCame() | inp.IntroductionCame():
+        case inp.MessageCame() | inp.RecordsCame() | inp.IntroductionCame() | inp.NameSuggested():
             return given.peer
         case inp.IntentCame() | inp.RouteCame():
             return given.intent.origin

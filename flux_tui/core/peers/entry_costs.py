@@ -98,6 +98,8 @@ def _node(event: ev.NodeEvent) -> int:
             return ENTRY_BYTES + len(event.kind) + len(event.payload)
         case ev.AddrsTold():
             return ENTRY_BYTES + sum(CID_BYTES + sum(map(len, told.addrs)) for told in event.told)
+        case ev.NameSuggested():
+            return ENTRY_BYTES + len(event.suggested)
         case ev.ClockDiffers():
             return ENTRY_BYTES + CID_BYTES
         case (

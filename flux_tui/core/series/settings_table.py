@@ -25,6 +25,7 @@ class Kind(Enum):
     NUMBER = "a whole number above 0"
     SWITCH = "true or false"
     PATH = "a path"
+    NAME = "a name of at most 24 visible characters"
     THEME = "the name of a theme"
     NOTICE = 'one of "none", "bell", "osc9" and "osc777"'
     PEERS = "a list of peer ids"

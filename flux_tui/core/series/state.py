@@ -264,6 +264,8 @@ class PeerState(msgspec.Struct):
     """Whether the peer ever asked for chunks that are not objects here."""
     way: Way = "direct"
     """Which way the link to the peer goes. If the peer is gone: which way it went."""
+    suggested: str = ""
+    """What the peer calls itself. It is only a suggestion: another peer may have told the same. Empty: nothing."""
 
     @property
     def has(self) -> Literal["yes", "part", "no", "?"]:

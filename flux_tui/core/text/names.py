@@ -61,6 +61,9 @@ class Names(Protocol):
     def text(self, text: str) -> Plain:
         """Make a path, an address, or a text from another node safe to show."""
 
+    def suggested(self, name: str) -> Plain:
+        """Make a name that a peer suggests for itself safe to show."""
+
 
 def _whole(text: Plain, width: int) -> Plain:
     """Return the text unchanged: the default for `cut`, where names may have any length."""
@@ -133,6 +136,10 @@ class StateNames(Names):
     def text(self, text: str) -> Plain:
         """Make a text from another node safe to show."""
         return plain(text)
+
+    def suggested(self, name: str) -> Plain:
+        """Make a name that a peer suggests for itself safe to show."""
+        return plain(name)
 
 
 NO_NAMES = StateNames()

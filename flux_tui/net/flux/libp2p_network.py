@@ -48,6 +48,7 @@ from flux_tui.net.port import BAN_SECONDS, CIRCUIT, Network, NetworkError, OpenN
 from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget, GuardedYamux
 from flux_tui.net.upstream.hole_punching import HolePunching
+from flux_tui.net.upstream.identify.agent_version import exchange_agent_versions
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.supervised_manager import supervised
 from flux_tui.net.upstream.upnp import LeasedUpnp
@@ -64,6 +65,7 @@ def open_network(
     port_mapping: bool = False,
     announce: Sequence[str] = (),
     relay_for_peers: int = 0,
+    agent_version: str = "",
 ) -> OpenNetwork:
     """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
 
@@ -71,12 +73,13 @@ def open_network(
     which other nodes can reach this node. `serve_relay`: be a relay for other nodes. `port_mapping`: have the
     port mapped on the router. `announce`: multiaddrs of the router at which others reach this node.
     `relay_for_peers`: the number of peers for which this node may relay a little.
+    `agent_version`: what identify tells peers of this program; empty: that it is libp2p.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
         return _open(
             identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, announce, relay_for_peers,
-            receiver,
+            agent_version, receiver,
         )  # fmt: skip
 
     return opening
@@ -93,6 +96,7 @@ async def _open(
     port_mapping: bool,
     announce: Sequence[str],
     relay_for_peers: int,
+    agent_version: str,
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
     """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
@@ -110,6 +114,7 @@ async def _open(
         host = await stack.enter_async_context(
             open_host(identity, swarm_key, own.advertised, peerstore, connections, supervisor)
         )
+        exchange_agent_versions(host, agent_version, receiver.on_agent_version)
         broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor, guard))
         nursery = await stack.enter_async_context(trio.open_nursery())
         tasks = Tasks(nursery, supervisor)

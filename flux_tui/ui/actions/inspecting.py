@@ -8,6 +8,7 @@ from flux_tui.ui.rows.inspect.entries_about import subject_of_entries
 from flux_tui.ui.rows.inspect.facts import Subject
 from flux_tui.ui.rows.view_and_lines import View
 from flux_tui.ui.screens.open_window_protocol import OpenWindow
+from flux_tui.ui.typed.completions import suggestion
 from flux_tui.ui.typed.shell_words import quoted
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.panel_views import Views
@@ -60,9 +61,16 @@ class Inspecting:
             self._open_window(window, self._show_entry)
 
     def _ask_name(self, peer: PeerId) -> None:
-        """Open the command line so that the person can type a name for a peer."""
+        """Open the command line so that the person can type a name for a peer.
+
+        A peer without a name gets the one that it suggests, if the person agrees: it is typed already.
+        """
+        if self._views.masked:
+            self._type_command(f"name {peer} ")
+            return
         shown = str(self._views.view(VIEW_WIDTH).peer(peer))
-        self._type_command(f"name {peer if self._views.masked else quoted(shown)} ")
+        suggested = suggestion(self._nodes.state, self._nodes.shown.names, peer)
+        self._type_command(f"name {quoted(shown)} {quoted(suggested) if suggested else ''}")
 
     def _subject(self) -> Subject | None:
         key, state = self._panels.selected_key(), self._nodes.state

@@ -66,6 +66,7 @@ KINDS: dict[str, Sign] = {
     "peer_moved": Sign("◐", ">", "accent"),
     "heard_nobody": Sign("◌", "?", "warn"),
     "addrs_told": Sign("◉", "*", "dim"),
+    "name_suggested": Sign("✎", "~", "dim"),
     "peer_disconnected": Sign("○", "-", "dim"),
     "peer_faulted": Sign("▲", "!", "bad"),
     "object_added": Sign("+", "+", "good"),

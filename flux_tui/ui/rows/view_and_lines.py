@@ -134,6 +134,10 @@ class View(NamedTuple):
             text = text.replace(peer, called)
         return plain(text)
 
+    def suggested(self, name: str) -> Plain:
+        """Return a name that a peer suggests for itself. While ids are hidden, it is hidden, too."""
+        return plain(HIDDEN if self.masked and name else name)
+
     @property
     def connected(self) -> int:
         """The number of connected peers."""

@@ -24,7 +24,7 @@ from flux_tui.core.wire.messages import MAX_REPLICAS
 from flux_tui.path_arguments import PathError, exists_at, path_of_url, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS, action_named
 from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome, Word
-from flux_tui.ui.typed.completions import among, called, filters, paths, pending
+from flux_tui.ui.typed.completions import among, called, filters, paths, pending, suggestion
 from flux_tui.ui.typed.shell_words import arguments_of, last_argument, quoted, split_last
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 
@@ -66,6 +66,10 @@ def complete_line(text: str, context: Context) -> list[str]:
         before, last = split_last(rest) if name == "filter" else ("", rest)
         return [f"{name} {before}{found}" for found in word.complete(last, context)]
     before, last = last_argument(rest)
+    if name == "name" and before.strip():
+        return [
+            f"name {before}{quoted(found)}" for found in _suggested(before, context) if found.startswith(last)
+        ]
     return [f"{name} {before}{quoted(found)}" for found in word.complete(last, context)]
 
 
@@ -275,6 +279,15 @@ def _peers(last: str, context: Context) -> list[str]:
     return [form for form in known if form.startswith(last)] + [
         peer for peer in context.state.peers if last and peer.startswith(last) and peer not in known
     ]
+
+
+def _suggested(before: str, context: Context) -> list[str]:
+    """Return the name that the peer in `before` suggests for itself; nothing while ids and names are hidden."""
+    others, word = last_argument(before.rstrip())
+    peer = None if others.strip() else typed_peer(word, context)
+    if peer is None or peer not in context.forms:
+        return []
+    return [found] if (found := suggestion(context.state, context.called, peer)) else []
 
 
 def _own(setting: str, *, optional: bool = False) -> Callable[[list[str], Context], Outcome]:

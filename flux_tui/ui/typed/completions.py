@@ -4,10 +4,11 @@ Pure, except that paths are looked up.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from flux_tui.core.ids import Cid
+from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import EVENT_KINDS, REASONS
+from flux_tui.core.series.state import State
 from flux_tui.path_arguments import typed_path
 from flux_tui.ui.series.filter import FIELDS
 from flux_tui.ui.typed.command_line_types import Context
@@ -79,3 +80,15 @@ def called(context: Context, cids: Iterable[Cid]) -> list[str]:
         found.name if (found := objects.get(cid)) and found.name and " " not in found.name else cid
         for cid in cids
     ]
+
+
+def suggestion(state: State, called: Mapping[PeerId, str], peer: PeerId) -> str:
+    """Return the name that a peer without a name suggests for itself.
+
+    Empty: it suggests none, or another peer has that name already. `called`: the names of peers.
+    """
+    found = state.peers.get(peer)
+    if found is None or peer in called:
+        return ""
+    taken = {name.casefold() for name in called.values()}
+    return "" if found.suggested.casefold() in taken else found.suggested

@@ -25,6 +25,7 @@ CAUSED_BY_A_PEER = {
     ev.CancelReceived,
     ev.PeerFaulted,
     ev.AddrsTold,
+    ev.NameSuggested,
     ev.MessagePassedOver,
     ev.CustomReceived,
     ev.ClockDiffers,

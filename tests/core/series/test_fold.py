@@ -247,3 +247,11 @@ def test_the_size_of_a_state_depends_on_open_wants_not_on_history() -> None:
 def test_unknown_entries_move_the_cursor_only() -> None:
     state = derive([entry(1, Unknown(kind="x", body=b""))])
     assert (state.seq, state.pending, state.peers) == (1, {}, {})
+
+
+def test_what_a_peer_calls_itself_is_what_it_told_last() -> None:
+    state = State()
+    for seq, name in enumerate(("ada", "bob", ""), 1):
+        apply(state, Entry(seq, 1.0, ev.NameSuggested(peer=PEERS[0], suggested=name)))
+        assert state.peers[PEERS[0]].suggested == name
+        assert not state.peers[PEERS[0]].connected

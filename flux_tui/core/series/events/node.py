@@ -122,6 +122,14 @@ class HeardNobody(NodeBase, tag="heard_nobody", frozen=True, kw_only=True):
     """How many more were tried."""
 
 
+class NameSuggested(NodeBase, tag="name_suggested", frozen=True, kw_only=True):
+    """A peer told what it calls itself. That is a suggestion: nobody is called by it until a person says so."""
+
+    peer: PeerId
+    suggested: str
+    """The name, checked as `core/text/agent_versions.py` says. Empty: the peer suggests none any more."""
+
+
 class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
     """A peer disconnected: the push stream to it is closed."""
 
@@ -201,6 +209,7 @@ NodeEvent: TypeAlias = (
     | PeerMoved
     | AddrsTold
     | HeardNobody
+    | NameSuggested
     | PeerDisconnected
     | PeerFaulted
     | MessagePassedOver

@@ -36,6 +36,8 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
             _told(state, event)
         case ev.HeardNobody():
             state.tried = event.tried
+        case ev.NameSuggested():
+            seen(state, event.peer).suggested = event.suggested
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():

@@ -40,6 +40,9 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
         case ev.HeardNobody(tried=tried, others=others):
             why = f": {tried[0].why}" if tried and tried[0].why else ""
             return f"tried {counted(len(tried) + others, 'address', 'addresses')}{w.names.text(why)}"
+        case ev.NameSuggested():
+            name = w.names.suggested(event.suggested)
+            return f"calls itself {name}" if name else "suggests no name any more"
         case ev.PeerDisconnected():
             return w.names.text(event.why)
         case ev.PeerFaulted():

@@ -138,6 +138,8 @@ def _field_facts(name: str, value: object, addr: str | None, view: View) -> list
             return [_cid_fact(name, value, view)]
         case str() if name == "peer":
             return [_peer_fact(name, value, view)]
+        case str() if name == "suggested":
+            return [Fact(name, view.suggested(value), value)]
         case str() if name == "text":
             return [Fact(name, view.text(reason_first(value, addr)), value)]
         case tuple() if name in ("cids", "roots", "peers"):
@@ -202,6 +204,8 @@ def _peer_facts(peer: PeerId, view: View) -> list[Fact]:
         facts.append(Fact("name", plain("none yet: n gives it one"), ""))
     if found is None:
         return facts
+    if found.suggested and not view.masked:
+        facts.append(_plain("calls itself", found.suggested, view))
     answer = view.trends.of(peer).answer
 
     def noes(counts: Mapping[Reason, int]) -> str:

@@ -1,0 +1,63 @@
+"""The names that nodes suggest for themselves by their agent version: this node's own, and those of peers."""
+
+import socket
+
+from flux_tui.core.api.inputs import NameSuggested
+from flux_tui.core.ids import PeerId
+from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.text.agent_versions import checked_suggestion, suggested_name
+from flux_tui.core.text.names import MAX_NAME
+
+HOSTNAME = "hostname"
+"""The setting that stands for the name of this machine."""
+NO_NAMES = ("localhost", "localhost6")
+"""Names of a machine that has no name."""
+TOLD_BURST, TOLD_RATE = 8.0, 0.1
+"""Agent versions of one peer that are read, at once and per second in the long run."""
+MAX_TELLERS = 1024
+
+
+def own_name(setting: str) -> str:
+    """Return the name that this node suggests; empty: none. `setting`: the value of `suggest_name`."""
+    if setting != HOSTNAME:
+        return setting
+    name = socket.gethostname().partition(".")[0]
+    try:
+        return "" if name in NO_NAMES else checked_suggestion(name[:MAX_NAME])
+    except ValueError:
+        return ""
+
+
+class SuggestedNames:
+    """Reads the agent versions of peers, and makes inputs of the machine of them.
+
+    A peer tells its agent version for each connection. That may be before its push link is up, and a link may be
+    renewed without it. So the last name of each peer is remembered.
+    """
+
+    def __init__(self) -> None:
+        self._names: BoundedTable[PeerId, str] = BoundedTable(MAX_TELLERS, refresh=True)
+        self._buckets: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_TELLERS, refresh=True)
+        self._linked: set[PeerId] = set()
+
+    def told(self, peer: PeerId, agent_version: str, now: float) -> tuple[NameSuggested, ...]:
+        """Read an agent version. Returns the input for it, if the peer is connected and may tell one now."""
+        bucket = self._buckets.setdefault(peer, TokenBucket(TOLD_BURST, TOLD_RATE, now))
+        if not bucket.spend(1, now):
+            return ()
+        self._names[peer] = suggested_name(agent_version)
+        return self._inputs(peer)
+
+    def connected(self, peer: PeerId) -> tuple[NameSuggested, ...]:
+        """Note that the link to a peer is up. Returns the input for what the peer told before."""
+        self._linked.add(peer)
+        return self._inputs(peer)
+
+    def disconnected(self, peer: PeerId) -> None:
+        """Note that the link to a peer has ended."""
+        self._linked.discard(peer)
+
+    def _inputs(self, peer: PeerId) -> tuple[NameSuggested, ...]:
+        if peer not in self._linked or peer not in self._names:
+            return ()
+        return (NameSuggested(peer=peer, name=self._names[peer]),)
