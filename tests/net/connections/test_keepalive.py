@@ -303,6 +303,7 @@ async def cable(to: Node) -> AsyncIterator[Cable]:
 def deaf(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hide the acknowledgements of the other system: on loopback, the end of the cable acknowledges everything."""
     monkeypatch.setattr(guarded_yamux, "unsent_of", lambda sock: None)
+    monkeypatch.setattr(guarded_yamux, "acknowledged_of", lambda sock: None)
     monkeypatch.setattr(keepalive, "PROBE_SECONDS", 0.2)
 
 
