@@ -217,7 +217,7 @@ class Starter:
 
     @property
     def stops(self) -> bool:
-        """Whether `stop` stops a node: one that this object started runs."""
+        """Whether `stop` would stop a node: the node that this object started is still running."""
         return self._process is not None and self._process.poll() is None
 
     def start(self, flags: list[str] | None = None) -> None:

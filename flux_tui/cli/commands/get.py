@@ -176,8 +176,8 @@ class _Fetching:
     def run(self, go_on: bool) -> ev.ObjectCompleted:
         """Push the want, wait until the object is whole, and return the entry that says so. Raises Failure.
 
-        If the wait ends earlier, the want is cancelled. With `go_on`, the node keeps the want and goes on
-        fetching.
+        If this fails or is interrupted, the want is cancelled. With `go_on`, the node keeps the want and goes
+        on fetching.
         """
         ticket = self._ticket
         want = cmd.Get(

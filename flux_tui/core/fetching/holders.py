@@ -113,7 +113,10 @@ class Holder:
         self._roots.pop(root, None)
 
     def root_to_end(self, root: Cid) -> None:
-        """Move a download to the end, because chunks of it were granted. The next grant begins with another one."""
+        """Move a download to the end of `roots`, because chunks of it were granted.
+
+        So the next grant to this holder begins with another download.
+        """
         if root in self._roots:
             self._roots.move_to_end(root)
 
@@ -133,7 +136,7 @@ class Holder:
         return max(self.outstanding_bytes - self._coming_bytes, 0) / max(self.rate, MIN_RATE)
 
     def rest_seconds(self, size: int) -> float:
-        """Return the seconds until the chunk of `size` bytes that it is sending has come."""
+        """Return the seconds until the chunk that this holder is sending has come. `size`: the bytes of that chunk."""
         return max(size - self._coming_bytes, 0) / max(self.rate, MIN_RATE)
 
     def lease_seconds(self) -> float:

@@ -87,8 +87,9 @@ class IntentHandler:
     def _untimely(self, intent: msg.Intent, via: ev.Via) -> None:
         """Refuse a forwarded intent that is old, or whose origin's clock differs from this node's.
 
-        If the origin is connected, it is told so. If the intent could be of use, this node sometimes dials the
-        origin. Once the origin is connected, it pushes its wants directly, and then the clocks do not matter.
+        If the origin is connected, this node tells the origin so. If the intent could be of use, this node
+        sometimes dials the origin. Once the origin is connected, it pushes its wants directly, and then the
+        clocks do not matter.
         """
         origin = intent.origin
         ahead = intent.expires - msg.INTENT_TTL - self.ledger.wall

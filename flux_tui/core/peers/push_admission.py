@@ -61,7 +61,7 @@ NO_BURST, NO_RATE = 64.0, 1.0
 
 
 class AdmissionRefusal(NamedTuple):
-    """The NO to a push that was not admitted. `retry_after`: seconds."""
+    """The NO to a push that was not admitted. `retry_after`: seconds. `news`: whether an entry should record the NO."""
 
     retry_after: float
     news: bool
@@ -69,7 +69,7 @@ class AdmissionRefusal(NamedTuple):
 
 
 class _PeerBucket(TokenBucket):
-    """The token bucket of one peer (in bytes of entries), and what else is counted for this peer."""
+    """The token bucket of one peer, in bytes of entries, and how often the peer was answered NO."""
 
     __slots__ = ("proven", "refusals", "refused_at", "spent")
 
@@ -151,7 +151,7 @@ class Admission:
             self._charge(payer, sum(entry_cost(event) for event in others), now)
 
     def refusal(self, peer: PeerId, now: float) -> AdmissionRefusal | None:
-        """Return the NO for a peer that is not admitted; None if the peer was answered often enough."""
+        """Return the NO for a peer that is not admitted; None if the peer has got enough such answers for now."""
         bucket = self._bucket(peer, now)
         if not bucket.refusals.has(now):
             return None

@@ -16,7 +16,7 @@ MAX_SHARED = 2
 
 
 def ticket_addrs(state: State) -> tuple[str, ...]:
-    """Return the addresses for a ticket of this node, its own first."""
+    """Return the addresses for a ticket of this node: its own, then those of peers that pass wants on."""
     shared = shared_addrs(state)
     return (*state.addrs[: MAX_ADDRS - len(shared)], *shared)
 

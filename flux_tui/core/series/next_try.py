@@ -22,7 +22,7 @@ NEWCOMER_WANTS = 256
 
 
 class Try(NamedTuple):
-    """The next planned step for a want: when it is due, what is sent, and to which peer."""
+    """One planned step for a want: when it is due, what is sent, and to which peer."""
 
     at: float
     how: Literal["grant", "tell", "ask", "push"]

@@ -91,7 +91,7 @@ class PeerBitmap:
 
 
 class Watchers:
-    """The peers to which this node offered a part of an object, and how many blocks each was last told of."""
+    """The peers to which this node offered a part of an object, and how many blocks it last told each that it has."""
 
     def __init__(self) -> None:
         self._told: BoundedTable[Cid, dict[PeerId, int]] = BoundedTable(MAX_WATCHED)

@@ -68,7 +68,7 @@ class Wantlist:
         return min((at for at, _ in self._cursors.values())) if self._cursors else inf
 
     def due(self, now: float) -> list[PeerId]:
-        """Return the newcomers to which more wants are pushed now."""
+        """Return the newcomers to which the next wants should be pushed now."""
         return [peer for peer, (at, _) in self._cursors.items() if at <= now] if self._cursors else []
 
     def next_wants(self, peer: PeerId, now: float, tells: Callable[[Cid], bool]) -> list[Cid]:

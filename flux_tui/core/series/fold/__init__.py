@@ -96,7 +96,7 @@ def apply(state: State, entry: Entry) -> None:
 
 
 def _begin_second(state: State) -> None:
-    """Add the second of this entry to `recent` (the counts of each second), and remove those that are too old."""
+    """Begin to count in `recent` for the second of this entry. Remove the counts of seconds that are too old."""
     t = int(state.at)
     recent = state.recent
     recent.append(Second(t=t))

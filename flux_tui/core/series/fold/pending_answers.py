@@ -89,8 +89,9 @@ def _object(state: State, cid: Cid) -> Pending | None:
 def _objects(state: State, peer: PeerId, cids: Iterable[Cid], roots: Iterable[Cid]) -> dict[Cid, int]:
     """Return the objects to which a peer's message refers, and how many chunks of each it names.
 
-    0: the message names the object's root, so it is about the whole object. Entries of early versions do not
-    name the objects (`roots`). Then the leases of the chunks do.
+    The number is 0 if the message names the object's root: it is about the whole object then. A chunk belongs
+    to the object for which it is leased from the peer, otherwise to the objects in `roots`. Entries of early
+    versions have no `roots`.
     """
     named = tuple(roots)
     found: dict[Cid, int] = {}
