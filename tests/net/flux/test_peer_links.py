@@ -10,12 +10,18 @@ import trio
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.vocabulary import Way
+from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.flux import link, peer_links
+from flux_tui.net.flux.peer_links import STANDS_STILL
 from tests.abuse.attacker import Attacker, attacking
-from tests.support.networks import Loopback, Node, node, settled, words
+from tests.support.networks import Loopback, Node, connect, node, settled, words
 
 SPREAD = 0.05
 """Seconds over which the dials of one round are spread."""
+
+
+def links_of(one: Node) -> peer_links.Links:
+    return one.network._links  # type: ignore[attr-defined, no-any-return]
 
 
 def counts(one: Node) -> list[str]:
@@ -126,3 +132,32 @@ async def test_six_nodes_that_dial_each_other_have_one_link_each(seed: int) -> N
         await settled()
         assert [counts(one) for one in nodes] == [["up"] * 5] * 6
         assert not any(one.seen.failed for one in nodes)
+
+
+async def came_back(one: Node, times: int) -> None:
+    """Wait until the link of a node has ended and come up again so many times."""
+    await one.seen.until(lambda: counts(one) == ["up", *["down", "up"] * times])
+
+
+async def test_a_lost_link_comes_back_and_one_that_dies_again_and_again_is_reported() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        await connect(a, b)
+        for times in (1, 2):
+            link = links_of(a).table.up(b.id)
+            assert link is not None
+            assert [text for _, text in a.seen.failed if STANDS_STILL in text] == []
+            link.end(SILENT)
+            await came_back(a, times)
+            await b.seen.up(a.id)
+        ((addr, text),) = a.seen.failed
+        assert text == f"{addr} {STANDS_STILL}"
+        assert links_of(a).table.fell_silent(b.id)
+
+
+async def test_a_peer_that_is_disconnected_on_purpose_is_not_dialled_again() -> None:
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        await connect(a, b)
+        a.network.disconnect(b.id, "it misbehaved", seconds=2)
+        await a.seen.down(b.id)
+        await trio.sleep(1)
+        assert a.seen.links == [("up", b.id), ("down", b.id)]
