@@ -1,5 +1,6 @@
 """From starting the process to its first frame: the dashboard, on a recording and on a home, against the
 smallest application that Textual can make, in a real terminal. All modules are compiled, as an installation has them.
+And from the key of Flow, pressed at once, to the first frame of that panel.
 
 python -m tests.bench.ui_first_frame [--json FILE]
 """
@@ -28,6 +29,18 @@ Smallest().run()
 START_SECONDS = 10.0
 """Seconds for a node to start. A dashboard that ended before that starts none."""
 RECORDING = Path(__file__).parents[2] / "assets" / "swarm.flux"
+
+
+def first_flow(compiled: Path) -> float:
+    """Return the seconds from the key of Flow to the first frame with it, on the recording."""
+    terminal = Terminal(["-m", "flux_tui", "replay", str(RECORDING)], PYTHONPYCACHEPREFIX=str(compiled))
+    try:
+        terminal.wait_text("want")
+        mark = len(terminal.written)
+        pressed = terminal.press("7")
+        return terminal.wait_text("a column", mark) - pressed
+    finally:
+        terminal.close()
 
 
 def first_frame(arguments: list[str], text: str, compiled: Path) -> float:
@@ -62,7 +75,7 @@ def main() -> int:
     given = parser(__doc__ or "").parse_args()
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     compiled = folder / "compiled"
-    runs: dict[str, list[float]] = {"smallest": [], "recording": [], "home": []}
+    runs: dict[str, list[float]] = {"smallest": [], "recording": [], "home": [], "flow": []}
     try:
         for number in range(-1, given.runs):  # the first run fills the caches, and does not count
             home = Home(folder / f"home{number}")
@@ -70,6 +83,7 @@ def main() -> int:
                 "smallest": first_frame(["-c", SMALLEST], "nothing to see", compiled),
                 "recording": first_frame(["-m", "flux_tui", "replay", str(RECORDING)], "want", compiled),
                 "home": first_frame(dashboard("--home", str(home.path)), "want", compiled),
+                "flow": first_flow(compiled),
             }
             stop(home)
             if number >= 0:
@@ -84,6 +98,7 @@ def main() -> int:
         table.add(
             f"the dashboard on a {name}, of the smallest", [s / smallest for s in runs[name]], "×", most=1.5
         )
+    table.add("Flow, from its key to its first frame", [s * 1000 for s in runs["flow"]], "ms")
     table.add("parts of the network that it imports", len(imported().split()), "", most=0)
     return table.show(given.json)
 

@@ -1,7 +1,8 @@
 """The dashboard in a real terminal: what it writes and costs when nothing happens, and while its node fetches
 as fast as it can from nodes that refuse by the hundred; and how soon a key is answered then.
 
-With `--panel 8`, the Objects panel is open: it shows the blocks of the file that comes.
+With `--panel 7`, Flow is open: a lane for each peer, with the answers, grants and chunks of each. With `--panel 8`,
+Objects is open: it shows the blocks of the file that comes.
 
 python -m tests.bench.ui_terminal [--size COLUMNSxROWS] [--megabytes N] [--panel N] [--json FILE]
 """
@@ -29,8 +30,8 @@ LOOKS = 0.1
 """Seconds between two keys: faster than a person, slower than one frame after the other."""
 
 
-MARKS = {"1": ("chunk_received", "object_completed"), "8": ("on its way", "is whole")}
-"""Words that a panel shows when the first chunk came, and when the file is whole, by the key of the panel."""
+MARKS = {"1": ("chunk_received", "object_completed"), "7": ("◄", "whole"), "8": ("on its way", "is whole")}
+"""Texts that a panel shows when the first answer or chunk came, and when the file is whole, by the key of the panel."""
 
 
 def written(terminal: Terminal, start: float, end: float) -> int:

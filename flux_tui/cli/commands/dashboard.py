@@ -22,7 +22,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import NodeStarted
 from flux_tui.core.series.state import State
 from flux_tui.core.text.names import StateNames
-from flux_tui.core.text.phrases import unfinished
+from flux_tui.core.text.unfinished import unfinished
 from flux_tui.home import Home, HomeError
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames

@@ -13,7 +13,7 @@ WORDS: Mapping[str, str] = {
     "push": "Send without being asked, and without waiting for an answer. Everything here is pushed.",
     "pending": "Wanted and not whole yet.",
     "queued": "Pending, but not in the network yet: as many intents are out as max_pending allows.",
-    "dormant": "Pending without a place in the network, because nobody is known to have it. It is pushed again later.",
+    "dormant": "Pending without a place in the network, as no holder is about to send it. It is pushed again later.",
     "retry": "The next push of a want, or the next grant to a holder, with the time when it is due.",
     "NO": "An answer that says why not now, and when to ask again. A NO is data: the requester plans with it.",
     "has": "Whether a peer has what it was asked for. some: one thing yes, another no; ?: it never said.",
@@ -154,7 +154,7 @@ DROPS: Mapping[str, str] = {
 KINDS: Mapping[str, str] = {
     "requested": "A person or a program here wants something. From now on it is pending.",
     "pushed_want": "An intent left this node: it wants these.",
-    "went_dormant": "Nobody is known to have these. They give up their places in the network until their next push.",
+    "went_dormant": "No holder is about to send these. They give up their places in the network until their next push.",
     "retry_set": "The time of the next push changed. The cause says why.",
     "granted": "One holder was told to send these chunks. Until the deadline no other holder is.",
     "lease_extended": "Granted chunks are late, but no other peer has them. Their holder gets more time.",

@@ -5,13 +5,8 @@ from typing import Any
 from flux_tui.core.series.events import Via
 from flux_tui.core.series.giving_policy import POLICY, Policy
 from flux_tui.core.series.settings_table import Kind, Setting
-from flux_tui.core.series.state import ObjectState, State
-from flux_tui.core.text.names import Names
-from flux_tui.core.text.plain import Plain, plain
+from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.quantities import human_duration, human_size
-
-MAX_LEFT = 3
-"""Objects that are named to a person who leaves."""
 
 
 def object_words(found: ObjectState) -> str:
@@ -21,18 +16,6 @@ def object_words(found: ObjectState) -> str:
     if found.completed_at:
         return "whole"
     return "cancelled" if found.cancelled else f"{found.progress:.0%}"
-
-
-def unfinished(state: State, names: Names) -> Plain | None:
-    """Say which wanted objects are not whole yet, for a person who leaves; None if there are none."""
-    objects = [
-        state.objects[cid] for cid, want in state.pending.items() if cid in state.objects and not want.held
-    ]
-    if not objects:
-        return None
-    called = [f"{names.name(found.root)} is at {found.progress:.0%}" for found in objects[:MAX_LEFT]]
-    more = f", and {len(objects) - MAX_LEFT} more are not whole" if len(objects) > MAX_LEFT else ""
-    return plain(f"{', '.join(called)}{more}")
 
 
 def reason_first(text: str, about: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flux_tui.core.text.phrases import unfinished
+from flux_tui.core.text.unfinished import unfinished
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window_protocol import OpenWindow
 from flux_tui.ui.watching.panel_views import Views

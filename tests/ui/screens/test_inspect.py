@@ -4,6 +4,7 @@ import pytest
 from textual.pilot import Pilot
 
 from flux_tui.core.series import events as ev
+from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.text import glossary
 from flux_tui.ui.rows.terms_in_focus import fact_terms
 from flux_tui.ui.rows.view_and_lines import text_of
@@ -150,3 +151,15 @@ async def test_help_explains_a_window_in_which_a_person_types(live: Live) -> Non
             assert text[:40] in lines[1]
             await pilot.press("escape", "escape")
             await pilot.pause()
+
+
+@on_asyncio
+async def test_told_addresses_are_shown_one_by_one(live: Live) -> None:
+    addrs = ("/ip4/192.0.2.7/tcp/4001", "/ip4/192.0.2.8/tcp/4001")
+    told = ev.AddrsTold(peer=ADA, told=(ToldAddrs(ADA, addrs, 1),), reach=1)
+    live.append(*STORY, told)
+    async with live.app.run_test(size=(120, 40)) as pilot:
+        screen = await inspected(live, pilot, "1", "G", "enter")
+        facts = {fact.whole: fact for fact in screen._facts}
+        assert [fact.name for whole, fact in facts.items() if whole in addrs] == ["dialled at", ""]
+        assert not any("ToldAddrs" in fact.text for fact in screen._facts)

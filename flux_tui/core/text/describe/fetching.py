@@ -15,7 +15,7 @@ def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat ma
         case ev.PushedWant():
             return _pushed(event, w)
         case ev.WentDormant():
-            return f"{w.what(event.cids)}: nobody here has it, its place in the network is free"
+            return f"{w.what(event.cids)}: nobody sends it soon, its place in the network is free"
         case ev.RetrySet():
             causes = RETRY_CAUSES if event.about == "want" else HOLD_CAUSES
             return f"{causes[event.cause]}: {w.what(event.cids)}"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.series.events import Entry, Reason, kind_of
 from flux_tui.core.series.next_try import asked_again_at
 from flux_tui.core.series.want_explanation import why
@@ -144,10 +145,21 @@ def _field_facts(name: str, value: object, addr: str | None, view: View) -> list
             return [Fact(name, view.text(reason_first(value, addr)), value)]
         case tuple() if name in ("cids", "roots", "peers"):
             return _id_facts(name, value, view)
+        case tuple() if name == "told":
+            return [fact for told in value for fact in _told_facts(told, view)]
         case tuple():
             return [_plain("" if number else name, item, view) for number, item in enumerate(value)]
         case _:
             return [_plain(name, value, view)]
+
+
+def _told_facts(told: ToldAddrs, view: View) -> list[Fact]:
+    """Return a fact for the peer whose addresses were told, and one for each address."""
+    facts = [_peer_fact("told", told.peer, view)]
+    for number, addr in enumerate(told.addrs):
+        shown = HIDDEN if view.masked else plain(addr)
+        facts.append(Fact("" if number else "dialled at", plain(shown), addr))
+    return facts
 
 
 def _id_facts(name: str, ids: tuple[object, ...], view: View) -> list[Fact]:
