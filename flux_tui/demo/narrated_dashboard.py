@@ -66,7 +66,7 @@ class Story:
         self._player.move(by)
 
     def press(self) -> None:
-        """Do what the caption offers for the enter key."""
+        """Act on the enter key: do what the caption offers for it."""
         if self._player.state.over:
             self._left = self._menu
         else:

@@ -142,7 +142,7 @@ def report(what: dict[str, Any]) -> None:
 
 
 def _node(order: dict[str, Any], orders: int) -> None:
-    """Run a node with a command socket, as `flux-tui node` does. An order makes it fetch chunks one by one."""
+    """Run a node with a command socket, as `flux-tui node` does. On an order, the node fetches chunks one by one."""
     import trio
 
     from flux_tui.config import Settings

@@ -176,7 +176,7 @@ class Player:
             self._pressed.set()
 
     def press(self) -> None:
-        """Do what the caption offers for the enter key, and go to the newest caption."""
+        """Act on the enter key: do what the caption offers for it, and go to the newest caption."""
         self._at = None
         self._paused = False
         self._pressed.set()

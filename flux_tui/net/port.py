@@ -179,7 +179,7 @@ class Network(Protocol):
         """Send a signed intent (its bytes) to the swarm by gossip. It may be lost."""
 
     def provide(self, roots: Sequence[Cid]) -> None:
-        """Tell the DHT that this node has these roots, and repeat that before the DHT forgets it.
+        """Tell the DHT that this node has these roots, and tell it again before the records expire.
 
         At most MAX_PROVIDED roots are provided. The roots given last come first: the DHT takes a few a second.
         """

@@ -196,7 +196,7 @@ class FluxNode:
         self.push_intent(cmd.WantMany(tuple(cids)))
 
     def answer(self, peer: PeerId, kind: str, payload: bytes = b"") -> None:
-        """Push a custom message to one peer. The peer must be connected, or its intent must have come here.
+        """Push a custom message to one peer. The peer must be connected, or this node must have got an intent from it.
 
         `kind`: the program's own name for such messages.
         """

@@ -148,7 +148,7 @@ def _is_linked(interface: str, inner: Mapping[str, bool]) -> bool:
 def _inner_bridges() -> dict[str, bool]:
     """Return the bridges that lead nowhere but into this machine. By name: whether the bridge has any port.
 
-    The second is needed, because some systems wrongly report a link for a bridge without a port.
+    Whether it has a port is needed, because some systems wrongly report a link for a bridge without one.
     """
     bridges: dict[int, str] = {}
     ports: dict[int, set[bytes]] = {}

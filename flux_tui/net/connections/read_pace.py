@@ -35,7 +35,7 @@ class Pace:
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait until there is no debt."""
+        """Wait until new tokens have paid the debt that `owe` made."""
         if self._bucket.level >= 0:
             return
         if wait := self._bucket.wait(trio.current_time()):

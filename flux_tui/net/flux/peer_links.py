@@ -338,9 +338,10 @@ class Links:
         self.table.know(link.peer)
 
     async def _first_bytes(self, link: Link) -> Source:
-        """Wait for the first bytes from the peer, and return its stream. Until then the peer may replace the stream.
+        """Wait for the first bytes from the peer, and return the source of the stream on which they came.
 
-        Raises the stream's exception if the stream ended and was not replaced.
+        Until then, the peer may open another stream in place of the first one. Raises the stream's exception if the
+        stream ended and was not replaced.
         """
         while True:
             stream = link.inbound

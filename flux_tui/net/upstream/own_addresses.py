@@ -1,4 +1,4 @@
-"""Tells a host's relayed addresses whole, listens on IPv6 apart from IPv4, and dials with small packets.
+"""Tells relayed addresses without cutting them, listens on IPv6 and IPv4 apart, and dials with small packets.
 
 Replaces `BasicHost.get_addrs` (in `AddressedHost`), and `_set_reuse_flags` and `dial` of the TCP transport
 (`prepare_tcp`). For libp2p 0.8.x.
@@ -10,10 +10,9 @@ What libp2p 0.8.1 does:
   everybody that this host lives at the relay's address: peers dial the relay, and another peer answers there.
 - Its IPv6 listener on `::` also takes IPv4 connections, so that it shares the port with an IPv4 listener, and the
   remote address of such a connection reads ::ffff:192.0.2.7.
-
-- It dials with packets as large as this machine's interface takes. Where a router on the way loses large packets
-  without a word (a tunnel, PPPoE), a connection comes up and then stands still. Inside `small_packets`, each side of a
-  new connection sends packets that pass everywhere: what IPv6 demands of every network.
+- It sends packets as large as this machine's interface allows. Some routers drop large packets and report nothing (for
+  a tunnel, PPPoE). Then a connection can be opened, but no data passes. Inside `small_packets`, each side of a new
+  connection sends packets of the size that every IPv6 network must pass.
 
 Upstream: no issue is known. Test: tests/net/upstream/test_own_addresses.py; those of its tests that begin with
 `test_libp2p_still` show what libp2p does, and fail when upstream changes.
@@ -52,7 +51,7 @@ class AddressedHost(BasicHost):
 
 
 def prepare_tcp() -> None:
-    """Let libp2p's TCP listeners on IPv6 take IPv6 connections only, and its dials obey `small_packets`."""
+    """Change libp2p's TCP transport: listeners on IPv6 take IPv6 connections only, and `small_packets` limits dials."""
     tcp._set_reuse_flags = _set_flags
     transport: Any = tcp.TCP  # the class: the transport is made inside libp2p
     transport.dial = _dial
@@ -60,7 +59,10 @@ def prepare_tcp() -> None:
 
 @contextmanager
 def small_packets() -> Iterator[None]:
-    """Inside this context, the task dials connections on which both sides send at most SMALL_SEGMENT bytes a packet."""
+    """While this context lasts, both sides of each new connection of this task send small packets.
+
+    Such a packet has at most SMALL_SEGMENT bytes of TCP data.
+    """
     before = _small.set(True)
     try:
         yield
