@@ -92,9 +92,10 @@ class Receiver(Protocol):
         """
 
     def on_agent_version(self, peer: PeerId, told: str) -> None:
-        """The peer told what program it runs (core/text/agent_versions.py). It may be any text of any length.
+        """Called when a peer has told its agent version, the program that it runs (core/text/agent_versions.py).
 
-        It comes after each new connection, before or after on_connected, and whenever the peer tells it again.
+        `told`: any text of any length. A peer tells it after each new connection, before or after on_connected, and
+        may tell it again at any time.
         """
 
     def admits(self, peer: PeerId) -> bool:

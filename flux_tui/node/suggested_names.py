@@ -29,10 +29,10 @@ def own_name(setting: str) -> str:
 
 
 class SuggestedNames:
-    """Reads the agent versions of peers, and makes inputs of the machine of them.
+    """Reads the agent versions of peers, and makes inputs for the machine from the names in them.
 
-    A peer tells its agent version for each connection. That may be before its push link is up, and a link may be
-    renewed without it. So the last name of each peer is remembered.
+    A peer tells its agent version once for each connection. Its push link may come up later, or may be renewed on the
+    same connection. So the last name of each peer is remembered.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,10 @@ class SuggestedNames:
         self._linked: set[PeerId] = set()
 
     def told(self, peer: PeerId, agent_version: str, now: float) -> tuple[NameSuggested, ...]:
-        """Read an agent version. Returns the input for it, if the peer is connected and may tell one now."""
+        """Read a peer's agent version, and remember the name in it.
+
+        Returns the input for the machine; empty if the peer has no link now. A peer that tells too often is ignored.
+        """
         bucket = self._buckets.setdefault(peer, TokenBucket(TOLD_BURST, TOLD_RATE, now))
         if not bucket.spend(1, now):
             return ()

@@ -119,13 +119,16 @@ class LinkTable:
         return peer in self._known
 
     def note_silence(self, peer: PeerId) -> bool:
-        """Note that a link to this peer died without a sign. Return whether one did shortly before, too."""
+        """Note that a link to this peer died without a sign.
+
+        Returns whether another one did so in the SILENT_AGAIN_SECONDS before.
+        """
         again = trio.current_time() - self._silent.get(peer, float("-inf")) < SILENT_AGAIN_SECONDS
         self._silent[peer] = trio.current_time()
         return again
 
     def fell_silent(self, peer: PeerId) -> bool:
-        """Whether a link to this peer died without a sign lately."""
+        """Whether a link to this peer died without a sign in the last SILENT_SECONDS."""
         return trio.current_time() - self._silent.get(peer, float("-inf")) < SILENT_SECONDS
 
     def came_up(self, peer: PeerId) -> None:

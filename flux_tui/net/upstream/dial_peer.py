@@ -98,7 +98,10 @@ class Dialler:
     """Replaces the swarm's `dial_peer`: dials a peer at all of its addresses."""
 
     def __init__(self, host: IHost, guard: DialGuard, fell_silent: Callable[[PeerId], bool]) -> None:
-        """`fell_silent`: whether a connection to a peer died silently lately. Such peers are dialled with small packets."""
+        """Replace the swarm's `dial_peer`.
+
+        `fell_silent`: whether a connection to a peer died silently lately. Such a peer is dialled with small packets.
+        """
         self._fell_silent = fell_silent
         swarm: Any = host.get_network()
         swarm.dial_peer = self.dial_peer

@@ -1,1 +1,1 @@
-"""What libp2p's identify tells peers, and what is heard of theirs."""
+"""Changes to libp2p's identify: what this node tells peers by it, and what this node keeps of their answers."""

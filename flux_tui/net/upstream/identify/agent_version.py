@@ -1,4 +1,4 @@
-"""Tells a host's own agent version by identify, and hears those of peers. For libp2p 0.8.x.
+"""Tells peers a host's own agent version by identify, and reports the agent versions of peers. For libp2p 0.8.x.
 
 Replaces `_mk_identify_protobuf` and `update_peerstore_from_identify`, where identify and identify push use them, and
 `_has_cached_protocols` of the host.
@@ -38,9 +38,9 @@ _update = update_peerstore_from_identify
 
 
 def exchange_agent_versions(host: Any, agent_version: str, heard: Heard) -> None:
-    """Let a host tell this agent version, and call `heard` with each that a peer tells.
+    """Let a host tell peers this agent version, and call `heard` with each agent version that a peer tells.
 
-    What a peer tells is not checked. An empty `agent_version` leaves that of libp2p.
+    What a peer tells is not checked. With an empty `agent_version`, the host tells libp2p's own.
     """
     if agent_version:
         _told[host] = agent_version
