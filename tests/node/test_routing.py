@@ -57,9 +57,8 @@ async def test_a_want_finds_a_holder_that_it_is_not_connected_to(tmp_path: Path)
         nodes: list[FluxNode] = []
         for number in range(NODES):
             home = tmp_path / f"home-{number}"
-            settings = Settings(
-                listen=LOOPBACK.listen, mdns=False, join=(nodes[0].addrs[0],) if nodes else ()
-            )
+            joined = (nodes[0].addrs[0],) if nodes else ()
+            settings = Settings(listen=LOOPBACK.listen, mdns=False, join=joined, min_peers=0)
             nodes.append(await stack.enter_async_context(FluxNode.open(home, settings, network=mute(home))))
         hub, holder, asker = nodes[0], nodes[3], nodes[-1]
         await until(lambda: len(linked(hub)) == NODES - 1)
@@ -85,9 +84,8 @@ async def test_a_former_holder_that_the_dht_still_names_answers_not_held(tmp_pat
         nodes: list[FluxNode] = []
         for name in ("hub", "holder", "asker"):
             home = tmp_path / name
-            settings = Settings(
-                listen=LOOPBACK.listen, mdns=False, join=(nodes[0].addrs[0],) if nodes else ()
-            )
+            joined = (nodes[0].addrs[0],) if nodes else ()
+            settings = Settings(listen=LOOPBACK.listen, mdns=False, join=joined, min_peers=0)
             nodes.append(await stack.enter_async_context(FluxNode.open(home, settings, network=mute(home))))
         hub, holder, asker = nodes
         await until(lambda: len(linked(hub)) == 2)
