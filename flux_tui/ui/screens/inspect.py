@@ -41,7 +41,7 @@ FOLLOW_SECONDS = 1.0
 """Seconds between two looks at new entries."""
 NEW_ENTRIES = 20_000
 """New entries that are read at one look. The rest follows at the next."""
-NOTE = "enter follows · t goes · tab other half · y Y copy · n names · ? help"
+NOTE = "enter follow · t go · tab other half · y Y copy · n name · ? help"
 
 
 class InspectScreen(ModalScreen[int | None]):
