@@ -77,6 +77,19 @@ class Dials:
         dial = self._dials[addr] = Dial(keep=keep, from_peers=from_peers)
         return dial
 
+    def new_ones(self, addr: str) -> list[str]:
+        """Return the addresses of the same peer that people named as well and that were not tried yet, in their order.
+
+        `addr` is one of them. If it was tried before, or a peer named it, it is alone.
+        """
+        peer = addr.rpartition("/p2p/")[2]
+        found = [
+            one
+            for one, dial in self._dials.items()
+            if one.endswith(f"/p2p/{peer}") and not dial.failures and not dial.from_peers
+        ]
+        return found if addr in found else [addr]
+
     def ask_again(self) -> None:
         """Try all kept addresses at once."""
         for dial in self._dials.values():

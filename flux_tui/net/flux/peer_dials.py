@@ -155,7 +155,9 @@ class PeerDials:
         forget_failures(self._host, ID.from_base58(peer))
         try:
             with trio.fail_after(DIAL_SECONDS):
-                with dialled_at([transport]):
+                # The best address of a ticket is the first. Its others are not started before it.
+                together = [one for _, one in addrs_of(peer, self._dials.new_ones(addr))]
+                with dialled_at(together or [transport]):
                     await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
                 link = await self._bring_up(peer)
         except trio.TooSlowError:

@@ -98,3 +98,18 @@ async def test_a_name_that_a_person_names_as_well_is_dialled_on_the_persons_word
         failing.set()
         await a.seen.until(lambda: len(a.seen.failed) > 1)
     assert words[:2] == [False, True]
+
+
+async def test_addresses_of_a_peer_that_were_not_tried_yet_are_known_in_their_order() -> None:
+    dials = Dials()
+    addrs = [f"/ip4/192.0.2.{number}/tcp/1/p2p/A" for number in (9, 1, 5)]
+    for addr in (addrs[0], "/ip4/192.0.2.2/tcp/1/p2p/B", addrs[1]):
+        dials.add(addr, keep=True, from_peers=False)
+    dials.add(addrs[2], keep=False, from_peers=True)
+    assert dials.new_ones(addrs[1]) == addrs[:2]
+    assert dials.new_ones(addrs[2]) == addrs[2:], "a peer named it"
+    first = dials.get(addrs[0])
+    assert first is not None
+    first.failures = 1
+    assert dials.new_ones(addrs[0]) == addrs[:1]
+    assert dials.new_ones(addrs[1]) == addrs[1:2]
