@@ -81,7 +81,7 @@ def test_each_getter_is_sent_each_byte_once(rate: float, mebibytes: int, getters
     assert not fetched.blamed()
 
 
-@pytest.mark.parametrize(("getters", "most"), [(3, 2.3), (16, 2.6)])
+@pytest.mark.parametrize(("getters", "most"), [(3, 2.6), (16, 2.8)])
 @pytest.mark.parametrize("rate", [64 * KBIT, 256 * KBIT])
 def test_getters_that_know_each_other_pass_on_whole_chunks(rate: float, getters: int, most: float) -> None:
     """The line carries each chunk to few of them: a chunk is whole at one of them long before all are."""

@@ -3,7 +3,7 @@
 Where several peers fetch by one slow line, TCP gives each of them a few bytes at a time. Then every chunk takes as
 long as all chunks together, and no peer has anything to pass on to the others meanwhile. With turns the first chunk is
 whole after one chunk's time. No peer gets its last chunk later for that. In a simulation with 256 kbit/s and sixteen
-peers that are connected to each other, the last of them had the whole file after 2.5 times the time that the line takes
+peers that are connected to each other, the last of them had the whole file after 2.8 times the time that the line takes
 to send it once, instead of 16 times (tests/sim/test_slow_uplinks.py).
 
 How fast the line is is measured: as the bytes of all streams together that the peers' systems acknowledged.

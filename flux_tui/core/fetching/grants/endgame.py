@@ -109,7 +109,7 @@ def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
     """
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):
-        return True
+        return not batch.waits  # then the scheduler moves it
     if left == 1:  # the holder is sending it now, and would not stop
         rest = holder.rest_seconds(batch.estimate)
         return rest > SENDING_SECONDS and 4 * seconds < rest

@@ -19,6 +19,8 @@ EXTENSION_MAX = 120.0
 MAX_EXTENSIONS = 24
 """How often a late holder gets more time for chunks that no other one can send, before its lease lapses: forty minutes.
 On a line of 64 kbit/s, each of sixteen getters waits so long while the others are sent a chunk."""
+WAITING_EXTENSIONS = 2
+"""Extensions after which a late chunk probably waits in its holder's queue."""
 MAX_PASSED_OVER = 3
 """The same, if the holder has sent what was granted later."""
 
@@ -93,6 +95,11 @@ class Batch:
     def count_extension(self) -> None:
         """Count one more extension: the holder is late, but no other peer has the chunks."""
         self.extended += 1
+
+    @property
+    def waits(self) -> bool:
+        """Whether the chunks probably wait in the queue of a slow holder, if it is not sending them."""
+        return self.extended >= WAITING_EXTENSIONS or self.holder.least(self.estimate) == 1
 
     def forget_extensions(self) -> None:
         """Set the number of extensions back to 0, because the holder is sending."""

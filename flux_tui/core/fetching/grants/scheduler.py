@@ -47,6 +47,9 @@ SLOW_START = 16
 """Chunks that a holder may have under grant before its rate is known, plus one for each chunk that it has
 sent. This limit applies where there are other holders. It keeps one holder, the first that said yes, from
 having all missing chunks in its queue."""
+BEGUN_SECONDS = 5.0
+"""Seconds until chunks that wait at a slow holder are moved to another one that has them now. The slow holder has
+probably just sent them to that one. If it has begun to send the next one here, its first bytes come meanwhile."""
 SOLE_LOOK = 8
 """Objects of a holder that are checked to see whether it is the sole holder."""
 CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
@@ -193,7 +196,7 @@ class Scheduler:
                 )
             ):
                 del self._extended[number]
-                self.leases.watch(batch, self.ledger.now, 0.0)
+                self.leases.watch(batch, self.ledger.now, BEGUN_SECONDS if batch.waits else 0.0)
 
     def _lapse_batch(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
         """Let all leases of a batch lapse. If its chunks still come, they count as late. Returns its chunks."""

@@ -381,3 +381,20 @@ def test_only_what_another_holder_has_is_taken_from_a_late_one() -> None:
     assert set(fetching.granted.get(OTHER, ())) == set(fetching.leaves[:2])
     leases = fetching.machine.state.leases
     assert all(leases[cid].peer == HOLDER for cid in fetching.leaves[2:])
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_a_slow_holder_may_have_begun_to_send_is_not_moved_at_once(*, begun: bool) -> None:
+    """Its chunks have waited for long. Then another peer has them: it was sent them just now."""
+    fetching = Fetching(2, HOLDER)
+    first = fetching.granted[HOLDER][0]
+    fetching.wait(40.0)
+    fetching.give(up(OTHER))
+    fetching.offer(OTHER)
+    fetching.wait(2.0)
+    assert not fetching.granted.get(OTHER), "the first bytes may be on their way"
+    if begun:
+        coming(fetching, HOLDER, first, 16_000, 0.5)
+    fetching.wait(6.0)
+    moved = fetching.granted.get(OTHER, [])
+    assert first not in moved if begun else set(moved) == set(fetching.leaves)
