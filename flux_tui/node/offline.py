@@ -36,7 +36,7 @@ def add_offline(
 
             def step(done: int, size: int, rows: list[Landed]) -> None:
                 event = ev.AddProgressed(path=str(path), bytes_done=done, size=size, by=by)
-                store.commit(_now(store, [event]), rows)
+                store.commit(_timed(store, [event]), rows)
                 progress(done, size)
 
             try:
@@ -46,10 +46,10 @@ def add_offline(
                 for share in shares:
                     store.end_share(share, keep=False, others=state.roots)
                 if str(path) in state.adding:
-                    store.commit(_now(store, [ev.AddCancelled(path=str(path), by=by)]))
+                    store.commit(_timed(store, [ev.AddCancelled(path=str(path), by=by)]))
                 raise
             event = object_added(added)
-            store.commit(_now(store, [*notes_of(added), event]), rows)
+            store.commit(_timed(store, [*notes_of(added), event]), rows)
         finally:
             store.close()
     for note in added.notes:
@@ -87,10 +87,10 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
     return appended
 
 
-def _now(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:
-    """Return the events, each with the time of the wall clock.
+def _timed(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:
+    """Return the events, each with the present time of the wall clock.
 
-    If the clock was set back since the last entry, an additional event before them says so.
+    If the clock was set back since the store's last entry, a ClockStepped event comes before them.
     """
     now = time.time()
     back = now - store.last_at

@@ -191,7 +191,7 @@ class NodeReceiver(Receiver):
         self._feed(inp.PeerFound(addr=addr))
 
     def _takes_from(self, node: NodeParts, sender: PeerId, *, gossip: bool) -> bool:
-        """Return whether intents from this sender are admitted now; feed a refusal to the engine.
+        """Return whether intents from this sender are admitted now. If not, tell the engine that one was refused.
 
         The check runs before anything of the intent is decoded. `gossip`: the sender forwarded the intent for
         another node.

@@ -61,8 +61,8 @@ def unseal(
     - IntentCame: the intent is valid.
     - PeerFault: the intent is invalid, and the sender is at fault.
     - UnknownCame: this version does not know the intent's kind.
-    - NotAdmitted: the intent's origin pushed too many intents. If it came by another peer or by gossip, the result
-      is None.
+    - NotAdmitted: the intent's origin pushed too many intents. The result is None instead if the intent came by
+      another peer or by gossip.
     """
     intent = _verified(network, machine, limits, sender, sealed, now)
     if isinstance(intent, NotAdmitted):

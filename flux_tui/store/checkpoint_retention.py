@@ -2,8 +2,8 @@
 
 A node makes a checkpoint every 2,500 entries, and less often the more wants and leases are open
 (`node/engine.py`). With few pending wants, a state has some 10 to 100 KB, and a series of 10,000,000 entries
-keeps all its checkpoints. Any entry is then one restored state and at most 2,500 entries away (8 ms of
-folding).
+keeps all its checkpoints. To reach any entry, one state is restored and at most 2,500 entries are folded (8
+ms).
 
 With 50,000 pending wants, a state has 12 MB, so some checkpoints are removed. The first one removed has the
 closest neighbours, relative to the bytes that it frees. So large states are removed before small ones, and

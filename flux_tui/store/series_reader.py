@@ -50,14 +50,14 @@ class SeriesSource(Protocol):
     def seq_near(self, seq: int, at: float) -> int:
         """Return the number of the last entry near entry `seq` whose time is not later than `at`.
 
-        `at`: seconds since 1970. Only entries around `seq` count between which the clock was not set back. If
-        all of them are later, the first of them is returned.
+        `at`: seconds since 1970. The search ends on both sides of `seq` where the clock was set back. If all
+        entries in between are later than `at`, the first of them is returned.
         """
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
-        """Return the newest saved state after an entry up to `at_most`, or None.
+        """Return the newest saved state that includes no entry after entry `at_most`. None: there is none.
 
-        The result is the entry's number, and the state as the bytes of `fold.snapshot`.
+        The result is the number of the last entry that the state includes, and the bytes of `fold.snapshot`.
         """
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class SeriesReader(SeriesSource):
 
     @override
     def seq_at(self, at: float) -> int:
-        for first, last in self._stretches():
+        for first, last in self._ranges_in_time_order():
             row = self._one("SELECT seq, at FROM entry WHERE seq = ?", first)
             if row is not None and float(row[1]) <= at:
                 return self._last_until(at, first, last)
@@ -103,13 +103,16 @@ class SeriesReader(SeriesSource):
 
     @override
     def seq_near(self, seq: int, at: float) -> int:
-        for first, last in self._stretches():
+        for first, last in self._ranges_in_time_order():
             if first <= seq:
                 return self._last_until(at, first, last)
         return seq
 
-    def _stretches(self) -> Iterator[tuple[int, int]]:
-        """Yield the first and last entry of each part of the series in which times never decrease, the newest first."""
+    def _ranges_in_time_order(self) -> Iterator[tuple[int, int]]:
+        """Yield the numbers of the first and last entry of each range without a setting back of the clock.
+
+        Within such a range, times never decrease. The newest range comes first.
+        """
         last = self.last_seq()
         for (first,) in [*self._set_back(), (1,)]:
             if first <= last:

@@ -214,7 +214,8 @@ class Store:
     def free(self, root: Cid, mark: int, others: Collection[Cid], paths: Collection[str]) -> FreedBlocks:
         """Forget the blocks that only the object `root` contains, and return them. Raises StoreError.
 
-        `mark`: the number of this removal. `others` and `paths`: the other objects, and their paths.
+        `mark`: the number of the entry that removed the object. `others` and `paths`: the other objects, and
+        their paths.
         """
         with self._guarded(self.home):
             return self._freeing.free(root, mark, others, paths, self._shares.has)

@@ -305,7 +305,8 @@ class MemoryNetwork(Network):
     def gossip(self, forwarder: PeerId, data: bytes) -> None:
         """Queue a gossip message, which `run_gossip` delivers and forwards.
 
-        It is dropped if too many messages wait. `forwarder`: the peer that the message came from.
+        If too many messages are queued already, the message is dropped. `forwarder`: the peer that it came
+        from.
         """
         try:
             self._gossip_in.send_nowait((forwarder, data))
@@ -350,7 +351,7 @@ class MemoryNetwork(Network):
     def _hand(self, other: "MemoryNetwork", message: Route) -> None:
         """Queue an intent, as a frame, for another node, which need not be connected to this one.
 
-        It is dropped if too many wait.
+        If too many intents are queued already, the intent is dropped.
         """
         frame = codec.encode_frame(message)
         try:

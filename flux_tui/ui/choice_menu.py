@@ -74,8 +74,9 @@ class Menu(App[str]):
     ) -> None:
         """Make a menu with a title above its entries.
 
-        `words`: terms and their meanings, shown above the entries. `selected`: the name of the entry selected
-        first. `done`: the names of the entries that were played. `note`: the error of the last one.
+        `words`: terms and their meanings, shown above the entries. `selected`: the name of the entry that is
+        selected when the menu opens. `done`: the names of the demos that the person has seen. `note`: the error
+        with which the last demo ended.
         """
         super().__init__()
         for own in THEMES:

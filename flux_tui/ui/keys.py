@@ -4,8 +4,8 @@ Each action has a name. A person can give it other keys by this name (`[keys]` i
 the name after `:`. A key may be a sequence of two (`J s`). The first key then does nothing alone, and the
 footer shows the possible second keys.
 
-In a narrated demo there are three more actions. They use `n`, otherwise the next match of a filter, and
-`space`, otherwise freezing; N and F remain. The footer then has another order.
+A narrated demo has three more actions, and another order in the footer. Two of them take the keys `n` and
+`space` from other actions: the next match of a filter, and freezing. Of these, freezing still has the key F.
 """
 
 from collections.abc import Collection, Mapping

@@ -31,7 +31,10 @@ class DiskSpace:
         """Bytes that may be written to a folder before the next check."""
 
     def free(self, folder: Path) -> int | None:
-        """Return how many bytes may still be written to this folder's disk. None: unknown."""
+        """Return how many bytes may still be written to this folder's disk. None: unknown.
+
+        The room that is kept free is subtracted, so the result can be negative.
+        """
         try:
             found = os.statvfs(folder)
         except OSError:

@@ -95,7 +95,8 @@ class Tree:
     def take(self, size: int, cid: Cid | None = None) -> None:
         """Count `size` bytes that are about to be written to this object's files.
 
-        Raises UnfitError above the limit. A chunk that two holders sent is counted once.
+        Raises UnfitError if the object would have more bytes than its limit. `cid`: the chunk that has the
+        bytes. A chunk that two holders sent is counted once.
         """
         if cid is not None and cid in self._taken:
             return
@@ -122,7 +123,7 @@ class Tree:
         return Inside(self.part, rel)
 
     def note_kind(self, rel: str, kind: Kind) -> None:
-        """Note that the object has a file, folder or link (`kind`) at the relative path `rel`, inside folders.
+        """Note that the object has a file, folder or link (`kind`) at the relative path `rel`, and folders above it.
 
         Raises StoreError if the object says two different kinds of one path.
         """

@@ -146,12 +146,13 @@ class ChunkIndex:
     def is_gone(self, file: int | None) -> bool:
         """Return whether a file was removed with a replica, perhaps while a chunk was being written to it.
 
-        `file`: its row number.
+        `file`: its row number. None: the chunk is in the database, so no file was removed, and the result is
+        False.
         """
         return file in self._gone_files
 
     def to_commit(self, rows: Iterable[Landed]) -> list[Landed]:
-        """Return the rows whose files were not removed since the chunks were written."""
+        """Return those of `rows` whose files were not removed since the chunks were written."""
         return [row for row in rows if row.file not in self._gone_files]
 
     def committed(self, rows: Iterable[Landed], lost: Iterable[Cid]) -> None:

@@ -100,9 +100,9 @@ class ObjectFilesReader:
         return ObjectFiles(tuple(sorted(files, key=_stage)[:limit]), count)
 
     def _here(self, tree: int) -> dict[int, int] | None:
-        """Return how many bytes of each file are here, by the file's row number.
+        """Return how many bytes of each file of an object are here, by the file's row number.
 
-        None: there are too many chunks to count.
+        `tree`: the row number of the object's path. None: there are too many chunks to count.
         """
         chunks = (
             "SELECT chunk.file, chunk.size FROM file JOIN chunk ON chunk.file = file.id WHERE file.tree = ?"
@@ -116,7 +116,10 @@ class ObjectFilesReader:
 
 
 def _sized(place: Path, file: ObjectFile) -> ObjectFile:
-    """Return the file with its size. An unfinished file has its whole size on the disk from the beginning."""
+    """Return the file with its size, which is read from the disk if the index does not know it.
+
+    An unfinished file has its whole size on the disk from the beginning. `place`: the path of the object.
+    """
     if file.size is not None:
         return file
     try:

@@ -82,7 +82,7 @@ class Evictions:
         copy = self._find(root, "path = ? AND part IS NOT NULL", path)
         if not copy.trees:
             return self._remembered(root)
-        if self._stands_elsewhere(root, copy):
+        if self._is_whole_elsewhere(root, copy):
             others = (*others, root)
         return self._remove(root, copy, others, [Path(part) for part in copy.parts])
 
@@ -107,8 +107,11 @@ class Evictions:
                 forget_tree(self._db, tree)
         return gone
 
-    def _stands_elsewhere(self, root: Cid, copy: _Copy) -> bool:
-        """Return whether the whole object is here without this copy, so that its inner nodes must stay."""
+    def _is_whole_elsewhere(self, root: Cid, copy: _Copy) -> bool:
+        """Return whether each block of the object is also here outside of this copy, so that its inner nodes must stay.
+
+        False, too, if no leaf of the object is known.
+        """
         leaves = False
         for cid in made_of(self._index.read_block, root):
             if self._index.size_of(cid) is None or cid in copy.leaves:

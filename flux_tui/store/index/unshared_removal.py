@@ -76,15 +76,17 @@ class Freeing:
     ) -> FreedBlocks:
         """Forget the blocks that only the object `root` contains, and return them.
 
-        `mark`: the number of this removal. `others` and `paths`: the other objects, and their paths.
-        `adding`: whether a file that is being added now contains a block.
+        `mark`: the number of the entry that removed the object. `others` and `paths`: the other objects, and
+        their paths. `adding` returns whether a file that is being added now contains a block.
         """
         blocks = dict.fromkeys(made_of(self._index.read_block, root))
         stay = self.needed(blocks, others)
         covered = _Covered(self._db, self._lock, frozenset(others), frozenset(paths))
         self._move(stay, covered)
         went = self._forget(
-            [cid for cid in blocks if cid not in stay], lambda cid, row: self._goes(root, cid, row), adding
+            [cid for cid in blocks if cid not in stay],
+            lambda cid, row: self._is_forgotten(root, cid, row),
+            adding,
         )
         if went.chunks:
             self._remember(root, mark, went)
@@ -96,7 +98,7 @@ class Freeing:
     def forget(self, blocks: Iterable[Cid], others: Collection[Cid], adding: Callable[[Cid], bool]) -> None:
         """Forget the blocks of an add (sharing of a path) that was cancelled, unless other objects contain them.
 
-        `adding`: whether a file that is being added now contains a block.
+        `others`: the other objects. `adding` returns whether a file that is being added now contains a block.
         """
         known = dict.fromkeys(blocks)
         stay = self.needed(known, others)
@@ -109,10 +111,11 @@ class Freeing:
             found.update(cid for cid in made_of(self._index.read_block, other) if cid in blocks)
         return found
 
-    def _goes(self, root: Cid, cid: Cid, row: _Row) -> bool:
-        """Return whether to forget a block that no other object contains.
+    def _is_forgotten(self, root: Cid, cid: Cid, row: _Row) -> bool:
+        """Return whether a block of the removed object `root` is forgotten too.
 
-        A leaf that was wanted by itself is not forgotten.
+        The caller has checked that no other object contains it. Only a leaf that was also wanted by itself
+        stays.
         """
         if cid == root or not is_leaf(cid) or row.apart:
             return True
@@ -134,7 +137,7 @@ class Freeing:
     def _move(self, stay: Iterable[Cid], covered: "_Covered") -> None:
         """Keep the blocks `stay`: index each in a file of another object, or copy it to a place of its own.
 
-        `covered`: whether a file belongs to another object.
+        `covered` returns whether a file (by its row number) belongs to another object.
         """
         for cid in stay:
             row = self._row(cid)

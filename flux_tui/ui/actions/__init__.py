@@ -1,1 +1,1 @@
-"""The actions that keys and lines of the command line start."""
+"""The actions that a person starts with a key or with a line typed at the prompt."""

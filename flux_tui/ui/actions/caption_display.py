@@ -73,9 +73,9 @@ class Story:
             self._point(pointer)
 
     def enter(self, inspect: Callable[[], None]) -> None:
-        """React to the enter key: do what the caption says that enter does.
+        """React to the enter key: if the caption says what enter does, do that.
 
-        Otherwise inspect the selected line.
+        Otherwise call `inspect`, which opens the window Inspect for the selected line.
         """
         caption = self._narration.read()
         if caption is None or not caption.press:

@@ -117,7 +117,8 @@ class Copying:
 def copy(text: str, by_terminal: Callable[[str], None]) -> str:
     """Copy a text through the terminal (OSC 52), and through the clipboard of the system where there is one.
 
-    Return in words which way was used, because not every terminal supports OSC 52.
+    `by_terminal` copies a text through the terminal. Return in words which way was used, because not every
+    terminal supports OSC 52.
     """
     by_terminal(text)
     for command, needs in CLIPBOARDS:

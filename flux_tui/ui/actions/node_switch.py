@@ -47,7 +47,7 @@ class NodeSwitch:
             self._changed()
 
     def show_next(self) -> None:
-        """Show the next node of this dashboard, after the last one the first."""
+        """Show the next node of this dashboard; after the last node comes the first."""
         after = self._nodes.after()
         if after is None:
             self._notify("this is the only node here", timeout=3)

@@ -107,7 +107,7 @@ class CommandLine:
             self._run(outcome.action)
 
     def _set(self, outcome: Outcome) -> None:
-        """Change the dashboard's setting that a line is about.
+        """Change the setting of the dashboard that the entered line names, if it names one.
 
         Raise LineError, or another ValueError with one sentence.
         """

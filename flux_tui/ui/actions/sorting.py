@@ -39,7 +39,7 @@ class Sorting:
     def step(self, by: int) -> None:
         """Sort the current table by the next (1) or previous (-1) column.
 
-        Before the first column, it is not sorted.
+        Between the last column and the first, there is one step at which the table is not sorted.
         """
         if not self._can_sort():
             return

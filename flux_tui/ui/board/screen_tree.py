@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.status_lines import StatusLines
-from flux_tui.ui.board.timeline_stretch import TimelineStrip
+from flux_tui.ui.board.timeline_strip import TimelineStrip
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.panel_layout import OVER
 from flux_tui.ui.widgets.prompt import Prompt

@@ -69,7 +69,10 @@ class StatusLines:
             self.trouble.tell(plain(text))
 
     def _next_steps(self, view: View) -> list[Line]:
-        """Return lines that say what the person can do next. Empty: no live node can act on it."""
+        """Return lines that say what the person can do next.
+
+        Empty: there is nothing to say, or the dashboard does not show a running node live.
+        """
         source = self._nodes.source
         busy = self._narration.active or source.frozen or source.loading
         if busy or self._nodes.shown.recording or not (self._liveness.alive or self._liveness.starting):

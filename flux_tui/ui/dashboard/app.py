@@ -173,7 +173,7 @@ class Dashboard(App[bool]):
     def get_default_screen(self) -> Screen[Any]:
         """Return the first screen, with its final CSS classes.
 
-        A screen that changes its classes is styled twice.
+        If the classes were set later, Textual would style the whole screen twice.
         """
         return Screen(id="_default", classes=" ".join(shape(self.size, self.parts.panels.current)[SCREEN]))
 
@@ -248,9 +248,9 @@ class Dashboard(App[bool]):
     async def on_event(self, event: events.Event) -> None:
         """Run the action of a key in a panel before the next key is read.
 
-        Textual passes a key on from widget to widget. Keys that were pasted or typed fast after `:` would
-        still go to the panel. Keys after the end of an entered line wait until it is known which widget has
-        the focus then.
+        Textual passes a key on from widget to widget, which takes a while. Without this method, the keys after
+        a pasted or quickly typed `:` would reach the panel instead of the prompt. Keys after enter are kept
+        until it is known which widget gets the focus.
         """
         if not isinstance(event, events.Key) or event.is_forwarded:
             await super().on_event(event)

@@ -26,7 +26,7 @@ def settle() -> None:
     gc.freeze()
 
 
-def take_turn(*, quiet: bool) -> None:
+def collect_if_due(*, quiet: bool) -> None:
     """Run Python's garbage collector, if that is due.
 
     `quiet`: no key was pressed for a while. Then older objects are checked, too, which takes a tenth of a

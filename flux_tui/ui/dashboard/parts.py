@@ -25,7 +25,7 @@ from flux_tui.ui.board.key_sequence import KeySequence
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.screen_tree import ScreenTree
 from flux_tui.ui.board.status_lines import StatusLines
-from flux_tui.ui.board.timeline_stretch import TimelineStrip
+from flux_tui.ui.board.timeline_strip import TimelineStrip
 from flux_tui.ui.dashboard.ticker import TickedApp, Ticker
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.glyphs import Glyphs

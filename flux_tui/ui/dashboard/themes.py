@@ -1,6 +1,6 @@
 """The dashboard's own themes, besides Textual's: dark, light, high contrast, and one for red-green blindness.
 
-Every reason has a sign and a word besides its colour, so any theme works. Textual's `ansi-dark` and
+Every reason for a NO has a sign and a word besides its colour, so any theme works. Textual's `ansi-dark` and
 `ansi-light` use the colours of the terminal.
 """
 

@@ -7,8 +7,8 @@ from typing import Protocol
 from flux_tui.ui.actions.caption_display import Story
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.status_lines import StatusLines
-from flux_tui.ui.board.timeline_stretch import TimelineStrip
-from flux_tui.ui.dashboard.garbage_collection import take_turn
+from flux_tui.ui.board.timeline_strip import TimelineStrip
+from flux_tui.ui.dashboard.garbage_collection import collect_if_due
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.object_whole_notices import WholeNotices
 from flux_tui.ui.watching.panel_views import Views
@@ -106,7 +106,7 @@ class Ticker:
         since = now - self._key_at
         if since >= TYPING_SECONDS or now - self._ticked_at >= 2 * self._seconds:
             self.tick()
-        take_turn(quiet=since > QUIET_SECONDS)
+        collect_if_due(quiet=since > QUIET_SECONDS)
 
     def note_key(self) -> None:
         """Note the time of a key that the person pressed, in a panel or an input."""

@@ -115,7 +115,7 @@ def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]
     rows.append(Row(OWN, _line(view, flow, shown, flow.own, plain(OWN), own, top, None)))
     for peer, lane in lanes:
         known = view.state.peers.get(peer)
-        words, wait = lane_words(view, known, lane), _standing_wait(view, known)
+        words, wait = lane_words(view, known, lane), _wait_period_now(view, known)
         rows.append(Row(peer, _line(view, flow, shown, lane, view.peer(peer), words, top, wait), words=peer))
     return [*rows, *_next_rows(view, flow)]
 
@@ -158,10 +158,10 @@ def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
     return [Row(f"next/{number}", line, title=True) for number, line in enumerate(lines)]
 
 
-def _standing_wait(view: View, known: PeerState | None) -> WaitPeriod | None:
-    """Return the time during which a peer may not be asked, if `now` is in it.
+def _wait_period_now(view: View, known: PeerState | None) -> WaitPeriod | None:
+    """Return the period in which a peer may not be asked, if the view's time is in it. Otherwise None.
 
-    It may have begun before the window.
+    The period may have begun before the first entry of the window.
     """
     if known is None or known.until is None or known.reason is None or known.until <= view.now:
         return None
@@ -198,7 +198,7 @@ def _visible(lane: Lane, flow: FlowWindow, shown: Frame) -> bool:
 
 
 def _highest(flow: FlowWindow) -> int:
-    """Return the largest number of bytes in one column of a peer's lane. The highest block stands for it."""
+    """Return the largest number of bytes in one column of a lane. The highest block that is drawn stands for it."""
     sizes = (cell.bytes_in + cell.bytes_out for lane in flow.lanes.values() for cell in lane.cells.values())
     return max(sizes, default=0)
 
@@ -253,20 +253,20 @@ def _marks(
     highest block stands for.
     """
     drawn: list[tuple[str, Role]] = []
-    owes = _before(lane.owed, shown.first, 0)
-    here = _before(lane.here, shown.first, True)
+    owes = _last_before(lane.owed, shown.first, 0)
+    here = _last_before(lane.here, shown.first, True)
     waiting = False
     for number in range(shown.first, shown.first + shown.columns):
         owes = lane.owed.get(number, owes)
         here = lane.here.get(number, here)
         cell = lane.cells.get(number)
         if cell is not None:
-            waiting = _waits(cell, waiting)
+            waiting = _awaits_answer(cell, waiting)
             drawn.append(_cell(glyphs, cell, top))
         elif not here:
             waiting = False
             drawn.append((" ", "text"))
-        elif (bar := _wait_at(lane, wait, (number + 0.5) * flow.step)) is not None:
+        elif (bar := _wait_period_at(lane, wait, (number + 0.5) * flow.step)) is not None:
             drawn.append((glyphs.glyph(HATCH), REASON_SIGNS[bar.reason].role))
         elif owes:
             drawn.append((glyphs.glyph(OWED), OWED.role))
@@ -276,21 +276,30 @@ def _marks(
     return [span(text, role) for text, role in drawn]
 
 
-def _wait_at(lane: Lane, wait: WaitPeriod | None, at: float) -> WaitPeriod | None:
-    """Return the time during which the peer may not be asked, if the moment `at` is in it."""
+def _wait_period_at(lane: Lane, wait: WaitPeriod | None, at: float) -> WaitPeriod | None:
+    """Return the period in which the peer may not be asked, if the moment `at` is in it. Otherwise None.
+
+    `wait`: such a period that lasts now, which `lane` may not know.
+    """
     if (bar := lane.wait_at(at)) is not None:
         return bar
     return wait if wait is not None and wait.start <= at < wait.until else None
 
 
-def _before(steps: dict[int, T], first: int, default: T) -> T:
-    """Return the value at the beginning of the drawn period: the last one before column `first`, or `default`."""
+def _last_before(steps: dict[int, T], first: int, default: T) -> T:
+    """Return the last value before column `first`, or `default` if there is none.
+
+    `steps` has the columns in which the value changed, each with the new value.
+    """
     last = max((number for number in steps if number < first), default=None)
     return default if last is None else steps[last]
 
 
-def _waits(cell: Cell, waiting: bool) -> bool:
-    """Return whether the peer still has to answer a want after this column of its lane."""
+def _awaits_answer(cell: Cell, waiting: bool) -> bool:
+    """Return whether the peer still has to answer a want after this column of its lane.
+
+    `waiting`: whether it had to answer one before this column.
+    """
     if cell.kind == "told":
         return True
     return waiting and cell.kind in ("connected", "asked", "sent")

@@ -104,8 +104,8 @@ def _shown(view: View, flow: FlowWindow) -> list[PeerState]:
 def _around(number: int, count: int, middle: Point, height: int) -> Point:
     """Return the point of a peer on an ellipse around the middle.
 
-    `number`: the place of the peer, counted from 0. `count`: how many peers are drawn. Below each point, there is
-    room for a second line: what the peer does.
+    `number`: which of the drawn peers it is, counted from 0. `count`: how many peers are drawn. Below each
+    point, there is room for a second line: what the peer does.
     """
     angle = 2 * math.pi * (number + 0.5) / max(count, 1) - math.pi / 2
     wide, high = middle.x - 12, min(middle.y, height - 2 - middle.y)

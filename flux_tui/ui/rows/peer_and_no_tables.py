@@ -247,11 +247,11 @@ def standing_no(peer: PeerState, now: float) -> Reason | None:
         return peer.reason
     # A peer that denies everything still answers `not_held` for chunks that it does not have.
     denies = peer.counts.get("denied") and peer.reason in ("denied", "not_held")
-    return "denied" if denies and not _serves(peer) else None
+    return "denied" if denies and not _was_useful(peer) else None
 
 
-def _serves(peer: PeerState) -> bool:
-    """Return whether chunks ever flowed between the peer and this node, or the peer ever said yes."""
+def _was_useful(peer: PeerState) -> bool:
+    """Return whether chunks ever flowed between a peer and this node, or the peer ever said yes."""
     return bool(peer.chunks_in or peer.chunks_out or peer.yes)
 
 
@@ -270,7 +270,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
         return span(f"{glyphs.glyph(REASON_SIGNS['not_held'])} changed", "warn")
     if peer.late or (peer.delivered_share is not None and peer.delivered_share < LATE):
         return span("late", "warn")
-    return span("good", "good") if _serves(peer) else span("quiet", "dim")
+    return span("good", "good") if _was_useful(peer) else span("quiet", "dim")
 
 
 def _way(view: View, peer: PeerState) -> Line:

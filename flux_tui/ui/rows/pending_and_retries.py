@@ -130,7 +130,7 @@ def _object_rows(
         eta = f"  eta {human_seconds(seconds)}" if seconds is not None else ""
         flows = [span(f"{view.glyphs.down} {human_size(rate)}/s{eta}  ", "good")]
     waits = waiting_words(view, pending, senders, view.width - 2 - wide(flows), tries)
-    why: Line = [span("  ", "text"), *flows, span(waits, "good" if _come(view, senders) else "warn")]
+    why: Line = [span("  ", "text"), *flows, span(waits, "good" if _any_on_time(view, senders) else "warn")]
     return [
         Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)),
         Row(f"{pending.cid}/why", cut(why, view.width, view.glyphs.ellipsis), title=True),
@@ -160,7 +160,7 @@ def _loose_rows(
         line: Line = [span(view.name(pending.cid), "name"), span(f"  push {pending.pushes}  ", "dim")]
         own = senders.get(pending.cid, set())
         waits = waiting_words(view, pending, own, view.width - wide(line), tries)
-        line.append(span(waits, "good" if _come(view, own) else "warn"))
+        line.append(span(waits, "good" if _any_on_time(view, own) else "warn"))
         rows.append(Row(pending.cid, cut(line, view.width, view.glyphs.ellipsis)))
     if len(loose) > LOOSE_SHOWN:
         rows.append(Row("more", [span(f"and {len(loose) - LOOSE_SHOWN:,} more", "dim")], title=True))
@@ -178,7 +178,7 @@ def waiting_words(
     senders = list(senders)
     if senders:
         who = view.peer(senders[0]) if len(senders) == 1 else f"{len(senders)} peers"
-        return f"from {who}" if _come(view, senders) else f"late: {who}"
+        return f"from {who}" if _any_on_time(view, senders) else f"late: {who}"
     if view.dead or not view.state.running:
         return "no node is running"
     if pending.queued:
@@ -196,7 +196,7 @@ def waiting_words(
     return _longest(told, room)
 
 
-def _come(view: View, senders: Iterable[PeerId]) -> bool:
+def _any_on_time(view: View, senders: Iterable[PeerId]) -> bool:
     """Return whether at least one of these peers is not late with the chunks that it was granted."""
     return any(not view.state.peers[peer].late for peer in senders)
 

@@ -117,7 +117,7 @@ class View(NamedTuple):
         return plain(f"peer {known.index(peer) + 1}" if peer in self.state.peers else "a peer")
 
     def name(self, cid: Cid) -> Plain:
-        """Return the name of an object, or its short CID. While ids are hidden, there is no CID."""
+        """Return the name of an object. Without a name: its short CID, or `a chunk` while ids are hidden."""
         found = self.state.objects.get(cid)
         if found is not None and found.name:
             return plain(found.name)

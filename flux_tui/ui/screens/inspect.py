@@ -67,7 +67,7 @@ class InspectScreen(ModalScreen[int | None]):
         copy: Callable[[str], None],
         name: Callable[[PeerId], None] = lambda peer: None,
     ) -> None:
-        """Show a subject of a series. `view` returns how things are named now.
+        """Show a subject of a series. `view` returns the state and display settings of this moment.
 
         `copy` copies a text to the clipboard. `name` asks the person for a name for a peer, after this window
         is closed.

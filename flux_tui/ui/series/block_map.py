@@ -172,7 +172,10 @@ class BlockMap:
         return None if found == NOBODY else found - 1
 
     def before(self, have: int) -> int:
-        """Return how many of the `have` blocks that are here are named by no entry: they came earlier."""
+        """Return how many blocks came before the first entry of this map: they are here, and no entry names them.
+
+        `have`: how many blocks are here in all, as the state says.
+        """
         return max(0, have - self.count("here"))
 
     def cells(self, width: int, have: int, total: int) -> list[Cell]:

@@ -103,10 +103,10 @@ class EntriesAbout:
         """Entries about chunks that may be blocks of the object, the newest first."""
 
     def take(self, page: Sequence[Entry]) -> list[Entry]:
-        """Take the entries right before those taken so far.
+        """Look at a page of entries. It must be the page right before the one given in the last call.
 
-        Return entries now known to be about the object, in order. Some of the returned entries may be from an
-        earlier call, whose object was not known then.
+        Return the entries that are known since this call to be about the object, in order. Some of them may be
+        from earlier pages: only now it is known that their chunks belong to the object.
         """
         learned = len(self._own)
         for entry in page:

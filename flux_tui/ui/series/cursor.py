@@ -196,8 +196,8 @@ class Source:
     def seq_near(self, at: float) -> int:
         """Return the number of the last entry near the cursor that is not later than `at` (seconds since 1970).
 
-        Only entries around the cursor count between which the clock was not set back. If all of them are
-        later, the first of them is returned.
+        The search ends on both sides of the cursor where the clock was set back. If all entries in between are
+        later than `at`, the first of them is returned. 0: the series cannot be read.
         """
         reader = self._open()
         try:

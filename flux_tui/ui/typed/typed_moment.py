@@ -27,7 +27,8 @@ class Moment(NamedTuple):
 def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
     """Parse a moment that a person typed. Raise ValueError with one sentence.
 
-    `now` is the time at the cursor, and `newest` the last visible time, if it is later (seconds since 1970).
+    `now`: the time at the cursor. `newest`: the last time that can be shown (None: `now`). Both are in seconds
+    since 1970. A time of day that is later than both is one of the day before.
     """
     word = text.strip().lower()
     if word in ("live", "now", "end"):

@@ -58,7 +58,7 @@ class FlowFeed:
 
     def __init__(self, nodes: Nodes) -> None:
         self._nodes = nodes
-        self._stretches: dict[Source, _PeriodReader] = {}
+        self._readers: dict[Source, _PeriodReader] = {}
         self._step: float | None = None
         """Seconds of a column. None: what fits the object."""
         self._order = ORDERS[0]
@@ -79,7 +79,7 @@ class FlowFeed:
     @property
     def looking(self) -> bool:
         """Whether some entries of the shown period were not read yet."""
-        return any(stretch.looking for stretch in self._stretches.values())
+        return any(reader.looking for reader in self._readers.values())
 
     def show_object(self, root: Cid | None) -> None:
         """Show only the messages about one object in the Flow panel. None: about all objects."""
@@ -96,21 +96,21 @@ class FlowFeed:
 
     def window(self, view: View) -> FlowWindow:
         """Read some more entries of the shown node, as many as one frame allows, and return the messages to draw."""
-        return self._stretch(self._nodes.source).window(view, self._step or self._fitting(view), self._root)
+        return self._reader(self._nodes.source).window(view, self._step or self._fitting(view), self._root)
 
     def beside(self, view: View, source: Source, step: float) -> FlowWindow:
         """Return the messages to draw for another node, whose series is `source`.
 
         `view` is of that node, at the same moment. `step`: the seconds of one column.
         """
-        return self._stretch(source).window(view, step, self._root)
+        return self._reader(source).window(view, step, self._root)
 
-    def _stretch(self, source: Source) -> "_PeriodReader":
-        return self._stretches.setdefault(source, _PeriodReader(source))
+    def _reader(self, source: Source) -> "_PeriodReader":
+        return self._readers.setdefault(source, _PeriodReader(source))
 
     @property
     def _window(self) -> FlowWindow:
-        return self._stretch(self._nodes.source).shown
+        return self._reader(self._nodes.source).shown
 
     def entry_of(self, key: str) -> int | None:
         """Return the number of the entry of the last message in a peer's lane, up to the cursor.

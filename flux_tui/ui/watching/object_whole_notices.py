@@ -95,9 +95,9 @@ def whole_words(entry: Entry, view: View) -> Plain | None:
 def desktop_notice(by: NoticeBy, text: Plain, *, tmux: bool = False) -> str:
     """Return the control sequence with which a terminal shows a notice on the desktop: OSC 9, or OSC 777 with a title.
 
-    Names in `text` come from others, so `text` must have no control characters. It is never the first part,
-    because OSC 9 has other meanings for texts that begin with a number. Semicolons, which separate fields,
-    are replaced. `tmux`: wrap the sequence so that tmux passes it on.
+    Names in `text` come from others, so `text` must have no control characters. The notice never begins with
+    `text`, because OSC 9 has other meanings for texts that begin with a number. Semicolons, which separate
+    fields, are replaced. `tmux`: wrap the sequence so that tmux passes it on.
     """
     words = text[:MAX_DESKTOP].replace(";", ",")
     sequence = f"\x1b]777;notify;flux-tui;{words}\x07" if by == "osc777" else f"\x1b]9;flux-tui: {words}\x07"

@@ -85,10 +85,7 @@ class ObjectsFeed:
         self._source = None
 
     def selected(self, root: Cid) -> Selected:
-        """Return the blocks and files of an object.
-
-        Before, read some more entries about it, as many as one frame allows.
-        """
+        """Read some more entries about an object, as many as one frame allows. Return its blocks and files."""
         blocks = self._read(root)
         files, why = self._files_of(root)
         return Selected(

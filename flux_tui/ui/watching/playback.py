@@ -103,7 +103,7 @@ class Playback:
         if not source.frozen:
             source.freeze()
         cursor = source.cursor
-        seq, at = self._walk(self.now + seconds)
+        seq, at = self._entry_and_time_at(self.now + seconds)
         if seconds < 0 and seq >= cursor:  # the clock was set right before the cursor
             seq, at = max(1, cursor - 1), None
         if at is not None and seq >= source.last_seq:
@@ -156,11 +156,11 @@ class Playback:
         last = source.entry(source.last_seq)
         return self._clock() if last is None or self._liveness.alive else last.at
 
-    def _walk(self, at: float) -> tuple[int, float | None]:
-        """Return the last entry near the cursor that is not later than `at`, and the time to show for it.
+    def _entry_and_time_at(self, at: float) -> tuple[int, float | None]:
+        """Return the number of the last entry near the cursor that is not later than `at`, and the time to show for it.
 
-        If the clock was set between the cursor and that entry, the time is by the clock as it was at that
-        entry. None: the time of the entry itself.
+        If the clock was set between the cursor and that entry, the time to show is by the clock as it was at
+        that entry. If the time is None, the entry's own time is to be shown.
         """
         source = self._nodes.source
         seq = source.seq_near(at)
@@ -215,7 +215,7 @@ class Playback:
         passed = min(max(now - self._played_at, 0.0), TICK_MAX)  # the clock may be set meanwhile
         at = (self._shown_at or source.state.at) + passed * self._speed
         self._played_at = now
-        seq, self._shown_at = self._walk(at)
+        seq, self._shown_at = self._entry_and_time_at(at)
         source.go_to(max(seq, source.cursor))
         if source.cursor >= source.last_seq:
             self.go_live()  # the end of a recording, or the present

@@ -239,7 +239,10 @@ class LinesPanel(ScrollView, can_focus=True):
         return max(0, self.count() - self.size.height)
 
     def _align_scrollbar(self) -> None:
-        """Set the scrollbar to the panel's position, because it misses scrolling from before it was visible."""
+        """Set the scrollbar to the panel's scroll position.
+
+        A scrollbar that was hidden has missed how far the panel was scrolled meanwhile.
+        """
         if self.show_vertical_scrollbar:
             self.vertical_scrollbar.position = self.scroll_y
 

@@ -44,7 +44,7 @@ class ObjectsPanel(LinesPanel):
     def reveal_selected(self) -> None:
         """Scroll until the selected line and the lines below it are visible.
 
-        If not all fit, the selected line is.
+        If they do not all fit, the selected line is the top line of the panel.
         """
         at = end = self.selected_index()
         if at < 0:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flux_tui.ui.dashboard.garbage_collection import NET, YOUNG, settle, take_turn
+from flux_tui.ui.dashboard.garbage_collection import NET, YOUNG, collect_if_due, settle
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def test_the_collector_does_not_run_before_it_is_settled() -> None:
     gc.disable()
     kept = [[] for _ in range(2 * YOUNG)]  # type: ignore[var-annotated]
     young = gc.get_count()[0]
-    take_turn(quiet=True)
+    collect_if_due(quiet=True)
     assert gc.get_count()[0] >= young > YOUNG
     del kept
 
@@ -32,7 +32,7 @@ def test_the_collector_runs_when_there_are_many_new_objects() -> None:
     gc.collect()
     kept = [[] for _ in range(2 * YOUNG)]  # type: ignore[var-annotated]
     assert gc.get_count()[0] > YOUNG
-    take_turn(quiet=False)
+    collect_if_due(quiet=False)
     assert gc.get_count()[0] < YOUNG
     del kept
 
@@ -42,13 +42,13 @@ def test_old_objects_are_collected_when_nobody_types() -> None:
     gc.collect()
     for _ in range(NET[1] + 1):
         gc.collect(0)
-    take_turn(quiet=False)
+    collect_if_due(quiet=False)
     assert gc.get_count()[1] > NET[1], "not while a key may come"
-    take_turn(quiet=True)
+    collect_if_due(quiet=True)
     assert gc.get_count()[1] == 0
     for _ in range(NET[2] + 1):
         gc.collect(1)
-    take_turn(quiet=False)
+    collect_if_due(quiet=False)
     assert gc.get_count()[2] > NET[2]
-    take_turn(quiet=True)
+    collect_if_due(quiet=True)
     assert gc.get_count()[2] == 0

@@ -1,6 +1,7 @@
 """The tabs of the Objects panel, and the objects in each tab. Pure.
 
-An object can be in several tabs: an object that is whole is also shared as soon as another peer asks for it.
+An object can be in two tabs: a whole object of the user's is in "here", and also in "shared" once a peer asks
+for it.
 """
 
 from collections.abc import Mapping
