@@ -76,7 +76,12 @@ def unseal(
 def unseal_route(
     network: Network, machine: Machine, limits: IntentLimits, sender: PeerId, route: Route, *, now: float
 ) -> RouteCame | PeerFault | UnknownCame | None:
-    """Verify an intent that came through the DHT. Returns an input for the machine, as `unseal` does."""
+    """Verify an intent that came through the DHT. Returns an input for the machine.
+
+    - RouteCame: the intent is valid.
+    - PeerFault, UnknownCame: as in `unseal`.
+    - None: the intent's origin pushed too many intents.
+    """
     intent = _verified(network, machine, limits, sender, route.intent, now)
     if isinstance(intent, NotAdmitted):
         return None

@@ -120,7 +120,7 @@ class SeriesReader(SeriesSource):
             last = first - 1
 
     def _set_back(self) -> list[tuple[int]]:
-        """Return the rows with the numbers of the entries at which the clock was set back, the newest first."""
+        """Return the numbers of the entries at which the clock was set back, each as a row, the newest first."""
         try:
             found = self._db.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'set_back'"
@@ -224,10 +224,10 @@ def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[
 
 
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
-    """Copy the series alone, without chunks, to a file that SeriesReader can open.
+    """Copy the series alone, without chunks, to a file that SeriesReader can open. Return the number of entries.
 
-    Return the number of entries. It works while the node runs: the copy is the series at one moment. Raises
-    StoreError: nothing to copy, the target exists, or the disk is full.
+    The node may run meanwhile: the copy is the series at one moment. Raises StoreError: nothing to copy, the
+    target exists, or the disk is full.
     """
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists already: choose another name")

@@ -225,8 +225,8 @@ class Store:
     ) -> None:
         """End the adding of a file or folder that was to be shared. `tree`: the handle from `share_tree`.
 
-        `keep` false: forget the blocks that it brought, except those that the objects `others` contain.
-        `path`: forget also the blocks that are indexed in files there. Raises StoreError.
+        `keep` true: its blocks stay. Otherwise forget the blocks that it brought, and those indexed in files at
+        `path`, except blocks that the objects `others` contain. Raises StoreError.
         """
         with self._lock:
             fresh = self._shares.end(tree)
@@ -241,9 +241,10 @@ class Store:
                 self._freeing.forget(fresh, others, self._shares.has)
 
     def claim(self, cid: Cid) -> None:
-        """Keep a loose chunk for the user.
+        """Keep a loose chunk for the user. Raises StoreError.
 
-        If its bytes are in a replica, copy them to a place of the chunk's own.
+        If its bytes are in a replica, copy them to a place of the chunk's own, because the replica may be
+        removed.
         """
         with self._guarded(self.home):
             place = self.chunks.file_of(cid)
@@ -285,7 +286,7 @@ class Store:
     # ── the user's own files ────────────────────────────────────────────────────────────────────
 
     def share_tree(self, root_path: Path) -> int:
-        """Begin to share a file or folder of the user's in place.
+        """Begin to share a file or folder of the user's where it is, without copying it.
 
         Return a handle for `share_file` and `end_share`.
         """

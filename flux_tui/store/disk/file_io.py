@@ -73,7 +73,7 @@ DIRECT_MAX = 2 * 1024 * 1024
 
 
 class _Aligned(threading.local):
-    """A buffer for each thread. It begins at a memory page, because direct writes need that."""
+    """A buffer for each thread. The buffer begins at a memory page, because direct writes need that."""
 
     def __init__(self) -> None:
         self.buffer = mmap.mmap(-1, DIRECT_MAX)

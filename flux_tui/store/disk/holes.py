@@ -21,10 +21,7 @@ _SEEK_DATA = getattr(os, "SEEK_DATA", None)
 
 
 class Run(NamedTuple):
-    """The range of a chunk's bytes from `start` up to, but not including, `end`.
-
-    These bytes have to be written.
-    """
+    """A range of a chunk's bytes that has to be written: from `start` up to, but not including, `end`."""
 
     start: int
     end: int

@@ -187,7 +187,7 @@ class ChunkIndex:
             )
 
     def forget(self, cids: Iterable[Cid], files: Collection[int]) -> None:
-        """Forget these chunks, and all chunks that are being written to these files.
+        """Forget the chunks `cids`, and all chunks that are being written to the removed files `files`.
 
         `files`: their row numbers.
         """
@@ -263,10 +263,10 @@ class ChunkIndex:
     def look_elsewhere(
         self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
     ) -> list[tuple[Cid, Where]]:
-        """Look in other files for the chunks `bad`, which are not at their indexed place.
+        """Look in other files for the chunks `bad`, whose bytes are not where the index says.
 
-        Return those not found. The bytes of the others are put into `found`. `wait` false: raises
-        BlockingIOError instead of waiting for a disk.
+        Put the bytes of those found into `found`, and change the index. Return the items of `bad` that were not
+        found. `wait` false: raises BlockingIOError instead of waiting for a disk.
         """
         moved: list[tuple[int, int, bytes]] = []
         rest: list[tuple[Cid, Where]] = []

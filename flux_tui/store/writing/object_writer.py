@@ -118,8 +118,8 @@ class ObjectWriter:
     def place_blocks(self, root: Cid, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
         """Note leaves of a replica, each as (cid, offset, size).
 
-        They are all written to one file, in any order. Leaves that are already in this home are copied.
-        Raises StoreError.
+        All leaves are written to one file, in any order, so the offsets are not used. Leaves that are already
+        in this home are copied. Raises StoreError.
         """
         tree = self._tree(root)
         with self._guarded(tree.part):
@@ -182,10 +182,11 @@ class ObjectWriter:
         return len(data)
 
     def land(self, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a chunk, whose hash was checked, to all its places.
+        """Write a chunk, whose hash was checked, to each place where it belongs in objects that are being fetched.
 
-        Return the row to commit together with an entry. Several threads may call this at once. Raises
-        StoreError; UnfitError if the chunk does not fit an object, and then nothing was written.
+        A chunk without such a place is written as a loose chunk. Return the row to commit together with an
+        entry. Several threads may call this at once. Raises StoreError; UnfitError if the chunk does not fit an
+        object, and then nothing was written.
         """
         written: set[LeafPlace] = set()
         landed: Landed | None = None

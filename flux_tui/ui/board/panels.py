@@ -143,7 +143,7 @@ class Panels:
     def selected_key(self) -> str | None:
         """Return the key of the selected line of the current panel. None: no line is selected, or it is gone.
 
-        In Objects, the line of a file returns the key of its object.
+        In Objects, this is always the key of an object, even if the line of one of its files is selected.
         """
         panel = self.panel()
         if panel.selected is None or panel.selected_index() < 0:
@@ -285,7 +285,7 @@ class Panels:
 
     @property
     def looking(self) -> bool:
-        """Whether a panel still has entries to read, more than it could read within one frame."""
+        """Whether a visible panel still has entries to read. A panel reads only some entries in each frame."""
         flow = self._by_name["flow"].size.height and self._flow.looking
         objects = self._by_name[OBJECTS].size.height and self._objects.looking
         return self.series.looking or bool(flow) or bool(objects)

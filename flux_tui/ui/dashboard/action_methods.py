@@ -16,7 +16,8 @@ def action_table(
 ) -> Mapping[str, Callable[[], object]]:
     """Return the method that runs each action, by the name of the action in `ui/keys.py`.
 
-    `leave` ends the dashboard. Its argument says whether the node keeps running.
+    `show_help` opens the help, `show_palette` the list of all commands. `leave` ends the dashboard. Its
+    argument says whether the node keeps running.
     """
     playback, chosen, display = parts.playback, parts.selected_objects, parts.display
 

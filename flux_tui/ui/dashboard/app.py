@@ -190,7 +190,7 @@ class Dashboard(App[bool]):
         timeout: float | None = None,
         markup: bool = False,
     ) -> None:
-        """Show a notice to the person. It replaces the notice before, because there is one line for notices.
+        """Show a notice to the person. There is one line for notices, so the notice before disappears.
 
         Every notice goes through here, Textual's included. No notice is parsed as markup, because it may
         contain names that others chose.
@@ -241,7 +241,10 @@ class Dashboard(App[bool]):
         self.parts.leaving.quit()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Turn off keys that work everywhere, while a window or the prompt is open."""
+        """Return whether a key's action may run now. Textual asks this before it runs an action.
+
+        Keys that work everywhere are turned off while a window or the prompt is open.
+        """
         prior = action == "do" and (parameters[0] in PRIORITY or str(parameters[0]).startswith("narrate-"))
         return not (prior and self.parts.covered)
 

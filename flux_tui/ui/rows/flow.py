@@ -93,7 +93,7 @@ def tail_of(width: int) -> int:
 def fitting_step(width: int, since: float, now: float) -> float:
     """Return the smallest of STEPS (seconds a column) at which the time from `since` to `now` fits in the panel.
 
-    `width`: the width of the panel in columns.
+    If it fits at none of them, return the largest. `width`: the width of the panel in columns.
     """
     columns = frame(width, now, 1.0).columns
     return next((step for step in STEPS if step * columns >= now - since), STEPS[-1])

@@ -238,9 +238,9 @@ SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be wr
 
 
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
-    """Return the rows of the panel Retries: for each want, the time until its next try.
+    """Return the rows of the panel Retries: for each want, the time until its next try, the soonest first.
 
-    The soonest comes first. At most `limit` rows are returned; none if no node runs.
+    At most `limit` rows are returned. Empty: no node runs, or no want is going to be tried again.
     """
     if view.dead:
         return []

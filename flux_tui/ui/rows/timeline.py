@@ -75,7 +75,7 @@ class Timeline:
 
     def line(self, now: float, width: int, glyphs: Glyphs) -> Line:
         """Return the timeline as a line of `width` columns. `now` is the time at the cursor."""
-        start, end = self._stretch(now)
+        start, end = self._shown_period(now)
         step = (end - start) / width
         if self.span < len(SPANS):
             # Columns begin at multiples of their length. As time goes on, only the newest changes.
@@ -101,7 +101,7 @@ class Timeline:
                 line.append(span(glyphs.spark([float(column.entries)], float(top)), role))
         return merged(line)
 
-    def _stretch(self, now: float) -> tuple[float, float]:
+    def _shown_period(self, now: float) -> tuple[float, float]:
         source = self._source
         if self._first_at is None and (first := source.entry(1)) is not None:
             self._first_at = first.at

@@ -206,8 +206,8 @@ def merged(line: Line) -> Line:
 def entry_line(entry: Entry, view: View, group: Group | None = None, before: float | None = None) -> Line:
     """Return the line of one entry, or of a run of similar entries: time, sign, kind, peer and words.
 
-    It is cut to the width of the view. `entry` is the last one of the run `group`. `before` is the time of
-    the entry before it.
+    The line is cut to the width of the view. `group`: the run; `entry` is then its last entry. `before`: the
+    time of the entry before `entry`, for times that are shown as gaps. None: not known.
     """
     kind = kind_of(entry.event)
     sign = view.glyphs.kind(kind)

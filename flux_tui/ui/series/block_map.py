@@ -37,8 +37,8 @@ _NOT_OWED = bytes(MISSING if OWED <= value < HERE else value for value in range(
 class Cell(NamedTuple):
     """One character of a block map, which stands for one or more blocks.
 
-    It shows what most of its blocks are. If any is on its way, it shows that; otherwise, if any was refused,
-    it shows that.
+    If any of its blocks is on its way, the character shows that. Otherwise, if any was refused, it shows that.
+    Otherwise it shows the status that most of the blocks have.
     """
 
     kind: BlockKind

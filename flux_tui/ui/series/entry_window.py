@@ -178,7 +178,8 @@ class Window:
     def cut(self, high: int, read: Callable[[int, int], Sequence[Entry]]) -> None:
         """Remove all entries after entry `high`, because the cursor went back.
 
-        `read(after, limit)` reads entries. It is used for a line that `high` cuts in two.
+        `read(after, limit)` reads entries again, because a line may have entries both up to `high` and after
+        it.
         """
         while len(self) and self[len(self) - 1].last > high:
             group = (self._newer or self._older).pop(-1 if self._newer else 0)

@@ -279,7 +279,7 @@ class FlowWindow:
         return self.own if name == OWN else self.lanes.get(PeerId(name)) or Lane()
 
     def after(self) -> "FlowWindow":
-        """Return an empty window for the entries after this window. It knows the grants of this window."""
+        """Return an empty window for the entries after this window. The new window knows the grants of this one."""
         found = FlowWindow(self.step, self.root, self.seq)
         found._granted.update(self._granted)
         found._asking.update(self._asking)

@@ -15,7 +15,10 @@ from flux_tui.ui.typed.command_line_types import Context
 
 
 def among(choices: Callable[[Context], Sequence[str]]) -> Callable[[str, Context], list[str]]:
-    """Return a function that completes a word: it returns those of the choices that begin with the typed word."""
+    """Return a function that completes a word: it returns those of the choices that begin with the typed word.
+
+    `choices` returns all words that are possible.
+    """
     return lambda last, context: [choice for choice in choices(context) if choice.startswith(last)]
 
 

@@ -86,10 +86,9 @@ class Liveness:
         return self._gone(f"press {self._restart_key} to start it again")
 
     def gone_behind_window(self) -> str | None:
-        """Return a message that the node is gone, for a window in which keys are text.
+        """Return a message that the node is gone, for a window in which keys are text. None: the node is not gone.
 
-        None: the node is not gone. It tells the person to close the window before they press the key that
-        starts the node.
+        The message tells the person to close the window before they press the key that starts the node.
         """
         return self._gone(f"esc, then {self._restart_key} starts it again")
 

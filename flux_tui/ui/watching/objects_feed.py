@@ -70,7 +70,7 @@ class ObjectsFeed:
         self._chosen = tab
 
     def follow(self) -> None:
-        """Choose no tab: the Objects panel shows a tab that has the selected object."""
+        """Forget which tab the person chose. The Objects panel then shows a tab that has the selected object."""
         self._chosen = None
 
     # ── the selected object ─────────────────────────────────────────────────────────────────────

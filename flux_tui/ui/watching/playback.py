@@ -200,7 +200,7 @@ class Playback:
         self.set_speed(SPEEDS[(SPEEDS.index(self._speed) + 1) % len(SPEEDS)])
 
     def set_speed(self, speed: int) -> None:
-        """Set the speed at which the series plays, as a factor. It must be one of SPEEDS."""
+        """Set the speed at which the series plays, as a factor, which must be one of SPEEDS."""
         self._speed = speed
         if self._playing:
             self._changed()
