@@ -42,7 +42,7 @@ class Inside(NamedTuple):
         """
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         if not self.rel:
-            return self._named(lambda: open_regular(self.base, flags))
+            return self._with_path_in_errors(lambda: open_regular(self.base, flags))
         return self._at(make, lambda folder, name: open_regular(name, flags, dir_fd=folder))
 
     def make_folder(self) -> os.stat_result:
@@ -51,7 +51,7 @@ class Inside(NamedTuple):
         Raises StoreError, OSError.
         """
         if not self.rel:
-            folder = self._named(lambda: _folder(self.base, None, make=True))
+            folder = self._with_path_in_errors(lambda: _folder(self.base, None, make=True))
         else:
             folder = self._at(True, lambda above, name: _folder(name, above, make=True))
         try:
@@ -76,7 +76,7 @@ class Inside(NamedTuple):
         if not folder:
             descriptor = self.open(os.O_RDONLY)
         elif not self.rel:
-            descriptor = self._named(lambda: _folder(self.base, None, make=False))
+            descriptor = self._with_path_in_errors(lambda: _folder(self.base, None, make=False))
         else:
             descriptor = self._at(False, lambda above, name: _folder(name, above, make=False))
         try:
@@ -108,7 +108,7 @@ class Inside(NamedTuple):
 
     def _at(self, make: bool, act: Callable[[int, str], T]) -> T:
         *above, name = parts_of(self.rel)
-        return self._named(lambda: self._walk(above, name, make, act))
+        return self._with_path_in_errors(lambda: self._walk(above, name, make, act))
 
     def _walk(self, above: list[str], name: str, make: bool, act: Callable[[int, str], T]) -> T:
         folder = _folder(self.base, None, make=make)
@@ -121,8 +121,11 @@ class Inside(NamedTuple):
         finally:
             os.close(folder)
 
-    def _named(self, act: Callable[[], T]) -> T:
-        """Run `act` and return its result. An error gets the whole path, and says so if a link is in the way."""
+    def _with_path_in_errors(self, act: Callable[[], T]) -> T:
+        """Run `act` and return its result. An error that `act` raises gets the whole path.
+
+        If a link is in the way, the error says so.
+        """
         try:
             return act()
         except OSError as error:

@@ -65,7 +65,7 @@ class SelectedObjects:
             self._changed()
 
     def mark_range(self) -> None:
-        """Mark all lines from the last marked line to the selected line."""
+        """Mark all lines from the last marked line to the selected line. If no line is marked, show how to mark one."""
         if self._panels.current not in MARKING:
             self._notify("mark lines of Pending (2), Retries (4) or Objects (8)", timeout=3)
         elif not self._panels.panel().mark_range():

@@ -121,8 +121,9 @@ def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]
 
 
 def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
-    """Return the text at the end of a peer's lane: what the peer waits for, or how much it sent and got.
+    """Return the text at the end of a peer's lane: how long it is gone, or when it is asked again.
 
+    If it is neither gone nor refuses: how many chunks flowed, or else how many it was granted and has not sent.
     `known`: the peer's state. None: the peer is not known in the state.
     """
     brief = view.width < NARROW

@@ -281,7 +281,7 @@ class Source:
     # ── checkpoints ─────────────────────────────────────────────────────────────────────────────
 
     def _probe(self, reader: SeriesSource, last: int) -> None:
-        """Start a builder if some part of the series has no usable checkpoints (saved states)."""
+        """Start a builder (a process that computes states) if some part of the series has no usable checkpoints."""
         if self._path is None or last <= FAR_BEHIND:
             return
         for number in range(1, PROBES + 1):
@@ -341,8 +341,8 @@ class Source:
     def _nearest(self, reader: SeriesSource, seq: int) -> State:
         """Return the nearest known state at or before entry `seq`.
 
-        It is the frozen state, a state saved near it, a state saved along the series, or a checkpoint of the
-        node.
+        It is the frozen state, a state saved near it, a state saved along the series, a checkpoint of the node,
+        or else the empty state before the first entry.
         """
         best = State()
         if self._frozen is not None and self._frozen.seq <= seq:

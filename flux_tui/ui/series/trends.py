@@ -94,14 +94,14 @@ class Trends:
                 case ev.DelayedYes() | ev.StatusNo():
                     self._answered(at, event)
                 case ev.ClockStepped():
-                    self._step(event.seconds)
+                    self._shift_times(event.seconds)
                 case _:
                     continue
             if int(at) > self._pruned:
                 self._prune(int(at))
 
-    def _step(self, seconds: float) -> None:
-        """Change all remembered times by these seconds, because the clock was set."""
+    def _shift_times(self, seconds: float) -> None:
+        """Add these seconds to all remembered times, because the clock was set forward (or back, if negative)."""
         for trend in self.peers.values():
             trend.bytes_in = {t + int(seconds): size for t, size in trend.bytes_in.items()}
             trend.bytes_out = {t + int(seconds): size for t, size in trend.bytes_out.items()}

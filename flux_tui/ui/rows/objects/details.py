@@ -86,7 +86,10 @@ def _place_lines(view: View, found: ObjectState) -> list[Line]:
 
 
 def _taker_lines(view: View, found: ObjectState) -> list[Line]:
-    """Return a line for each peer that asked this node for an object: how much this node sent it, and when."""
+    """Return a line for each peer that asked this node for an object: how much this node sent it, and when.
+
+    There are at most TAKERS_SHOWN of them, then one line with the number of the other peers.
+    """
     fetchers = sorted(view.state.fetchers.get(found.root, {}).values(), key=lambda one: -one.chunks)
     lines = [_taker_line(view, found, one) for one in fetchers[:TAKERS_SHOWN]]
     if len(fetchers) > TAKERS_SHOWN:
