@@ -108,7 +108,10 @@ async def test_a_former_holder_that_the_dht_still_names_answers_not_held(tmp_pat
 
 
 async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
-    """The holder is known only by its address at the relay, as if nobody could dial it."""
+    """The holder is known only by its address at the relay. Both meet there; a direct link may follow.
+
+    tests/networks/test_nat.py tries holders that nobody can dial.
+    """
     data = bytes(range(256)) * 20_000
     (tmp_path / "film.mkv").write_bytes(data)
     relay = Settings(listen=LOOPBACK.listen, mdns=False, serve_relay=True)
@@ -124,12 +127,6 @@ async def test_a_file_comes_through_a_relay(tmp_path: Path) -> None:
             asker.push_intent(cmd.Get(root, str(tmp_path / "copy.mkv"), addrs=(addr,), by="me"))
             await until(lambda: not asker.count_pending(), 60.0)
             assert (tmp_path / "copy.mkv").read_bytes() == data
-            first = next(
-                e.event
-                for e in series_of(asker)
-                if isinstance(e.event, ev.PeerConnected) and e.event.peer == holder.peer_id
-            )
-            assert (first.addr, first.way) == (addr, "relayed")  # a punched link may follow
             assert set(middle.derive_state().peers) == {holder.peer_id}, (
                 "its relay is a peer of the holder alone"
             )
