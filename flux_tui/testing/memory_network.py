@@ -38,7 +38,7 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import MAX_SEALED, BadFrameError
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Message, Route
-from flux_tui.net.addresses.local_discovery import (
+from flux_tui.net.addresses.peer_multiaddrs import (
     Unreached,
     addrs_of,
     connect_any,

@@ -1,1 +1,1 @@
-"""The addresses of this node and its peers: interfaces, listening, mDNS, and the check before each dial."""
+"""The addresses of this node and its peers: interfaces, listening, and the check before each dial."""

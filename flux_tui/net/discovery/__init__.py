@@ -1,1 +1,1 @@
-"""How peers learn of each other: the records that nodes tell each other."""
+"""How peers are found: mDNS on the local network, and the records about peers that nodes tell each other."""

@@ -22,8 +22,8 @@ from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.connected_peer_addrs import PeerAddrs
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.addresses.listening import NOT_OURS, announced_addr, listen_addr, listen_beside, listen_on
-from flux_tui.net.addresses.local_discovery import Mdns, parse_peer_addr
 from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard, machine_ips
+from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
 from flux_tui.net.connections import wakings
 from flux_tui.net.connections.keepalive import Keepalive, abort_lost, probe
 from flux_tui.net.connections.older_connections import OlderConnections
@@ -31,6 +31,7 @@ from flux_tui.net.connections.open_connections import OpenConnections
 from flux_tui.net.connections.reconnects import Reconnects
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
 from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
+from flux_tui.net.discovery.mdns import Mdns
 from flux_tui.net.discovery.peer_exchange import PeerExchange
 from flux_tui.net.discovery.peer_records import open_sealed, seal
 from flux_tui.net.flux.dht_routing import Dht

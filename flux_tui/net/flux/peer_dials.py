@@ -24,7 +24,7 @@ from flux_tui.net.addresses.dial_guard import (
     told_by,
     told_by_person,
 )
-from flux_tui.net.addresses.local_discovery import (
+from flux_tui.net.addresses.peer_multiaddrs import (
     Unreached,
     addrs_of,
     connect_any,

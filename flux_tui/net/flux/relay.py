@@ -51,7 +51,7 @@ from typing_extensions import override
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import Backoff, TokenBucket
 from flux_tui.net.addresses.dial_guard import told_by_person
-from flux_tui.net.addresses.local_discovery import parse_peer_addr
+from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
 from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
 from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen

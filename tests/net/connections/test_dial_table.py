@@ -5,9 +5,9 @@ import trio
 import trio.testing
 
 from flux_tui.core.limits import Backoff
-from flux_tui.net.addresses import local_discovery
+from flux_tui.net.addresses import peer_multiaddrs
 from flux_tui.net.addresses.dial_guard import is_told_by_person
-from flux_tui.net.addresses.local_discovery import Unreached
+from flux_tui.net.addresses.peer_multiaddrs import Unreached
 from flux_tui.net.connections import dial_table
 from flux_tui.net.connections.dial_table import Dials
 from flux_tui.net.flux import peer_dials
@@ -57,7 +57,7 @@ async def test_dead_tickets_by_the_hundred_leave_a_live_one_its_dial(
 ) -> None:
     """Each try of a dead one hangs, as where packets are dropped."""
     hanging = 0
-    connect = local_discovery.connect_any
+    connect = peer_multiaddrs.connect_any
 
     async def hang(connecting: object, peer: str, addrs: list[tuple[str, object]]) -> list[Unreached]:
         nonlocal hanging

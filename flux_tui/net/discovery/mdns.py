@@ -1,6 +1,6 @@
-"""Parses the addresses of peers, and finds peers on the local network (mDNS).
+"""mDNS: announces this node on the local network, and finds the nodes that others announce.
 
-mDNS runs on python-zeroconf directly, which libp2p uses as well. libp2p's own wrapper advertises `0.0.0.0`
+It runs on python-zeroconf directly, which libp2p uses as well. libp2p's own wrapper advertises `0.0.0.0`
 for a wildcard listener, and finds its own address by asking the operating system for a route to a public
 address. The records are those of libp2p's specification (discovery/mdns.md): service `_p2p._udp.local.`, a
 random name, TXT records `dnsaddr=<multiaddr with /p2p/…>`.
@@ -8,15 +8,14 @@ random name, TXT records `dnsaddr=<multiaddr with /p2p/…>`.
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import trio
 from multiaddr import Multiaddr
 from zeroconf import IPVersion, ServiceBrowser, ServiceInfo, ServiceListener, Zeroconf
 
-from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
+from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
 
 log = logging.getLogger(__name__)
 # When an interface has gone, zeroconf warns of each packet with a traceback. Here that is usual.
@@ -26,72 +25,6 @@ SERVICE = "_p2p._udp.local."
 MAX_ADDRS = 8
 """Addresses taken from one peer's records."""
 LOOKUP_MS = 3000
-
-
-def parse_peer_addr(addr: str) -> tuple[PeerId, Multiaddr]:
-    """Split a multiaddr into its peer id and the part before /p2p/. Raises ValueError with a sentence."""
-    base, separator, peer = addr.rpartition("/p2p/")
-    if not separator:
-        raise ValueError(f"{addr} does not say whose address it is: it has to end in /p2p/PEER-ID")
-    try:
-        peer_id = parse_peer_id(peer)
-        transport = Multiaddr(base)
-        if not base or transport.value_for_protocol("tcp") is None:
-            raise ValueError("no TCP port")
-    except BadIdError as error:
-        raise ValueError(f"{addr} is not an address of a peer: {error}") from None
-    except Exception:  # the library raises kinds of its own
-        raise ValueError(
-            f"{addr} is not an address that can be dialled: expected /ip4/ADDRESS/tcp/PORT/p2p/PEER-ID"
-        ) from None
-    return peer_id, transport
-
-
-def addrs_of(peer: PeerId, addrs: Iterable[str]) -> list[tuple[str, Multiaddr]]:
-    """Return the addresses that belong to this peer and can be dialled.
-
-    Each comes with its transport part, the multiaddr without /p2p/PEER-ID.
-    """
-    found: list[tuple[str, Multiaddr]] = []
-    for addr in addrs:
-        try:
-            named, transport = parse_peer_addr(addr)
-        except ValueError:
-            continue
-        if named == peer:
-            found.append((addr, transport))
-    return found
-
-
-class Unreached(NamedTuple):
-    """The reason why a peer could not be reached at one address, in a sentence."""
-
-    text: str
-    reported: bool = False
-    """Whether the reason was reported already, now or a while ago."""
-
-
-async def connect_any(
-    connect: Callable[[PeerId, Multiaddr, str], Awaitable[Unreached | None]],
-    peer: PeerId,
-    addrs: Iterable[tuple[str, Multiaddr]],
-) -> list[Unreached]:
-    """Try the addresses of a peer in order, until one connects.
-
-    Each address comes with its transport part. Returns an empty list on success, else why each address failed.
-    """
-    failed: list[Unreached] = []
-    for addr, transport in addrs:
-        why = await connect(peer, transport, addr)
-        if why is None:
-            return []
-        failed.append(why)
-    return failed
-
-
-def report_of(failed: Iterable[Unreached]) -> str:
-    """Join the reasons that were not reported elsewhere into one text; an empty text if there are none."""
-    return "; ".join(one.text for one in failed if not one.reported)
 
 
 class _Listener(ServiceListener):
