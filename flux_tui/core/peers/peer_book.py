@@ -126,7 +126,7 @@ class PeerBook:
         if self.ledger.now < self._look_at:
             return
         lacking = self._lacking()
-        if not lacking:
+        if lacking <= 0:
             self._look_at, self._looks = inf, 0
             return
         for peer in self._some(self._candidates(), lacking + 1):

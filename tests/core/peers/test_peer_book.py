@@ -1,6 +1,7 @@
 """The peer book: what is told of peers, what is believed and written, and who is dialled."""
 
 from collections.abc import Iterable
+from math import inf
 from typing import Any
 
 from flux_tui.core.api import effects as fx
@@ -198,6 +199,15 @@ def test_a_node_with_enough_neighbours_dials_nobody() -> None:
     assert not dialled(effects)
     script.give(inp.PeerDown(HOLDER, "gone"))
     assert dialled(script.give(inp.Tick(), after=1.0)[1])
+
+
+def test_a_node_with_more_neighbours_than_it_needs_waits_for_nothing() -> None:
+    script = wanting(Script())
+    for peer in MANY[:6]:
+        script.give(inp.PeerUp(peer, public(peer)))
+        told(script, peer, record(peer), record(MANY[20]))
+    assert not dialled(script.give(inp.Tick(), after=10.0)[1])
+    assert script.machine.peer_book.next_deadline() == inf
 
 
 def test_strangers_that_dial_this_node_do_not_keep_it_from_dialling() -> None:
