@@ -30,7 +30,7 @@ from flux_tui.core.handlers.start import StartHandler
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
-from flux_tui.core.peers.introductions import Introductions
+from flux_tui.core.peers.introductions_to_origins import Introductions
 from flux_tui.core.peers.misbehaviour import MAX_TEXT, Misbehaviour
 from flux_tui.core.peers.peer_book import PeerBook
 from flux_tui.core.peers.provider_records import ProviderRecords

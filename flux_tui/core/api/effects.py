@@ -63,7 +63,7 @@ class TellRecords(_Effect, frozen=True):
 class Introduce(_Effect, frozen=True):
     """Hand an introduction to the peer `via`, which passes it on to the node `to`. No input reports the result.
 
-    An introduction asks `to` to dial a peer that has an answer for it (core/peers/introductions.py).
+    An introduction asks `to` to dial a peer that has an answer for it (core/peers/introductions_to_origins.py).
     """
 
     via: PeerId

@@ -3,7 +3,7 @@
 A node behind a router often cannot be dialled from outside, and may not know that. Some of its peers on the
 internet can be dialled. A person who has the ticket dials such a peer, and pushes the want to it. The want
 reaches this node from there. This node then dials the node that wants the object, or is introduced to it
-(introductions.py).
+(introductions_to_origins.py).
 """
 
 from flux_tui.core.content.ticket import MAX_ADDRS

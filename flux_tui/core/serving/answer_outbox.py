@@ -11,7 +11,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
-from flux_tui.core.peers.introductions import Introductions
+from flux_tui.core.peers.introductions_to_origins import Introductions
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger

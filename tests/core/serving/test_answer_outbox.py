@@ -4,7 +4,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.ids import PeerId
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
-from flux_tui.core.peers.introductions import Introductions
+from flux_tui.core.peers.introductions_to_origins import Introductions
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import State

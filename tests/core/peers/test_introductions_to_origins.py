@@ -7,7 +7,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import PeerId
 from flux_tui.core.peers.address_dial_policy import Reach
-from flux_tui.core.peers.introductions import PASS_BURST
+from flux_tui.core.peers.introductions_to_origins import PASS_BURST
 from flux_tui.core.wire import messages as msg
 from flux_tui.core.wire.exchange import OpenedRecord
 from tests.support.script import CHUNK, HOLDER, ME, OTHER, Script, up, wanted
