@@ -19,7 +19,7 @@ from flux_tui.core.turn import Ledger
 
 
 class Failures:
-    """Handles the downloads that cannot be written. `cancel` is called to end a download and its grants."""
+    """Handles the downloads that cannot be written. `cancel(root)` ends the download of an object and its grants."""
 
     def __init__(self, ledger: Ledger, scheduler: Scheduler, cancel: Callable[[Cid], bool]) -> None:
         self.ledger = ledger
@@ -33,7 +33,8 @@ class Failures:
     def give_up(self, download: Download, text: str, *, discard: bool = True) -> None:
         """End the download of an object that cannot be written, and record why (`text`).
 
-        `discard`: also remove the object's blocks, because it can never be written.
+        `discard`: also record that the object is refused, and let the store remove its blocks, because it can never be
+        written. This is not done for a replica (the keeper removes it), nor for a loose chunk.
         """
         self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path, by=download.by))
         self._cancel(download.root)
@@ -49,7 +50,10 @@ class Failures:
         self.give_up(download, f"the object {download.root} cannot be fetched: {why}")
 
     def chunk_unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
-        """Refuse an object because a chunk of it has another kind or size than the object's inner nodes say."""
+        """Refuse the object `root`, because a chunk of it has another kind or size than the object's inner nodes say.
+
+        The chunk `cid`, with `size` bytes, came from `peer`, and counts as wasted. `text`: the reason.
+        """
         self._not_written(peer, cid, size)
         if download := self.scheduler.downloads.get(root):
             self.refuse(download, text)
@@ -74,19 +78,22 @@ class Failures:
     # ── for now ─────────────────────────────────────────────────────────────────────────────────
 
     def chunk_unwritten(self, peer: PeerId, cid: Cid, size: int, text: str) -> None:
-        """Pause the downloads of a chunk that came and could not be written. `text`: why."""
+        """Pause all downloads that need a chunk, because it came from `peer` and could not be written. `text`: why."""
         self._not_written(peer, cid, size)
         for download in list(self.scheduler.wanted.downloads_of(cid)):
             self._pause(download, text)
 
     def postpone(self, download: Download, effect: Effect, text: str) -> None:
-        """Pause a download for which the store had no room. The store tries the effect again after the pause."""
+        """Pause a download, because the store had no room to run `effect` for it. `text`: the error in a sentence.
+
+        After the pause, the store runs the effect again (`over`).
+        """
         download.postpone(effect)
         self._postponed[download.root] = None
         self._pause(download, text)
 
     def over(self) -> Iterator[Download]:
-        """Yield the downloads whose pause is over and for which the store should try its requests again."""
+        """Yield the downloads whose pause is over and that have postponed effects. The caller runs these again."""
         for root in list(self._postponed):
             download = self.scheduler.downloads.get(root)
             if download is None or not download.postponed:
@@ -107,7 +114,10 @@ class Failures:
             holder.came_late(cid)
 
     def _pause(self, download: Download, text: str) -> None:
-        """Pause a download that cannot be written: cancel its grants, and plan the next push of its want."""
+        """Pause a download that cannot be written: cancel its grants, and plan the next push of its want.
+
+        `text`: why. It becomes an entry only at the first of several failures in a row.
+        """
         if not self.scheduler.write_backoff.is_failing(download):
             self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path))
         wait = self.scheduler.write_backoff.begin(download, self.ledger.now)

@@ -48,12 +48,16 @@ class IntentHandler:
         self._came(given.intent, given.via, fresh=given.fresh or given.via == "direct")
 
     def routed(self, given: RouteCame) -> None:
-        """Handle an intent that came through the DHT."""
+        """Handle an intent that came through the DHT. A want is also forwarded to the providers of its roots."""
         self.router.came(given.peer, given.intent, given.sealed, given.hops)
         self._came(given.intent, "routed", fresh=given.peer == given.intent.origin)
 
     def _came(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
-        """Handle an intent. `fresh`: its origin pushed it to this node directly."""
+        """Handle an intent that has not come before. `via`: how it came.
+
+        `fresh`: its origin itself pushed it to this node. Any other intent is refused if its time is wrong
+        (`_untimely`).
+        """
         if self.responder.has_seen(intent):
             return
         if not fresh and not is_timely(intent, self.ledger.wall):
@@ -75,7 +79,10 @@ class IntentHandler:
                 assert_never(intent.body)
 
     def _have(self, intent: msg.Intent, have: msg.Have) -> None:
-        """Handle a peer's announcement that it has an object. This matters only if the object is pending here."""
+        """Handle an announcement that a node has an object. It is ignored if the object is not wanted here.
+
+        Otherwise it is recorded. The node counts as a holder if it is connected; if it is not, it is dialled.
+        """
         if have.root not in self.requester.downloads:
             return
         self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
@@ -102,7 +109,10 @@ class IntentHandler:
             self.dialling.returned(origin, intent.addrs, untimely=True)
 
     def _is_useful(self, body: msg.IntentBody) -> bool:
-        """Whether this node has what the intent wants, or wants what its origin has."""
+        """Whether an intent wants a thing that this node has, or announces an object that this node wants.
+
+        Of a want, only the first MAX_LOOKS CIDs are checked. False for all other kinds of intents.
+        """
         if isinstance(body, msg.Want):
             return any(self.ledger.holdings.size_of(cid) is not None for cid in body.cids[:MAX_LOOKS])
         return isinstance(body, msg.Have) and body.root in self.requester.downloads

@@ -65,7 +65,10 @@ class MessageHandler:
                 assert_never(message)
 
     def dropped(self, peer: PeerId, message: msg.Message) -> None:
-        """Handle a message of this node that could not be queued: the peer's queue is full, or the peer is gone."""
+        """Handle a message of this node that could not be queued: the peer's queue is full, or the peer is gone.
+
+        The part of the machine that pushed it is told. A message that will be repeated anyway is ignored.
+        """
         match message:
             case msg.Grant():
                 self.requester.answers.dropped(peer, message)

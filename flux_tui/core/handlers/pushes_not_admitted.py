@@ -12,7 +12,7 @@ from flux_tui.core.turn import Ledger
 
 
 class NotAdmittedHandler:
-    """Answers `rate_limited` to peers that push more than this node admits, and disconnects them in the end."""
+    """Answers `rate_limited` to a peer that pushes more than this node admits. Disconnects it after too many pushes."""
 
     def __init__(
         self,
@@ -31,13 +31,16 @@ class NotAdmittedHandler:
         self.custom_messages = custom_messages
 
     def left_out(self, given: NotAdmitted) -> None:
-        """Handle a push that was discarded unread, before it became an input of its own."""
+        """Report a push that was discarded unread. Count it against the peer, and perhaps answer NO.
+
+        A push that the peer only forwarded for another node is reported, but neither counted nor answered.
+        """
         self.misbehaviour.flood(given.peer)
         if not given.forwarded:  # a peer that forwards what others flood with is not at fault
             self._answer(given.peer, given)
 
     def refused(self, peer: PeerId, given: Input) -> None:
-        """Handle an input of this peer that admission refused."""
+        """Report an input that admission refused. Count it against its peer, and perhaps answer NO."""
         self.misbehaviour.flood(peer)
         self._answer(peer, given)
 

@@ -67,7 +67,7 @@ class StartHandler:
         self.origin.start()
 
     def _resume(self, priorities: dict[Cid, WantPriority]) -> None:
-        """Continue every pending want. `priorities`: of each want, by its CID."""
+        """Continue every pending want. `priorities`: the priority of each want, by its CID."""
         state = self.ledger.state
         for pending in list(state.pending.values()):
             known = state.objects.get(pending.cid)
@@ -88,8 +88,7 @@ class StartHandler:
 def _priority(pending: Pending, known: ObjectState | None) -> WantPriority:
     """Return the priority of a want after a restart.
 
-    A want that a peer said yes to, or that has a path, goes first. A want that was pushed without success goes
-    last.
+    `urgent`: a peer said yes to it, or its object has a path here. `due`: it was pushed before. `new`: neither.
     """
     if pending.yes or (known is not None and known.path is not None):
         return "urgent"

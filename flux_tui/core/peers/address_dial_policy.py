@@ -69,7 +69,7 @@ def reach_of(addr: str) -> Reach | None:
 
 
 def may_name(teller: Reach, addr: str) -> bool:
-    """Whether a peer with reach `teller` may name this address to be dialled."""
+    """Whether a peer with reach `teller` may name this address to be dialled: it is as near as the peer, or farther."""
     reach = reach_of(addr)
     return reach is not None and reach >= teller
 
@@ -105,7 +105,7 @@ class NamedAddrs:
     def teller(self, addr: str) -> tuple[Reach, str]:
         """Return the reach and the id of the peer that named an address.
 
-        If no peer is known to have named it, the farthest reach is returned.
+        If no peer is known to have named it, the farthest reach and an empty id are returned.
         """
         return self._heard.get(transport_of(addr), (Reach.PUBLIC, ""))
 
@@ -128,7 +128,10 @@ class DialBudget:
         self._told: BoundedTable[str, float] = BoundedTable(MAX_BUCKETS, refresh=True)
 
     def spend(self, teller: str, addr: str, now: float) -> DialRefusal | None:
-        """Take a token for one dial of an address that `teller` named. Returns None, or why not to dial it now."""
+        """Take a token for one dial of an address that `teller` named. Returns None: the address may be dialled now.
+
+        If a limit does not allow the dial, takes no token, and returns the reason.
+        """
         ip, port = ip_and_port(addr)
         buckets = [
             (self._all, "this node dials no more addresses that peers named for now"),

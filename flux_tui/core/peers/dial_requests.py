@@ -60,7 +60,7 @@ class Dialling:
         self._lonely_told = 0
 
     def named(self, addr: str) -> None:
-        """Dial an address that a person or a ticket names."""
+        """Dial an address that a person or a ticket names, now and whenever its peer is not connected."""
         self._unreachable.discard(addr)  # report a new failure again
         self._quiet.discard(addr)
         self._named.add(addr)
@@ -116,16 +116,19 @@ class Dialling:
         self._unreachable.discard(addr)
 
     def peer_up(self) -> None:
-        """Forget the addresses that were dialled without an answer, because a peer is connected now."""
+        """Cancel the report that no peer was reached, and forget its addresses, because a peer is connected now."""
         self._tried.clear()
         self._lonely_at, self._lonely_told = float("inf"), 0
 
     def next_deadline(self) -> float:
-        """Return the time at which `on_time` next reports that no peer was reached; infinity if it need not."""
+        """Return the time at which `on_time` next reports that no peer was reached; infinity: no report is planned."""
         return self._lonely_at
 
     def failed(self, addr: str, text: str) -> None:
-        """Report that an address does not answer. Repeated failures, and those of found addresses, are not reported."""
+        """Report that an address does not answer. `text`: the error in a sentence.
+
+        Not reported: a repeated failure, and a failure of an address that was only found, remembered or told.
+        """
         if addr in self._tried:
             self._tried[addr] = text.removeprefix(f"{addr} ").removeprefix("cannot be reached: ")[:MAX_WHY]
         if addr in self._unreachable or addr in self._quiet:
@@ -155,7 +158,7 @@ class Dialling:
     def _report_nobody_reached(self) -> None:
         """If no peer is connected, write an entry with the addresses that were dialled without an answer.
 
-        Addresses that a person named come first. The next such entry follows later.
+        Addresses that a person named come first. The next such entry is planned, after a longer wait.
         """
         self._lonely_at = float("inf")
         if self.connected or not self._tried:

@@ -43,7 +43,10 @@ class FaultReports:
         self._reports: OrderedDict[tuple[PeerId, str], _Report] = OrderedDict()
 
     def add(self, peer: PeerId, fault: str, text: str, now: float) -> bool:
-        """Count a fault. Returns True if an entry should be written now; otherwise a later entry has the count."""
+        """Count a fault. Returns True if an entry should be written now; otherwise a later entry has the count.
+
+        If the table is full, a new fault is not counted, and False is returned.
+        """
         key = (peer, fault)
         report = self._reports.get(key)
         if report is None or (not report.count and report.due <= now):

@@ -41,7 +41,10 @@ class IntentLimits:
         return True
 
     def admits_origin(self, origin: PeerId, now: float) -> bool:
-        """Whether to check the signature of one more intent that names the node `origin` as its origin."""
+        """Whether to check the signature of one more intent that names the node `origin` as its origin.
+
+        Takes no token: if the signature is valid, `signed` takes it.
+        """
         bucket = self._origins.get(origin)
         return bucket is None or bucket.has(now)
 

@@ -55,7 +55,8 @@ class Introductions:
     def make(self, origin: PeerId) -> bool:
         """Introduce this node to an origin, so that the origin dials this node.
 
-        Returns False if no neighbour is known that can pass the introduction on.
+        Returns False if no neighbour is known that can pass the introduction on. Nothing is sent if the last
+        introduction to this origin was less than AGAIN_SECONDS ago; then True is returned.
         """
         if (way := self._way(origin)) is None:
             return False
@@ -65,7 +66,11 @@ class Introductions:
         return True
 
     def came(self, given: IntroductionCame) -> None:
-        """Handle an introduction: dial the introduced peer, or pass the introduction on if it is for another node."""
+        """Handle an introduction that a peer passed to this node.
+
+        If it is for this node, and anything is wanted here, dial the introduced peer. If it is for another node, pass
+        it on, if a way is known and the budget of the peer allows it.
+        """
         if given.to == self.ledger.me:
             self._dial(given)
         elif (

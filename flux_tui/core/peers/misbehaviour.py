@@ -73,12 +73,15 @@ class Misbehaviour:
         return self._count_push(peer, _FLOOD)
 
     def broke_protocol(self, peer: PeerId, fault: str, text: str) -> None:
-        """Record that a peer sent something that the protocol does not allow. `fault`: its kind. `text`: a sentence."""
+        """Record that a peer sent something that the protocol does not allow, and count it towards a disconnect.
+
+        `fault`: the kind of fault. `text`: the fault in a sentence.
+        """
         self._report(peer, fault, text)
         self._count_push(peer, "it goes on sending data that is not in the protocol")
 
     def unasked_chunk(self, peer: PeerId, cid: Cid) -> None:
-        """Record that a peer sent a chunk that was not granted to it."""
+        """Record that a peer sent a chunk that was not granted to it. After MAX_UNASKED such chunks, disconnect it."""
         self._report(peer, "unasked_chunk", f"it sent {cid}, which was not granted")
         counts = self._counts_of(peer)
         counts.unasked += 1
@@ -86,7 +89,10 @@ class Misbehaviour:
             self._drop(peer, "it sends chunks that were not granted to it")
 
     def wrong_bytes(self, peer: PeerId, cid: Cid, times: int) -> None:
-        """Record that a peer sent wrong bytes for a chunk, for the `times`-th time."""
+        """Record that a peer sent wrong bytes for a chunk. Disconnect the peer if `times` is MAX_CORRUPT or more.
+
+        `times`: how often this peer has sent wrong bytes so far.
+        """
         self._report(peer, "wrong_bytes", f"its bytes for {cid} are not those of the chunk")
         if times >= MAX_CORRUPT:
             self._drop(peer, "it sent wrong bytes again")
@@ -97,7 +103,10 @@ class Misbehaviour:
             self.ledger.emit(ev.MessagePassedOver(peer=peer, kind=kind, count=1))
 
     def clock_differs(self, peer: PeerId) -> bool:
-        """Record that a peer's clock differs from this node's. Returns whether an entry should be written now."""
+        """Count an intent whose time does not fit this node's clock, against its origin `peer`.
+
+        Returns whether an entry should be written now. If not, the case is not reported later either.
+        """
         return self._reports.add(peer, _CLOCK, "", self.ledger.now)
 
     def settle(self, entries: Iterable[Entry]) -> None:

@@ -75,7 +75,10 @@ class PeerBook:
         """By peer: how many times it was dialled without success, and when it may be dialled again."""
 
     def start(self, min_peers: int) -> None:
-        """After a start of the node, dial peers of the book soon. `min_peers`: neighbours to have at least; 0: any."""
+        """After a start of the node, dial peers of the book soon, if too few are connected then.
+
+        `min_peers`: neighbours that this node tries to have. 0: it dials no peers of the book.
+        """
         self._least = min_peers
         self._look_soon()
 
@@ -100,8 +103,8 @@ class PeerBook:
     def came(self, given: RecordsCame) -> None:
         """Handle the records that a peer told. Those that are new are written into the series.
 
-        A neighbour's own record is also passed on. What others tell of a neighbour is ignored: it tells this
-        itself.
+        A neighbour's own record is also passed on. A record of a neighbour that another peer tells is ignored,
+        because the neighbour tells its record itself.
         """
         news: list[ToldAddrs] = []
         for record in given.records:
@@ -146,6 +149,7 @@ class PeerBook:
     def _pass_record_on(self, record: OpenedRecord, told: ToldAddrs, *, moved: bool) -> None:
         """Store a neighbour's own record, for later neighbours. If it is new or has changed, tell a few others now.
 
+        `told`: the addresses in it that may be dialled. If there are none, the stored record is removed instead.
         `moved`: whether the addresses have changed.
         """
         new = self._sealed.get(record.peer) is None
@@ -200,7 +204,8 @@ class PeerBook:
 def allowed_addrs(record: OpenedRecord, reach: int) -> tuple[str, ...]:
     """Return the addresses of a record, without those that the peer that told the record may not name.
 
-    `reach`: how near that peer is (`Reach`). Each address has the id of the record's peer at its end.
+    `reach`: how near that peer is (`Reach`). Each address has the id of the record's peer at its end. At most
+    MAX_BOOK_ADDRS addresses are returned.
     """
     whole = (own_addr(addr, record.peer) for addr in record.addrs)
     return tuple(dict.fromkeys(addr for addr in whole if addr and may_name(Reach(reach), addr)))[

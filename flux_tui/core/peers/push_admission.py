@@ -108,7 +108,10 @@ class Admission:
         return len(self._peers)
 
     def admits(self, pusher: PeerId, given: Input, now: float) -> bool:
-        """Whether the machine should act on this input, which `pusher` pushed unasked. Changes nothing."""
+        """Whether the machine should act on this input, which `pusher` pushed. Changes nothing.
+
+        An answer to a push of this node is admitted on credit.
+        """
         body = pusher_and_payer.body(given)
         cids: tuple[Cid, ...] = getattr(body, "cids", ())
         match body:

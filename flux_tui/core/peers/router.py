@@ -135,7 +135,11 @@ class Router:
         retry: bool,
         unanswered: int,
     ) -> RoutingPlan:
-        """Plan how to push a want for these roots, with the neighbours and DHT nodes that are known now."""
+        """Plan how to push a want for these roots, with the neighbours and DHT nodes that are known now.
+
+        `proven`, `retry`, `unanswered`: as in `choose`. `others`: all other neighbours. With `retry`, this also dials
+        remembered peers that said yes or sent chunks, at most once in RECALL_SECONDS.
+        """
         peers = self.ledger.state.peers
         answered: list[PeerId] = []
         strangers: list[PeerId] = []
@@ -217,7 +221,7 @@ class Router:
             self._alone_at = self.ledger.now + ALONE.wait(self._dials_alone + 1)
 
     def next_deadline(self) -> float:
-        """Return the time at which `on_time` has work next."""
+        """Return the time at which `on_time` has work next; infinity if there is none."""
         return self._alone_at
 
     def on_time(self) -> None:
@@ -226,9 +230,10 @@ class Router:
             self._dial_remembered()
 
     def _dial_remembered(self, *, only_givers: bool = False) -> None:
-        """Dial some peers of earlier sessions, the most recent first. Peers that said yes or sent chunks go first.
+        """Dial some remembered peers: first those that said yes or sent chunks, and of these the one seen last.
 
-        `only_givers`: dial no other peers.
+        After the first time, it begins at a random peer in this order. `only_givers`: dial only peers that said yes
+        or sent chunks.
         """
         state = self.ledger.state
         found = [

@@ -110,7 +110,10 @@ class Keeper:
     # ── what origins say ────────────────────────────────────────────────────────────────────────
 
     def hold_requested(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
-        """Handle an origin's intent that asks for keepers: answer with an offer or a NO."""
+        """Handle an origin's intent that asks for keepers: answer with an offer or a NO. `via`: how the intent came.
+
+        If it did not come directly, a NO without a time to ask again is not sent.
+        """
         peer, root = intent.origin, hold.root
         if (no := self._refusal(peer, root, hold.size)) is not None:
             # A hold that came through the swarm is refused only with a time to come back.
@@ -230,7 +233,10 @@ class Keeper:
                 self._drop(root, "failed")
 
     def adopt(self, root: Cid) -> None:
-        """If the user has added or got an object that is kept as a replica, make it the user's own."""
+        """If the user has added or got an object that is kept as a replica, make it the user's own.
+
+        The store then removes its second copy of the blocks.
+        """
         kept = self.replicas.get(root)
         if kept is None or kept.own or not self._is_own(root):
             return
@@ -339,7 +345,10 @@ class Keeper:
         self.requester.begin(Download(root, path=None, tree=True, by=None, size=size, held=True))
 
     def _drop(self, root: Cid, cause: DropCause, by: str | None = None) -> None:
-        """Drop a replica, and tell its origins. `by`: the mark of the user's command, if there was one."""
+        """Drop a replica, and tell its origins, unless they have released it (`cause`).
+
+        `by`: the mark of the user's command, if there was one.
+        """
         kept, origins = self.replicas[root], origins_of(self.ledger.state, root)
         self._stop_fetching(root)
         self.ledger.emit(ev.ReplicaDropped(root=root, cause=cause, size=kept.charge, name=kept.name, by=by))

@@ -85,7 +85,10 @@ class Origin:
         self._due_at = None
 
     def hold(self, command: cmd.Hold) -> None:
-        """Begin a hold, or change its number of replicas, because a person here asked for it."""
+        """Begin a hold, or change its number of replicas, because a person here asked for it.
+
+        If this node has MAX_HOLDS holds already, it begins no new one, and writes an entry with the error.
+        """
         root, known = command.root, self.ledger.state.objects.get(command.root)
         if root not in self.holds and len(self.holds) >= MAX_HOLDS:
             text = (
@@ -139,7 +142,10 @@ class Origin:
     # ── what flows in ───────────────────────────────────────────────────────────────────────────
 
     def offered(self, peer: PeerId, root: Cid, *, whole: bool) -> None:
-        """Handle a peer's offer to keep a replica. `whole`: the peer has the whole object already."""
+        """Handle a peer's offer to keep a replica: tell the peer to keep one if one is lacking, or remember the offer.
+
+        `whole`: whether the peer has the whole object already.
+        """
         hold = self.holds.get(root)
         if hold is None or peer in hold.keepers:
             return
@@ -153,7 +159,7 @@ class Origin:
         self._fill(hold)
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """Handle a peer's NO to a hold or a `keep`."""
+        """Handle a peer's NO to a hold or a `keep`: use another offer, or plan when to push the hold again."""
         wait = None if no.retry_after is None else min(no.retry_after, MAX_WAIT)
         for root in no.cids:
             hold = self.holds.get(root)
@@ -184,7 +190,10 @@ class Origin:
                 self._retry_within(hold, max(wait, self._least_wait(hold)), "retry_after", peer)
 
     def held_received(self, peer: PeerId, held: msg.Held) -> None:
-        """Handle a keeper's message about how much it has of its replicas."""
+        """Handle a keeper's message about how much it has of its replicas.
+
+        The keeper is told to release a replica that this node does not need.
+        """
         unknown: list[Cid] = []
         for root in held.cids:
             hold = self.holds.get(root)
@@ -214,7 +223,10 @@ class Origin:
             self._give_up(hold, peer, "slow")
 
     def peer_up(self, peer: PeerId) -> None:
-        """Handle a new connection: the peer may be a keeper that came back, or a possible new keeper."""
+        """Handle a new connection. A keeper that has not answered yet is pushed its `keep` messages again.
+
+        A peer that is no keeper is pushed the holds that lack replicas, at most MAX_UP of them.
+        """
         self._absent.pop(peer, None)
         self._due_at = None
         asked = 0
@@ -242,7 +254,7 @@ class Origin:
         return self._due_at
 
     def on_time(self) -> None:
-        """Give up keepers that are overdue, and ask for lacking replicas that are due."""
+        """Give up keepers that did not answer or come back in time. Push holds that lack replicas, if it is time."""
         now = self.ledger.now
         if self.next_deadline() > now:
             return
@@ -298,7 +310,7 @@ class Origin:
         self._due_at = None
 
     def _fill(self, hold: Hold) -> None:
-        """Push `keep` to peers that have offered, until no replica is lacking."""
+        """Push `keep` to peers that have offered, until no replica is lacking or no offer is left."""
         spares = self._spares.get(hold.root, {})
         for peer, until in list(spares.items()):
             if not hold.lacking:
@@ -338,7 +350,10 @@ class Origin:
             self._due_at = None
 
     def _is_first_answer(self, root: Cid, peer: PeerId) -> bool:
-        """Whether this is the peer's first answer since the hold was pushed to it. Later answers are not recorded."""
+        """Note that a peer answered. Returns whether this is its first answer since the hold was pushed to it.
+
+        False also if MAX_HOLDS peers have answered. An answer for which this is False is not recorded in the series.
+        """
         answered = self._answered.setdefault(root, set())
         if peer in answered or len(answered) >= MAX_HOLDS:
             return False
@@ -346,7 +361,7 @@ class Origin:
         return True
 
     def _size(self, root: Cid) -> int:
-        """Return the object's bytes of content, as far as they are known now."""
+        """Return the object's bytes of content; 0 if they are not known yet."""
         known, hold = self.ledger.state.objects.get(root), self.holds.get(root)
         return (known.size if known is not None else None) or (hold.size if hold is not None else 0)
 

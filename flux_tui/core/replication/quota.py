@@ -44,7 +44,10 @@ class Quota:
         return state.kept_bytes - state.policy.quota
 
     def share_refusal(self, peer: PeerId, root: Cid, size: int) -> HoldRefusal | None:
-        """Return the NO if this object would exceed the share of the quota that one origin may use; otherwise None."""
+        """Return the NO if this object would exceed the share of the quota that one origin may use; otherwise None.
+
+        A quota of 0 refuses everything.
+        """
         policy = self.ledger.state.policy
         if not policy.quota:
             return HoldRefusal("low_space", text="nothing is kept for others here")
@@ -68,7 +71,10 @@ class Quota:
         return None if over <= 0 else HoldRefusal("low_space")
 
     def to_drop(self, size: int = 0) -> list[Cid]:
-        """Return the replicas to drop so that there is room for `size` more bytes."""
+        """Return the replicas to drop so that there is room for `size` more bytes. They are too few if no more can go.
+
+        `size` 0: those to drop so that the quota is not exceeded.
+        """
         found = []
         over = self.excess + size
         for kept in self.oldest_first():

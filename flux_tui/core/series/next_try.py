@@ -128,8 +128,8 @@ class Tries:
     def _dormant_order(self) -> dict[Cid, int]:
         """The order in which dormant wants are pushed to a peer that has just connected: by CID, a number from 0.
 
-        A want is dormant if it gave up its place among `max_pending` wants, because no known peer has the
-        object.
+        A want is dormant if it gave up its place among the `max_pending` wants in the network, because no holder was
+        about to send its object.
         """
         dormant = (cid for cid, pending in reversed(self._pending.items()) if pending.dormant)
         return {cid: number for number, cid in enumerate(dormant)}
@@ -196,7 +196,10 @@ class WaitReason(NamedTuple):
 
 
 def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -> WaitReason:
-    """Return why no chunk of a want arrives before `one`, the next planned step for the want."""
+    """Return why no chunk of a want arrives before `one`, the next planned step for the want; None: none is planned.
+
+    `tries`: the planned steps in the same state.
+    """
     if one is not None and one.peer is not None and one.how != "ask":
         known = state.peers.get(one.peer)
         if known is None or not known.connected:

@@ -90,7 +90,11 @@ class Responder:
         self._seen.add((intent.origin, intent.nonce))
 
     def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
-        """Answer a peer that wants objects (by their roots) or single chunks. `via`: how its intent came here."""
+        """Answer a peer that wants objects (by their roots) or single chunks. `via`: how its intent came here.
+
+        What is here is offered, or refused with a NO. What is not here is answered `not_held` if the want came
+        directly, or if it was routed and this node has withdrawn it from the DHT. Otherwise it is not answered.
+        """
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
         being_freed = self._being_freed()
@@ -145,7 +149,10 @@ class Responder:
         self.answers.refuse(peer, tuple(sizes), no, has_it=True)
 
     def _expect_back(self, peer: PeerId, no: Refusal) -> None:
-        """Add a refused peer to the waiting line. `no`: the NO that this node gave it, with the time to ask again."""
+        """Add a refused peer to the waiting line. `no`: the NO that this node gave it, with the time to ask again.
+
+        Does nothing if the NO has no time, or if the peer is disconnected or has chunks in its upload queue.
+        """
         if (wait := no.retry_after) is not None and peer in self.connected and peer not in self.uploads:
             self.waiting_line.expect(peer, wait, self.ledger.now)
 
@@ -187,7 +194,7 @@ class Responder:
             self.ledger.do(Serve(peer=peer, through=number))
 
     def change(self, policy: Policy) -> None:
-        """Apply a new policy. A peer that the policy now denies gets no more of its queued chunks."""
+        """Apply a new policy. A peer that it denies is answered `denied` for its queued chunks, which are removed."""
         self.policy = policy
         self._slots.change(policy)
         self.uploads.change(policy, self.ledger.now)
@@ -218,8 +225,9 @@ class Responder:
     ) -> None:
         """Report chunks that cannot be sent, because their file was changed or removed.
 
-        `text`: the error in a sentence. `peer`: the peer that waited for these chunks; it is answered `not_held`.
-        An entry is written, and the objects in this file are no longer announced in the DHT.
+        Entries are written, and the objects in this file are no longer announced in the DHT. `text`: the error in a
+        sentence. `peer`: the peer that waited for these chunks, which is answered `not_held`; None: no peer waited.
+        `size`: bytes of the chunks.
         """
         self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
         broken = self.provider_records.at(path)
@@ -290,7 +298,7 @@ class Responder:
         """Offer a peer the parts of unfinished downloads that are already stored here.
 
         `roots`: the wanted objects that this node is still downloading. `retry`: the peer asked before. `via`: how its
-        intent came here.
+        intent came here. If there is nothing to offer yet, only a want that came directly is answered: with a NO.
         """
         peer = intent.origin
         for root in roots:

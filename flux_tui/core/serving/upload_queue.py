@@ -326,7 +326,7 @@ class UploadQueues:
         return tuple(self.remove(peer, self.of(peer)))
 
     def shortest(self) -> int:
-        """Return the bytes in the shortest queue, which will probably be empty first."""
+        """Return the bytes in the shortest queue, which will probably be empty first; 0 if there is no queue."""
         return min((queue.size for queue in self._queues.values()), default=0)
 
     def _queue(self, peer: PeerId, now: float) -> UploadQueue:

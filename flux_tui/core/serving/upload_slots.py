@@ -73,11 +73,14 @@ class UploadSlots:
         return None
 
     def max_wait(self, peer: PeerId, now: float) -> float:
-        """Return the seconds for which a limit may delay a chunk that this peer asks for now."""
+        """Return the seconds for which a limit may delay a chunk that this peer asks for now.
+
+        They are more for a peer that asks again at its time.
+        """
         return PROMISED_SECONDS if self._waiting_line.is_due(peer, now) else MAX_WAIT_SECONDS
 
     def full(self, peer: PeerId, now: float) -> Refusal:
-        """Return the refusal for a peer whose chunks would wait too long, or whose queue is full."""
+        """Return the refusal: `rate_limited` if the peer's chunks would wait too long, `busy` if its queue is full."""
         wait = self._uploads.wait(peer, now)
         if wait > MAX_WAIT_SECONDS:
             # It comes back when half of the queue is gone: then the queue has not run empty.

@@ -75,10 +75,11 @@ def distinct_names(
     called: Mapping[PeerId, str] = NOBODY,
     cut: Callable[[Plain, int], Plain] = _whole,
 ) -> dict[PeerId, Plain]:
-    """Return a label for each peer that no other of these peers has: the peer's name, or the end of its id.
+    """Return a label for each of these peers, by peer. No two labels are equal.
 
-    `called`: the known names of peers. `cut` shortens a name to a number of columns. Peer ids begin alike, so a
-    label shows the end of an id. If two labels would be equal, both show more characters of the ids.
+    A label is the peer's name; without a name, the short form of its id. Where labels would be equal, they show the
+    ends of the ids, with more and more characters. `called`: the known names of peers. `cut(name, columns)`
+    shortens a name to a number of columns.
     """
     todo = list(dict.fromkeys(peers))
     forms: dict[PeerId, Plain] = {}
@@ -99,7 +100,11 @@ def distinct_names(
 
 
 def _form(peer: PeerId, name: str | None, length: int, cut: Callable[[Plain, int], Plain]) -> Plain:
-    """Return the label of a peer with `length` characters of its id; 0: the name, or the usual short form."""
+    """Return a possible label of a peer: "…" and the last `length` characters of its id.
+
+    Some lengths are special. 0: the name, shortened by `cut`; without a name, the short form of the id. TAILS[0], if
+    there is a name: the beginning of the name and the last 4 characters of the id. MAX_ID or more: the whole id.
+    """
     if length >= MAX_ID:
         return plain(peer)
     if name is None:

@@ -7,9 +7,9 @@ A *record* is libp2p's signed envelope of a peer record. It has the id of a peer
 which the records of one peer are ordered. The signature proves that this peer made the record. Nothing in the record
 is trusted: the addresses may be wrong, and the number need not be a time.
 
-An *introduction* is made by a node that has something for the origin of an intent, and cannot dial the origin. It
-contains the record of this node. The nodes that passed the intent on pass the introduction back to the origin. The
-origin can then dial the node.
+An *introduction* asks the origin of an intent to dial another node. That node has something for the origin, and cannot
+dial it. It makes the introduction, which contains its own record. The nodes that passed the intent on pass the
+introduction back to the origin.
 """
 
 from typing import Annotated, TypeAlias, get_args

@@ -337,8 +337,9 @@ class WantPusher:
     def _news_to(self, root: Cid, peer: PeerId, *, dormant: bool = False) -> bool:
         """Whether to push this want to a peer that has just connected.
 
-        Not if the peer offered the object before, or if every block is here. With `dormant`, only a dormant
-        want is pushed: the others are pushed to the peer in another way.
+        False if the object is not being fetched, if all its blocks are here, or if the peer has offered it already.
+        `dormant`: also False if the want is in the network or queued. `peer_up` pushes wants that are in the
+        network. A queued want is pushed when it enters the network.
         """
         download = self.downloads.get(root)
         told = dormant and (root in self.queue or self.queue.is_in_network(root))

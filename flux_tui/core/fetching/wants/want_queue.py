@@ -148,9 +148,10 @@ class WantQueue:
         return self._checks[0][0] if self._checks else inf
 
     def give_up(self, now: float, keeps: Callable[[Cid], bool]) -> list[Cid]:
-        """Remove from the network the wants that no peer answered in time, and return them.
+        """Remove the wants that have been in the network for ANSWER_SECONDS and that no peer sends. Returns them.
 
-        `keeps(root)`: whether a want stays, because a holder sends its object or is about to.
+        `keeps(root)`: whether a want stays, because a holder sends its object or is about to. A want that stays is
+        checked again after ANSWER_SECONDS.
         """
         gone: list[Cid] = []
         while self.next_check() <= now:
@@ -163,7 +164,10 @@ class WantQueue:
         return gone
 
     def gives_way_at(self) -> float:
-        """Return when a want in the network may be replaced by an urgent one; infinity if no urgent want is queued."""
+        """Return when an urgent want may replace a want in the network.
+
+        Infinity: no urgent want is queued, or no want is in the network.
+        """
         if not self._urgent or not self._in_network:
             return inf
         return next(iter(self._in_network.values())) + GIVE_WAY_SECONDS
@@ -171,8 +175,9 @@ class WantQueue:
     def give_way(self, now: float, sent: Callable[[Cid], bool]) -> Cid:
         """Remove one want from the network, so that an urgent want can enter it. Returns the removed want.
 
-        It is the want that has been in the network longest and that no holder is sending (`sent`). If all are
-        being sent, it is the one that has been there longest.
+        The wants are checked in the order of their last push, the oldest push first. The first one that no holder is
+        sending is removed. If the checks find none, the very first is removed. Checked are at most MAX_CHECKS wants
+        that were pushed at least GIVE_WAY_SECONDS ago. `sent(root)`: whether a holder is sending the object.
         """
         chosen = next(iter(self._in_network))
         for root, pushed_at in islice(self._in_network.items(), MAX_CHECKS):

@@ -46,7 +46,10 @@ class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):
 
 
 class WentDormant(FetchingBase, tag="went_dormant", frozen=True, kw_only=True):
-    """No known peer has these objects or chunks. Until their next push, other wants are in the network instead."""
+    """These wants are not in the network any more, until their next push. Other wants take their places.
+
+    No holder is about to send their objects or chunks, or an urgent want needs the place.
+    """
 
     cids: tuple[Cid, ...]
 

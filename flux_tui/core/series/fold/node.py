@@ -53,7 +53,10 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
 
 
 def _set_addr_and_way(state: State, peer: PeerState, event: ev.PeerConnected | ev.PeerMoved) -> None:
-    """Record a peer's address, and whether its link is direct or relayed. A peer that connects is marked so."""
+    """Record a peer's address, and whether its link is direct or relayed.
+
+    At a `PeerConnected`, also mark the peer as connected, and let it be asked at once.
+    """
     peer.addr = event.addr or peer.addr
     peer.way = event.way
     if isinstance(event, ev.PeerConnected):

@@ -1,7 +1,8 @@
 """The tables of wants in a state: the pending wants, and the objects that were wanted.
 
-The fields `pushed` and `dormant` of a state count its pending wants that are in the network, or dormant. Only
-this module changes the two flags of a want, and these counts with them.
+A pending want is in the network after a push. It is dormant if it then gave up its place to another want. It is
+queued if it is neither. The fields `pushed` and `dormant` of a state count the wants that are in the network, and
+the dormant ones. Only this module changes the two flags of a want, and these counts with them.
 """
 
 from flux_tui.core.ids import Cid
@@ -25,7 +26,7 @@ def enter_network(state: State, pending: Pending) -> None:
 
 
 def go_dormant(state: State, pending: Pending) -> None:
-    """Mark a want as dormant: it does not count as in the network until its next push is due."""
+    """Mark a want as dormant: it does not count as in the network until it is pushed again."""
     _leave(state, pending)
     pending.dormant = True
     state.dormant += 1

@@ -19,7 +19,7 @@ class Wording:
         self.brief = brief
 
     def what(self, cids: tuple[Cid, ...]) -> str:
-        """Return the name of the first object or chunk, and how many more there are."""
+        """Return the name of the first object or chunk, and how many more there are; `nothing` if there are none."""
         if not cids:
             return "nothing"
         first = self.names.name(cids[0])
@@ -39,7 +39,10 @@ class Wording:
         return f"{verb} {self.names.peer(peers[0]) if len(peers) == 1 else many}"
 
     def no(self, reason: Reason, retry_after: float | None, about: str) -> str:
-        """Describe a NO: its reason, the seconds until the peer may be asked again, and what it is about."""
+        """Describe a NO: its reason, when the peer may be asked again, and what it is about (`about`).
+
+        `retry_after`: seconds until then; None: waiting will not help, and the words say so.
+        """
         if retry_after is None:
             return f"{reason}: {about}, waiting will not help"
         again = human_seconds(retry_after)
