@@ -47,7 +47,11 @@ class NoNodeError(HomeError):
 
 
 def default_home() -> Path:
-    """Return the home from `$FLUX_TUI_HOME`, else the platform's folder for user data. Raises PathError, HomeError."""
+    """Return the home from `$FLUX_TUI_HOME`, else the platform's folder for user data.
+
+    Raises PathError if the variable begins with `~/` and the user has no folder, and HomeError if the platform names no
+    folder for user data.
+    """
     if named := os.environ.get(ENVIRONMENT):
         return typed_path(named, Path())
     try:
@@ -158,7 +162,10 @@ class Home:
         return True
 
     def push(self, *commands: Command) -> None:
-        """Push commands to this home's node, and return once it has taken them. Raises NoNodeError, HomeError."""
+        """Push commands to this home's node, and return once it has taken them.
+
+        Raises NoNodeError if no node takes commands, and HomeError if a command is too long or the node breaks off.
+        """
         frames = bytearray()
         for command in commands:
             body = encode_command(command)

@@ -30,7 +30,7 @@ _LINE = re.compile(r"""\s*["']?([1-9A-HJ-NP-Za-km-z]+)["']?\s*=""")
 
 
 class PetNames(Mapping[PeerId, str]):
-    """The names of peers in one home."""
+    """Maps peer ids to names: those that a person gave, from a file of one home, else the names of `others`."""
 
     def __init__(self, home: Home, others: Mapping[PeerId, str] = NOBODY) -> None:
         """Read the names from the home's file. A missing file means no names. Raises SettingsError.
@@ -59,9 +59,10 @@ class PetNames(Mapping[PeerId, str]):
         self._names = parse_names(self._text(), self._path)
 
     def rename(self, peer: PeerId, name: str) -> str:
-        """Give a peer a name, or remove its name if `name` is empty. Return the name as it was stored.
+        """Give a peer a name, or remove its name if `name` is blank. Return the stored name; empty if it was removed.
 
-        Raises SettingsError or ValueError with one sentence. Nothing else in the file changes.
+        The home's file of names is written: only the line of this peer changes. Raises ValueError if the name is not
+        allowed or another peer has it, and SettingsError if the file cannot be changed so. Both have one sentence.
         """
         name = checked_name(name) if name.strip() else ""
         text = self._text()

@@ -54,7 +54,11 @@ class Recording(NamedTuple):
 
 
 class Recorder:
-    """Makes machines and records all of them."""
+    """Makes machines, and keeps a recording of each in `recordings`, in memory.
+
+    A recording holds the state at the start, each input with its time, and for each input the answers of the store
+    and the random numbers that the machine got.
+    """
 
     def __init__(self) -> None:
         self.recordings: list[Recording] = []

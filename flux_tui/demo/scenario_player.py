@@ -163,7 +163,7 @@ class Player:
         return ShownState(self.state, self._paused, 0)
 
     def move(self, by: int) -> None:
-        """Go forward or back by one caption. At the newest caption, forward skips the remaining reading time."""
+        """Go back by one caption (`by` < 0), else forward. At the newest caption, forward skips the reading time."""
         newest = len(self._told) - 1
         if by < 0:
             at = max(0, (newest if self._at is None else self._at) - 1)
@@ -344,7 +344,7 @@ class Player:
             self._wait()
 
     def _until_gone(self, name: str) -> None:
-        """Wait until the process of a killed node has ended, so that its home can be used again."""
+        """Wait until a killed node's process has ended. Raises NotSeenError if it still runs after START_SECONDS."""
         began = time.monotonic()
         while self.swarm.alive(name):
             if time.monotonic() - began > START_SECONDS:

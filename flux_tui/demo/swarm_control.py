@@ -265,7 +265,7 @@ class Swarm:
 
     @property
     def trouble(self) -> str | None:
-        """Return what went wrong with a node, in one sentence; None if nothing did."""
+        """Return which node failed and why, or that the process of all nodes ended, in a sentence; None: neither."""
         for member in self.members.values():
             if member.failed:
                 return f"the node {member.name} failed: {member.failed}"
@@ -307,7 +307,7 @@ class Swarm:
         self._order(do="fetch", name=name, cids=str(listing))
 
     def push(self, name: str, *commands: cmd.Command) -> None:
-        """Push commands into a node. Raises HomeError."""
+        """Push commands into a node, as Home.push does. Raises HomeError if the node does not take them."""
         self.members[name].home.push(*commands)
 
     def place_for(self, name: str, content: str) -> Path:

@@ -45,6 +45,8 @@ class Prefix(NamedTuple):
 def check(node: ShardNode, prefix: Prefix) -> None:
     """Check that every name of a shard is in the slot that its hash gives. Raises BadBlockError.
 
+    `prefix`: the bits that choose this shard, from the root on. The hash of each name in the shard begins with them.
+
     So each name has only one possible place in a folder. Otherwise two shards could contain the same name, once
     as a link and once as a folder.
     """

@@ -70,9 +70,9 @@ def lapsed(peer: PeerState, lapse: LeaseLapsed, at: float) -> None:
 
 
 def promised(peer: PeerState, yes: DelayedYes) -> None:
-    """Let a peer be asked again at once, because it offered a whole object.
+    """End the backoff of a peer that offered a whole object (`yes`): this node may ask it again at once.
 
-    An offer of a part of an object does not change when the peer may be asked.
+    An offer of a part of an object leaves the backoff as it is. Any offer clears `peer.denies`.
     """
     peer.denies = False
     if yes.have is None and peer.reason is not None:

@@ -42,7 +42,7 @@ class Records(_Told, tag="records", frozen=True, kw_only=True):
 
 
 class Introduction(_Told, tag="introduction", frozen=True, kw_only=True):
-    """Asks the node `to` to dial the peer that made `record`: this peer has an answer for it."""
+    """Asks the node `to` to dial the peer that made `record`. The maker has an answer to an intent of `to`."""
 
     to: WirePeer
     record: Record
@@ -51,7 +51,7 @@ class Introduction(_Told, tag="introduction", frozen=True, kw_only=True):
 
 
 class OpenedRecord(msgspec.Struct, frozen=True, gc=False):
-    """A record whose signature was checked: its peer made it."""
+    """The content of a signed record of a peer, after a check of the signature: the peer `peer` made the record."""
 
     peer: PeerId
     addrs: tuple[str, ...]

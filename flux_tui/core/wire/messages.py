@@ -96,7 +96,8 @@ class Custom(_Wire, tag="custom", frozen=True, kw_only=True):
 class Hold(_Wire, tag="hold", frozen=True, kw_only=True):
     """The body of an intent: its origin asks other nodes to keep replicas of an object.
 
-    A peer with room answers `can_hold`. The origin then sends `keep` to as many of these peers as it needs.
+    A peer that has space for a replica answers `can_hold`. The origin then sends `keep` to as many of these
+    peers as it needs.
     """
 
     root: WireCid
@@ -178,7 +179,7 @@ class StatusYesButLater(_Wire, tag="status_yes_but_later", frozen=True, kw_only=
 
 
 class Error(_Wire, tag="error", frozen=True, kw_only=True):
-    """A report: something failed at the sender that concerns these chunks."""
+    """A report: something failed at the sender. `cids`: the chunks that it concerns; empty: none in particular."""
 
     text: Text
     cids: Annotated[tuple[WireCid, ...], msgspec.Meta(max_length=MAX_CIDS_DIRECT)] = ()
@@ -212,7 +213,7 @@ class Route(_Wire, tag="route", frozen=True, kw_only=True):
 
 
 class CanHold(_Wire, tag="can_hold", frozen=True, kw_only=True):
-    """An answer to `hold`: the sender has room for a replica. It keeps nothing until it receives `keep`."""
+    """An answer to `hold`: the sender has space for a replica, or has the object. It keeps nothing before a `keep`."""
 
     root: WireCid
     whole: bool = False
@@ -228,9 +229,9 @@ class Keep(_Wire, tag="keep", frozen=True, kw_only=True):
 
 
 class Held(_Wire, tag="held", frozen=True, kw_only=True):
-    """A keeper tells the origin how much of these replicas it has.
+    """A keeper tells the origin how much it has of these objects (`how`). It agreed to keep a replica of each.
 
-    The keeper sends this whenever the amount changes, and when the two nodes connect.
+    The keeper sends this whenever `how` changes, and when the two nodes connect.
     """
 
     cids: Cids

@@ -34,7 +34,7 @@ class Question(NamedTuple):
 
     @property
     def made(self) -> Made:
-        """The content that the question names; empty until the demo has made it."""
+        """The content that the question names. Until the demo has made it: a Made without chunks."""
         return self.scene.contents.get(self.about) or Made(Path(), (), 0)
 
     @property
@@ -86,7 +86,7 @@ def _whole(question: Question) -> float:
 
 
 def _replicas(question: Question) -> float:
-    """Return how many running nodes have the complete object, by their own series."""
+    """Return how many running nodes have the named content complete, by their own series."""
     found = 0
     for name in question.scene.everyone:
         known = question.scene.watch(name).state.objects.get(question.root) if question.root else None
@@ -96,13 +96,13 @@ def _replicas(question: Question) -> float:
 
 
 def _peer(question: Question) -> PeerState:
-    """Return what this node knows about the other node that the fact names."""
+    """Return what this node knows about the other node that the fact names; an empty state if it knows nothing."""
     peer = question.scene.watch(question.about).state.peer_id
     return (question.state.peers.get(peer) if peer else None) or PeerState(PeerId(""))
 
 
 def _keepers(question: Question) -> float:
-    """Return how many nodes told this node that they keep the complete object."""
+    """Return how many nodes told this node that they keep a complete replica of the named content."""
     found = question.state.holds.get(question.root) if question.root else None
     return found.whole if found else 0
 
@@ -139,7 +139,10 @@ class _SceneNames(StateNames):
 
 
 def _next(question: Question) -> Plain:
-    """Return what this node does next for a pending object, in the sentences that the dashboard shows."""
+    """Return what this node does next for the named content, in the sentences that the dashboard shows.
+
+    "Nothing is pending." if the node does not want the content, or has all of it.
+    """
     state, root = question.state, question.root
     if root is None or root not in state.pending:
         return plain("Nothing is pending.")
@@ -149,9 +152,9 @@ def _next(question: Question) -> Plain:
 
 
 def _refusals(question: Question) -> Plain:
-    """Return a list in words of peers that said NO. It has one peer for each reason, and when that peer is asked again.
+    """Return a list in words: for each reason of a NO, one peer that said it, and when that peer is asked again.
 
-    `nobody` if no peer said NO.
+    At most MOST_REFUSALS reasons. `nobody` if no peer said NO.
     """
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)

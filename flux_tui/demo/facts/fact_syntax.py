@@ -76,7 +76,10 @@ class Condition(NamedTuple):
         return _facts_of(self.left) + ([] if isinstance(self.right, float) else _facts_of(self.right))
 
     def holds(self, scene: Scene, watch: Watch, before: float = 0.0) -> bool:
-        """Whether the condition is true now. `before`: the left side's value when the step's actions began."""
+        """Whether the condition is true now.
+
+        `before`: the left side's value when the step's actions began. Only a condition on growth (`grown`) uses it.
+        """
         right = self.right if isinstance(self.right, float) else self.right.value(scene, watch)
         left = self.left.value(scene, watch)
         return self.compare(left - before if self.grown else left, right)

@@ -26,14 +26,16 @@ class PeerAddrs:
         self._dialled[peer] = addr
 
     def dialled_at(self, peer: PeerId) -> str:
-        """Return the multiaddr at which this node dialled a peer; an empty text if it did not."""
+        """Return the multiaddr at which this node dialled a peer; an empty text if it did not, or too long ago."""
         return self._dialled.get(peer, "")
 
     def of(self, peer: PeerId, connection: IMuxedConn | None = None) -> str:
         """Return a peer's multiaddr, ending in /p2p/…; an empty text if none is known.
 
-        `connection`: the connection that the peer's link uses; None: any. It may lead to another address than the one
-        at which the peer was dialled.
+        `connection`: the address at its other end is returned. But if only the port differs from the address at which
+        this node dialled the peer, that address is returned: it can be dialled again.
+
+        None: return the address at which this node dialled the peer, else the one of the newest open connection.
         """
         dialled = self._dialled.get(peer, "")
         if connection is not None:

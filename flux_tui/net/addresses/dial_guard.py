@@ -101,12 +101,18 @@ class DialGuard:
         return min(map(_reach, self._connections(peer)), default=Reach.PUBLIC)
 
     def heard(self, teller: ID | str, addrs: Iterable[str], reach: Reach | None = None) -> None:
-        """Note that `teller` named these addresses. `reach`: how near the teller is; None: look it up."""
+        """Note that `teller` named these addresses. `reach`: how near the teller is.
+
+        None: as near as its connections are. A teller that is no peer then counts as public.
+        """
         known = reach or (self.reach(teller) if isinstance(teller, ID) else Reach.PUBLIC)
         self._named.heard(str(teller), known, addrs)
 
     def admits(self, peer: ID, addrs: Sequence[Multiaddr]) -> list[Multiaddr]:
-        """Return the addresses of a peer that may be stored, in the same order."""
+        """Return those of a peer's addresses that may be stored, in the same order, and note who named them.
+
+        All of them if a person named them (`told_by_person`); else those that the rule allows.
+        """
         teller = _teller.get()
         if teller == PERSON:
             self._told(peer, PERSON)
@@ -123,7 +129,7 @@ class DialGuard:
         return kept
 
     def why_none(self, peer: ID) -> str | None:
-        """Return why no address of a peer could be stored, in a sentence; None: there is no such reason.
+        """Return why no address of a peer was stored, in a sentence; None: one was, none was named, or one may be now.
 
         The refusal is reported, as by `refuses`.
         """
@@ -163,7 +169,7 @@ class DialGuard:
         )
 
     def spend(self, peer: ID, addr: Multiaddr) -> str | None:
-        """Count one dial against the dial budget of the peer that named the address.
+        """Count one dial against the dial budget of the peer that named the address. A person has no budget.
 
         Returns why the address must not be dialled, in a sentence; None: it may be dialled.
         """

@@ -272,7 +272,10 @@ async def _some(news: socket.socket | None) -> None:
 
 
 def _take_all(news: socket.socket | None) -> None:
-    """Discard all netlink messages that wait: only the fact of a change matters, not which one."""
+    """Discard all netlink messages that wait: only the fact of a change matters, not which one.
+
+    `news`: the netlink socket; None: the system has no netlink, and nothing is done.
+    """
     while news is not None:
         try:
             news.recv(MAX_NEWS)

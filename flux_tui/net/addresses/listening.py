@@ -18,7 +18,7 @@ NOT_OURS = SYSTEM_ERRORS[errno.EADDRNOTAVAIL]
 
 
 def listen_error(addr: str) -> OSError | None:
-    """Return why this node cannot listen on this multiaddr; None: it can.
+    """Return why this node cannot listen on this multiaddr; None: it can. Raises NetworkError if it is not valid.
 
     Without this check, libp2p would share the port with another program (SO_REUSEPORT). Two nodes would then take
     each other's connections.
@@ -85,7 +85,8 @@ async def listen_beside(host: IHost, addr: Multiaddr) -> list[Multiaddr] | None:
 def announced_addr(addr: str, peer: str) -> str:
     """Check an address that a person announces for this node, and return it without a peer id.
 
-    `peer`: this node's peer id. Raises NetworkError if it is not a multiaddr of an IP address and a TCP port.
+    `peer`: this node's peer id, which the address may end with. Raises NetworkError if the rest is not a multiaddr of
+    an IP address and a TCP port above 0.
     """
     transport = addr.removesuffix(f"/p2p/{peer}")
     parts = transport.split("/")

@@ -131,7 +131,10 @@ class OwnAddrs:
         return bool(self._relayed)
 
     def borrows(self, peers: Sequence[str]) -> None:
-        """Note the multiaddrs of all peers that relay a little for this node now. This replaces the last call's."""
+        """Note the multiaddrs of all peers that relay for this node now, within their limits (`nat/peer_relays.py`).
+
+        They replace those of the last call.
+        """
         self._borrowed = tuple(f"{peer}/p2p-circuit/p2p/{self._peer}" for peer in peers)
         self._tell_if_changed()
 

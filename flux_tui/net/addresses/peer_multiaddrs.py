@@ -58,7 +58,8 @@ async def connect_any(
 ) -> list[Unreached]:
     """Try the addresses of a peer in order, until one connects.
 
-    Each address comes with its transport part. Returns an empty list on success, else why each address failed.
+    `connect`: connects at one address; returns None on success, else why it failed. Each address comes with its
+    transport part. Returns an empty list on success, else why each address failed.
     """
     failed: list[Unreached] = []
     for addr, transport in addrs:
@@ -70,5 +71,8 @@ async def connect_any(
 
 
 def report_of(failed: Iterable[Unreached]) -> str:
-    """Join the reasons that were not reported elsewhere into one text; an empty text if there are none."""
+    """Return why a peer was not reached, for a report: the sentences of `failed`, joined by "; ".
+
+    Reasons that were reported already are left out. An empty text: there is nothing to report.
+    """
     return "; ".join(one.text for one in failed if not one.reported)

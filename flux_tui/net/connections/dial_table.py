@@ -63,9 +63,11 @@ class Dials:
         return self._dials.get(addr)
 
     def add(self, addr: str, *, keep: bool, from_peers: bool) -> Dial | None:
-        """Add a dial. Returns None if there are too many dials of the same kind.
+        """Add a dial, and return it. Returns None if there are too many dials of the same kind.
 
-        `keep`: dial until the peer is connected. `from_peers`: another peer named the address, not a person.
+        `keep`: dial until the peer is connected; such a dial is always added, if necessary in place of another one.
+
+        `from_peers`: another peer named the address, not a person.
         """
         if keep:
             self._make_room()
@@ -80,7 +82,7 @@ class Dials:
     def new_ones(self, addr: str) -> list[str]:
         """Return the addresses of the same peer that people named as well and that were not tried yet, in their order.
 
-        `addr` is one of them. If it was tried before, or a peer named it, it is alone.
+        `addr` is one of them. If `addr` was tried before, or a peer named it, the result is only `addr`.
         """
         peer = addr.rpartition("/p2p/")[2]
         found = [
@@ -91,7 +93,7 @@ class Dials:
         return found if addr in found else [addr]
 
     def ask_again(self) -> None:
-        """Try all kept addresses at once."""
+        """Make the tasks that dial the kept addresses try again now, without the rest of their wait."""
         for dial in self._dials.values():
             if dial.keep:
                 dial.asked_again.set()

@@ -67,7 +67,7 @@ class Supervisor:
         return True
 
     async def restart(self, name: str, task: Task, *args: Any) -> None:
-        """Run a loop, and start it again whenever it fails, after a wait that grows."""
+        """Run a loop, and start it again whenever it fails, after a wait that grows. Return if it ends otherwise."""
         failures = 0
         while True:
             began = trio.current_time()
@@ -79,7 +79,7 @@ class Supervisor:
             await trio.sleep(RESTART.wait(failures))
 
     def failed(self, name: str, error: BaseException) -> None:
-        """Count a failure of the task `name`, and report it if the last report is long enough ago."""
+        """Count a failure of the task `name`. Report it, unless one was reported in the last REPORT_SECONDS."""
         if name not in self.failures and len(self.failures) >= MAX_KINDS:
             name = "other tasks"
         self.failures[name] += 1

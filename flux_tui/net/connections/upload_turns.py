@@ -78,7 +78,7 @@ class UploadTurns:
 
     @property
     def is_fast(self) -> bool:
-        """Whether every stream may write at will."""
+        """Whether the line is so fast that every stream may write at will (FAST_RATE)."""
         return self.carried >= FAST_RATE
 
     def begin(self, peer: PeerId, now: float, wake: Callable[[], None]) -> bool:
@@ -101,7 +101,10 @@ class UploadTurns:
         return True
 
     def end(self, peer: PeerId, now: float) -> None:
-        """Note that a peer's stream has written its chunks, or has ended. Wake the stream that waits next."""
+        """Note that a peer's stream has written its chunks, or has ended.
+
+        Wake the stream that waits longest; all that wait if the line is fast.
+        """
         self._look(now)
         if self._writing.pop(peer, None) is not None:
             self._measure_anew(now)

@@ -97,7 +97,7 @@ class FrameBuffer:
     def take(self, most: int) -> Piece:
         """Remove and return the next bytes, at most `most`, all from one piece.
 
-        The bytes are not copied if they are most of the piece.
+        The bytes are not copied if they are most of the piece. Raises IndexError if the buffer is empty.
         """
         piece = self._pieces[0]
         start, whole = self._start, len(piece)

@@ -171,7 +171,10 @@ class Dht:
                 log.debug("too many intents wait: one is not forwarded")
 
     def peer_up(self, peer: PeerId) -> None:
-        """Note a newly connected peer. After MEET_SECONDS, this node asks the peer which nodes of the DHT it knows."""
+        """Note a newly connected peer. After MEET_SECONDS, this node asks it which nodes of the DHT it knows.
+
+        If too many peers connect at once, some of them are not asked.
+        """
         try:
             self._meet_in.send_nowait((trio.current_time() + MEET_SECONDS, ID.from_base58(peer)))
         except trio.WouldBlock:
@@ -306,7 +309,7 @@ class Dht:
         return fresh.nodes
 
     async def _find_closest(self, key: bytes) -> list[ID]:
-        """Ask the network for the nodes closest to a key."""
+        """Ask the network for the nodes closest to a key. Returns at most CLOSEST nodes."""
         found = await self._kad.peer_routing.find_closest_peers_network(key, CLOSEST)
         self._tell_size()
         return found

@@ -84,7 +84,7 @@ class Broadcast:
                 log.debug("publishing: %r", error)
 
     async def run_inbox(self, me: PeerId, receiver: Receiver) -> None:
-        """Pass intents that come by gossip to the receiver, until cancelled.
+        """Pass intents that come by gossip to the receiver, until cancelled. Those of this node (`me`) are not passed.
 
         The receiver is called from gossipsub's validator, because only a validator learns which neighbour forwarded a
         message. (The message itself names an origin, which gossipsub does not check.) The validator sees each message

@@ -73,7 +73,7 @@ def open_network(
     `swarm_key`: 32 bytes; only peers with the same key can connect. `relays`: multiaddrs of the relays through
     which other nodes can reach this node. `serve_relay`: be a relay for other nodes. `port_mapping`: have the
     port mapped on the router. `announce`: multiaddrs of the router at which others reach this node.
-    `relay_for_peers`: the number of peers for which this node may relay a little.
+    `relay_for_peers`: for how many peers this node may relay, within small limits (`Terms.little`).
     `agent_version`: what identify tells peers of this program; empty: that it is libp2p.
     """
 
@@ -320,7 +320,10 @@ class Libp2pNetwork(Network):
         self._guard.heard(ID.from_base58(teller), addrs, reach)
 
     def found(self, addr: str) -> None:
-        """Handle an address that mDNS found. It is not trusted: any host on the local network can send it."""
+        """Tell the receiver an address that mDNS found, and the dial guard that a host of the local network named it.
+
+        Any such host can send it. If this node listens only on loopback, it counts as named on this machine.
+        """
         alone = all(reach_of(own) == Reach.LOOPBACK for own in self.addrs)
         self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)
         self._receiver.on_found(addr)
@@ -378,7 +381,7 @@ def _relay(addr: str) -> tuple[str, ID, Multiaddr]:
 
 
 def _possible_relays(host: IHost, table: LinkTable, addrs: PeerAddrs) -> list[str]:
-    """Return the addresses of the linked peers that relay, and that this node dialled at a public address."""
+    """Return the addresses of the linked peers that offer to relay, and that this node dialled at a public address."""
     peerstore = host.get_peerstore()
     found: list[str] = []
     for link in table.all_up():
@@ -391,7 +394,10 @@ def _possible_relays(host: IHost, table: LinkTable, addrs: PeerAddrs) -> list[st
 
 
 def _outer_addrs(own: OwnAddrs, outer: OuterAddrs) -> list[str]:
-    """Return the addresses at which a node may be reached from the internet, without its peer id."""
+    """Return the addresses at which this node may be reached from the internet, without its peer id.
+
+    These are this machine's public addresses, and the outer ones that are claimed or guessed, proved or not.
+    """
     direct = [addr.rpartition("/p2p/")[0] for addr in own.direct if reach_of(addr) == Reach.PUBLIC]
     return [*direct, *outer.guesses()]
 

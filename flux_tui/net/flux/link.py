@@ -155,8 +155,9 @@ class Link:
         )
 
     def farthest(self) -> IMuxedConn | None:
-        """Return the connection by which the link's way is named: a relayed one, if a stream of the link is on one.
+        """Return the connection that tells whether the link is direct or relayed.
 
+        It is a relayed one if a stream of the link is on one, else that of this node's stream, else the peer's.
         None: the link has no stream yet.
         """
         streams = [stream for stream in (self.outbound, self._moved or self.inbound) if stream is not None]
@@ -168,8 +169,11 @@ class Link:
     def may_replace(self, stream: INetStream | None = None) -> bool:
         """Whether a new stream of the peer may replace the peer's previous one in this link.
 
-        This is not so if the new stream is on another connection: the connection of this node's stream may be dead
-        unnoticed. Then a new link is made.
+        True only in the first REPLACE_SECONDS of the link, at most MAX_REPLACED times, before bytes came from the peer,
+        and while this node's stream is not gone.
+
+        `stream`: the new stream; None: it has not come yet. False if it is on another connection than this node's
+        stream: that connection may be dead unnoticed. Then a new link is made.
         """
         if (
             stream is not None
@@ -181,7 +185,7 @@ class Link:
         return young and not self._heard and self._replaced < MAX_REPLACED and not is_gone(self.outbound)
 
     def await_first_bytes(self) -> trio.CancelScope:
-        """Return a cancel scope for the wait for the peer's first bytes. A replaced stream cancels it."""
+        """Return a cancel scope for the wait for the peer's first bytes. `accept` cancels it on a new stream."""
         self._first = trio.CancelScope()
         return self._first
 

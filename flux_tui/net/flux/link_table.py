@@ -80,21 +80,29 @@ class LinkTable:
         return link is not None and link.outgoing.push(message)
 
     def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
-        """Refuse links to this peer for so many seconds."""
+        """Refuse links to this peer for so many seconds from now. A ban that lasts longer stays."""
         self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
 
     def is_banned(self, peer: PeerId) -> bool:
-        """Whether links to this peer are refused now, because it misbehaved."""
+        """Whether links to this peer are refused now: after `ban`, or because its idle link made room for another."""
         return self._banned.get(peer, 0.0) > time.monotonic()
 
     def admits(self, peer: PeerId) -> bool:
-        """Whether this peer may have a link now: it is not banned, does not reconnect too often, and there is room."""
+        """Whether this peer may have a link now. False if it is banned.
+
+        A peer that has a link already may have a new one. Any other peer may, if it does not reconnect too often and
+        the table can take its link (`_has_room`).
+        """
         if self.is_banned(peer):
             return False
         return peer in self._links or (not self._returns_too_often(peer) and self._has_room(peer))
 
     def add(self, link: Link) -> None:
-        """Add a new link. It replaces the peer's previous link or, if the table is full, that of an idle stranger."""
+        """Add a new link. It replaces the peer's previous link; the caller ends that one.
+
+        If the peer had none and the table is full, the link of an idle stranger is ended and removed. That stranger is
+        refused for STRANGER_SECONDS.
+        """
         if link.peer not in self._links:
             known = link.peer in self._known
             if not known:
@@ -132,21 +140,22 @@ class LinkTable:
         return trio.current_time() - self._silent.get(peer, float("-inf")) < SILENT_SECONDS
 
     def came_up(self, peer: PeerId) -> None:
-        """Note that a link to this peer is up now."""
+        """Note the time at which a link to this peer came up: now."""
         times = self._returns.setdefault(peer, deque(maxlen=MAX_RETURNS))
         times.append(trio.current_time())
 
     def was_useful(self, link: Link) -> None:
-        """Do not count this ended link against its peer, if chunks passed on it.
+        """Do not count this ended link as a return of its peer, if it was of use.
 
-        The caller knows that the link ended at a relay's limit. Otherwise a peer that comes back too often is refused.
+        It was, if a wanted chunk came on it or USEFUL_BYTES of chunks were sent. A relay may end useful
+        links at its limit again and again. `admits` refuses a peer with too many returns.
         """
         times = self._returns.get(link.peer)
         if times and (link.took or link.outgoing.served >= USEFUL_BYTES):
             times.pop()
 
     def flaps(self, peer: PeerId) -> bool:
-        """Whether two links to this peer came up within a few seconds (FLAP_SECONDS)."""
+        """Whether the last two links to this peer both came up in the last FLAP_SECONDS."""
         times = self._returns.get(peer)
         return times is not None and len(times) > 1 and times[-2] > trio.current_time() - FLAP_SECONDS
 
@@ -159,7 +168,10 @@ class LinkTable:
         )
 
     def _has_room(self, peer: PeerId) -> bool:
-        """Whether there is room for a link to this peer, if necessary in place of an idle stranger."""
+        """Whether the table can take a link to this peer, if necessary in place of an idle stranger's.
+
+        False for a stranger while too many strangers have come lately.
+        """
         known = peer in self._known
         if not known and self._strangers.wait(trio.current_time(), 1) > 0:
             return False
@@ -169,9 +181,9 @@ class LinkTable:
         return len(self._links) >= (MAX_PEERS if known else MAX_PEERS - RESERVED)
 
     def _idle_stranger(self, known: bool) -> Link | None:
-        """Return the stranger's link that may be ended to make room: the oldest one; None if there is none.
+        """Return the link to end for a new one: the oldest of a stranger that took no chunks; None: there is none.
 
-        `known`: whether the new peer is known. A known peer need not wait until the stranger has had its time.
+        `known`: whether the new peer is known. For a stranger, only a link older than STRANGER_SECONDS is ended.
         """
         strangers = [link for link in self._links.values() if not self._is_useful(link)]
         oldest = min(strangers, key=lambda link: link.since, default=None)

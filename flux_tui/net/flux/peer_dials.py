@@ -133,7 +133,10 @@ class PeerDials:
             dial.asked_again = trio.Event()
 
     async def _while_up(self, peer: PeerId, dial: Dial) -> None:
-        """Wait until the link to a peer whose address is kept has ended."""
+        """Wait until the link to a peer has ended. Returns at once if its address is not kept, or there is no link.
+
+        Whenever the address is asked for again (`Dials.ask_again`), the link is probed, and closed if it is dead.
+        """
         link = self._links.table.of(peer)
         while dial.keep and link is not None and not link.done.is_set():
             await _first(link.done, dial.asked_again)
@@ -178,7 +181,7 @@ class PeerDials:
         return REPORTED if not is_told_by_person() and self._guard.refuses(addr) else None
 
     async def reach_again(self, peer: PeerId) -> bool:
-        """Dial a lost peer at all addresses known of it. Returns whether it has a link, or must not have one.
+        """Dial a lost peer at all addresses known of it. Returns whether it has a live link, or must not have one.
 
         The addresses are those that the peer told last, and the one at which it was reached.
         """
@@ -225,7 +228,7 @@ class PeerDials:
         )
 
     async def _is_alive(self, link: Link) -> bool:
-        """Probe whether a link still works. If not, close the link and its connections."""
+        """Probe a link's connections. Returns whether all are alive. If not, the dead ones and the link are closed."""
         dead = [one for one in link.connections() if not await probe(one)]
         if dead:
             connections = self._host.get_network().connections
@@ -239,8 +242,8 @@ class PeerDials:
     async def _probe_once(self, addr: str, transport: Multiaddr) -> str | None:
         """Return why an address did not answer in time, in a sentence; None if that is not found.
 
-        To find out, the address is dialled once more. This is done only for an address that a person named, and at
-        most once in PROBE_SECONDS.
+        To find out, the address is dialled once more. This is done only for a direct address that a person named. The
+        result is returned again for PROBE_SECONDS.
         """
         now = trio.current_time()
         if not is_told_by_person() or f"/{CIRCUIT}" in addr:

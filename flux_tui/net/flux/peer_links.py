@@ -111,12 +111,15 @@ class Links:
         self.disconnect(peer, why)
 
     def connected(self, peer: PeerId) -> None:
-        """Open this node's push stream on a new connection to this peer."""
+        """Begin to open this node's push stream to a connected peer, if the peer may have one and has none yet."""
         if self.allowed(peer):
             self._open_soon(self._link(peer))
 
     async def take(self, stream: INetStream) -> None:
-        """Accept a push stream that a peer opened. Returns when the link has ended."""
+        """Accept a push stream that a peer opened, and return when the link has ended.
+
+        If the peer may not have a link (`allowed`), the stream is reset, and this returns at once.
+        """
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if not self.allowed(peer):
             await stream.reset()
@@ -188,7 +191,8 @@ class Links:
     async def _leave(self, link: Link, before: INetStream) -> None:
         """Close the relayed connection from which a link has moved, once neither side uses it for the link any more.
 
-        `before`: this node's old stream, on that connection. This waits at most LEAVE_SECONDS.
+        `before`: this node's old stream, on that connection. This waits at most LEAVE_SECONDS. The connection stays
+        open if the link uses it even then, or has ended.
         """
         with trio.move_on_after(LEAVE_SECONDS):
             while not link.done.is_set() and (link.is_on(before.muxed_conn) or not is_gone(before)):  # noqa: ASYNC110

@@ -43,8 +43,8 @@ RETRY_SECONDS = 15.0
 class Schedule:
     """Decides which root is provided next.
 
-    Roots that were never provided come first, the latest added before the others. Then come provided roots that are
-    due again.
+    Roots that were never provided come first, the latest added before the others. Then come the provided roots that are
+    due: the time has come at which to provide them again, before their records expire.
 
     At most MAX_PROVIDED roots are in the schedule. Beyond that, the oldest are removed.
     """
@@ -66,7 +66,7 @@ class Schedule:
         return frozenset(self._kept)
 
     def add(self, roots: Sequence[Cid]) -> None:
-        """Add roots that were not provided yet."""
+        """Add roots to be provided for the first time. Roots that were provided already keep their time."""
         for root in roots:
             if root not in self._kept:
                 self._fresh[root] = None
@@ -84,7 +84,10 @@ class Schedule:
             self._kept.pop(root, None)
 
     def take(self, now: float) -> Cid | None:
-        """Take out the root to provide now, and return it; None if none is due. `provided` puts it back."""
+        """Take out the root to provide now, and return it. `provided` puts it back.
+
+        None: every root was provided, and for none has the time come to provide it again.
+        """
         if self._fresh:
             return self._fresh.popitem()[0]
         while self._due and self._due[0][0] <= now:
@@ -94,16 +97,16 @@ class Schedule:
         return None
 
     def provided(self, root: Cid, again_at: float) -> None:
-        """Note that a root was provided, and that it is due again at `again_at`."""
+        """Note that a root was provided, and is to be provided again at the time `again_at`."""
         self._kept[root] = again_at
         heappush(self._due, (again_at, root))
 
     def next_at(self) -> float:
-        """Return the time at which the next provided root is due again; infinity if there is none."""
+        """Return the time at which the next provided root is to be provided again; infinity if there is none."""
         return self._due[0][0] if self._due else float("inf")
 
     def make_all_due(self) -> None:
-        """Make all provided roots due now, because other nodes are now the closest to them."""
+        """Let all provided roots be provided again from now on, because other nodes are now the closest to them."""
         self._due = [(0.0, root) for root in self._kept]
         heapify(self._due)
         self._kept = dict.fromkeys(self._kept, 0.0)
@@ -156,7 +159,7 @@ class Providing:
         self._changed.set()
 
     async def run(self) -> None:
-        """Provide each root when it is due, until cancelled."""
+        """Provide each new root, and each provided one again when its time comes, until cancelled."""
         while True:
             self._changed = trio.Event()
             root = self.schedule.take(trio.current_time()) if self._known else None

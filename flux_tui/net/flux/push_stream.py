@@ -398,7 +398,8 @@ async def _need(source: Source, size: int) -> None:
 async def _payload(source: Source, size: int, tell: Tell = _tell_nobody, *, keep: bool) -> list[Piece]:
     """Return the next `size` bytes in the pieces in which they arrived; an empty list if they are not kept.
 
-    `tell`: called about every PROGRESS_SECONDS while the bytes come. Raises the same errors as `_need`.
+    `tell`: called about every PROGRESS_SECONDS with the bytes so far and the seconds since the beginning.
+    Raises the same errors as `_need`.
     """
     pieces: list[Piece] = []
     left = _take(source.buffer, size, pieces, keep)

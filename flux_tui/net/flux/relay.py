@@ -105,7 +105,7 @@ class Terms(NamedTuple):
 
     @classmethod
     def little(cls, peers: int) -> "Terms":
-        """Return the limits of a node that relays a little for its peers, for at most `peers` of them."""
+        """Return the limits of a node that relays unasked for at most `peers` peers: small ones (LITTLE_…)."""
         circuits = LITTLE_CIRCUITS
         return cls(peers, circuits * peers, circuits, LITTLE_BYTES, LITTLE_SECONDS, LITTLE_RATE)
 
@@ -302,7 +302,7 @@ class Reservations:
                 await self._while_connected(relay)
 
     async def borrow(self, addr: str, reserved: Callable[[bool], None]) -> None:
-        """Keep a reservation at a connected peer that relays a little, until the peer refuses or is gone.
+        """Keep a reservation at a connected peer, until it refuses or is gone. Returns at once if there is one already.
 
         `addr`: the peer's multiaddr. `reserved`: called with True for each reservation that is made or renewed, and
         with False at the end.

@@ -77,9 +77,10 @@ class PeerRelays:
         return any(CIRCUIT not in addr and reach_of(addr) == Reach.PUBLIC for addr in self._own.all)
 
     def _needs_relay(self) -> bool:
-        """Whether peers are to relay for this node now: others could not dial it for GRACE_SECONDS.
+        """Whether peers are to relay for this node now: it has had no public address for GRACE_SECONDS.
 
-        Only a public IPv4 address counts, because not all nodes can dial an IPv6 address.
+        False if a person named relays for it, or no peer could relay. Only a public IPv4 address counts,
+        because not all nodes can dial an IPv6 address.
         """
         direct = [addr for addr in self._own.all if CIRCUIT not in addr]
         reached = any(addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC for addr in direct)

@@ -64,7 +64,7 @@ class _Dial:
         self._added = trio.Event()
 
     def add(self, addrs: Sequence[Multiaddr]) -> None:
-        """Add addresses to try, unless they are known already."""
+        """Add addresses to try, unless they were added already. Those beyond MAX_TRIED in all are left out."""
         new = [addr for addr in addrs if addr not in self.addrs][: max(0, MAX_TRIED - len(self.addrs))]
         self.addrs += new
         if new:
@@ -113,7 +113,9 @@ class Dialler:
     async def dial_peer(self, peer: ID) -> list[INetConn]:
         """Return the open connections to a peer; if there are none, dial the peer.
 
-        Raises SwarmException. Its cause is an exception group with one error for each address.
+        Raises SwarmException if no address connects; its cause is an exception group with one error for each address.
+        It has no cause if the peer could not be reached a moment ago, or no address of it is known.
+        Raises DialRefusedError if none of the addresses may be dialled.
         """
         while (ongoing := self._ongoing.get(peer)) is not None:
             # A dial to a dead address takes long. A new address is tried beside it.
@@ -132,7 +134,11 @@ class Dialler:
             dial.done.set()
 
     async def _addrs_of(self, peer: ID) -> list[Multiaddr]:
-        """Return the addresses at which a peer is dialled: those of `dialled_at`, else those that are known of it."""
+        """Return the addresses at which a peer is dialled, at most MAX_TRIED, relayed ones first.
+
+        They are those of `dialled_at`, else all that are known of the peer. Left out: those that cannot be dialled, and
+        loopback ones if there are other direct ones.
+        """
         swarm = self._swarm
         known: Sequence[Multiaddr] | None = _at.get()
         if known is None:
