@@ -81,7 +81,7 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
         ("add nowhere", "nowhere does not exist"),
         ("add 'open", "a quotation mark is open"),
         ("cancel xyz", "xyz"),
-        ("join 192.0.2.7", "is not the address of a peer"),
+        ("join 192.0.2.7", "neither a ticket nor the address of a peer"),
         ("join /ip4/192.0.2.7/tcp/1/p2p/me", "me"),
         ("zoom in", "zoom takes nothing after it"),
         ("goto", "usage: goto MOMENT"),
