@@ -367,7 +367,7 @@ class SimNode:
                 return
             self._sending.discard(peer)
             if (data := self.blocks.get(cid)) is not None:
-                wrong = b"?" + data[1:] if self.corrupts else data
+                wrong = bytes([data[0] ^ 1]) + data[1:] if self.corrupts else data
                 self.swarm.deliver_chunk(self, peer, cid, wrong)
                 self.feed(inp.ChunksWritten(peer=peer, cids=(cid,), size=len(data)))
             self._pump(peer)
