@@ -170,7 +170,10 @@ class Keys:
         _check_clashes(self._keys)
 
     def keys(self, action: Action) -> str:
-        """Return the keys of an action, as Textual names them, separated by commas."""
+        """Return the keys of an action, as Textual names them, separated by commas.
+
+        In a narrated demo, keys that the demo's own actions take are left out.
+        """
         found = self._keys[action.name]
         if len(self.actions) > len(ACTIONS) and action.group != "Story":
             taken = {key for other in NARRATED for key in self._keys[other.name].split(",")}
@@ -185,7 +188,10 @@ class Keys:
         return list(dict.fromkeys(found))
 
     def after(self, start: str) -> dict[str, Action]:
-        """Return the second keys that may follow a first key, each with its action."""
+        """Return the second keys that may follow a first key, each with its action.
+
+        Empty: no sequence of two keys begins with `start`.
+        """
         pairs = [
             (key.partition(" "), action) for action in self.actions for key in self.keys(action).split(",")
         ]
@@ -228,9 +234,10 @@ class Keys:
         return BindingsMap(found)
 
     def footer(self, situation: Situation = "live", on: Collection[str] = ()) -> list[tuple[int, str, str]]:
-        """Return (importance, key, label) for each action of the footer; 0 is the most important.
+        """Return (importance, key, label) for the entries of the footer; importance 0 is the most important.
 
-        `situation`: whether the dashboard is live, frozen and so on. `on`: the actions that are switched on.
+        An entry is an action that the footer shows, or the first key of sequences of two keys. `situation`:
+        whether the dashboard is live, frozen and so on. `on`: the names of the actions that are switched on.
         """
         order = FOOTER_ORDERS[situation]
         by_name = {action.name: action for action in self.actions}
@@ -246,7 +253,10 @@ class Keys:
 
 
 def action_named(name: str) -> Action | None:
-    """Return the action with this name or former name. None: there is none."""
+    """Return the action with this name or former name. None: there is none.
+
+    The actions that only a narrated demo has are not found.
+    """
     name = FORMER_NAMES.get(name, name)
     return next((action for action in ACTIONS if action.name == name), None)
 

@@ -356,7 +356,10 @@ class Dashboard(App[bool]):
                 self.post_message(key)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Handle a text that was pasted while no input has the focus."""
+        """Open the window that fits a pasted text: for wants, or for sharing a path.
+
+        Textual calls this while no input has the focus. Behind an open window or prompt, the text is ignored.
+        """
         if not self.parts.covered:
             self.parts.want_and_add.take_paste(event.text)
 
@@ -380,7 +383,7 @@ class Dashboard(App[bool]):
             self.exit(True)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Lay out the panels for the new size of the terminal."""
+        """Lay out the panels for the new size of the terminal, then draw all of them."""
         self.parts.panels.fit(event.size)
         self.call_after_refresh(self.parts.ticker.draw)
 
@@ -390,7 +393,10 @@ class Dashboard(App[bool]):
             node.source.close()
 
     def _handle_exception(self, error: Exception) -> None:
-        """Write the report of an error in the dashboard to a file, so that it does not cover the screen."""
+        """End the dashboard after an error in it, and append the report of the error to the crash log.
+
+        Without a crash log, Textual prints the report.
+        """
         if self._crash_log is None:
             super()._handle_exception(error)
             return

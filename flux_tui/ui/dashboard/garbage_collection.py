@@ -27,10 +27,10 @@ def settle() -> None:
 
 
 def collect_if_due(*, quiet: bool) -> None:
-    """Run Python's garbage collector, if that is due.
+    """Run Python's garbage collector, if enough objects were made since its last run.
 
-    `quiet`: no key was pressed for a while. Then older objects are checked, too, which takes a tenth of a
-    second in a long series.
+    Nothing happens before `settle`. `quiet`: no key was pressed for a while. Then older objects are checked,
+    too, which takes a tenth of a second in a long series.
     """
     if not gc.isenabled():
         return

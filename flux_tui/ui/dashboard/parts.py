@@ -109,7 +109,12 @@ class Parts:
         history: History | None,
         notice_by: NoticeBy,
     ) -> None:
-        """Make the parts. `seconds`: the time between two ticks. `clock`: seconds since 1970."""
+        """Make the parts. `seconds`: the time between two ticks. `clock`: returns seconds since 1970.
+
+        `narrator`: tells a narrated demo; None: there is no demo. `masked`: begin with hidden ids. `history`:
+        the lines typed before; None: begin without any. `notice_by`: how the person is told of whole objects
+        outside of the panels.
+        """
         self._app = app
 
         # What is watched. Nothing of this knows Textual.

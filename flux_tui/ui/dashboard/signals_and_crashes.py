@@ -31,7 +31,10 @@ class SignalEnd:
         return self._signal
 
     def install(self) -> None:
-        """Handle the signals in the running event loop. In any thread but the main thread, do nothing."""
+        """Let the running event loop call `end` for each of the signals that `handled_signals` returns.
+
+        In any thread but the main thread, do nothing.
+        """
         if threading.current_thread() is threading.main_thread():
             for number in handled_signals():
                 asyncio.get_running_loop().add_signal_handler(number, self.end, number)
@@ -39,8 +42,8 @@ class SignalEnd:
     def end(self, number: int) -> None:
         """End the dashboard because the signal `number` came.
 
-        If the terminal is gone, or a second signal comes a while after the first, the process ends without
-        waiting for pending work.
+        A second signal more than AGAIN_SECONDS after the first ends the process at once. After SIGHUP (the
+        terminal is gone), the process ends within HANGUP_SECONDS. Neither waits for pending work.
         """
         if self._signal is None:
             self._signal, self._came_at = number, time.monotonic()
@@ -56,7 +59,10 @@ class SignalEnd:
 
 
 def write_crash_report(error: Exception, path: Path) -> Plain:
-    """Append the report of an error to a file. Return a sentence that says so to the person."""
+    """Append the report of an error to a file.
+
+    Return a sentence for the person: where the report is, or why it cannot be written.
+    """
     where = f"the report is in {path}"
     try:
         # Do not follow a link, which somebody else may have made in a shared folder.

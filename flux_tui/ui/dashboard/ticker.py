@@ -97,10 +97,11 @@ class Ticker:
     # ── when ────────────────────────────────────────────────────────────────────────────────────
 
     def tick_unless_typing(self) -> None:
-        """Run a tick, unless the person is typing.
+        """Run a tick, unless the person pressed a key in the last TYPING_SECONDS.
 
         While the person types, a frame of the tick would delay the next key, and that key draws a frame
-        anyway.
+        anyway. But if two ticks were left out, run one in any case. Afterwards, run the garbage collector if
+        enough objects were made.
         """
         now = time.monotonic()
         since = now - self._key_at
@@ -113,12 +114,16 @@ class Ticker:
         self._key_at = time.monotonic()
 
     def after_key(self) -> None:
-        """Run a tick after the action of a key, if a tick is due."""
+        """Run a tick after the action of a key, if the last tick was at least `seconds` ago."""
         if time.monotonic() - self._ticked_at >= self._seconds:
             self.tick()
 
     def tick(self) -> None:
-        """Read new entries, and draw a frame if something would look different."""
+        """Read new entries, and draw a frame if something would look different.
+
+        Also tell the person of whole objects, and move a playing cursor and a narrated demo on. While many
+        entries are still unread, tick again soon, and draw only every READING_SECONDS.
+        """
         if not self._running:
             return
         self._ticked_at = time.monotonic()
@@ -147,7 +152,10 @@ class Ticker:
         self._lines.draw_footer(self._app.columns)
 
     def _draw_if_changed(self) -> None:
-        """Draw a frame, but only if something would look different from the last frame."""
+        """Draw a frame, if something would look different from the last frame or panels still have entries to read.
+
+        Behind a window, draw at most one frame in BEHIND_SECONDS.
+        """
         if not self._running:
             return
         depends_on = self._depends_on()
@@ -169,7 +177,7 @@ class Ticker:
         self._search_on()
 
     def _search(self) -> None:
-        """Read some more entries for a filter, the folding or the Flow panel, in the time between keys and frames."""
+        """Read some more of the entries that the Series, Flow and Objects panels need, between keys and frames."""
         self._search_is_due = False
         if self._running:
             self._panels.read_on()

@@ -42,12 +42,18 @@ def tail(text: Plain, cells: int) -> Plain:
 
 
 def left(text: Plain, cells: int) -> Plain:
-    """Return a text aligned to the left: spaces are added at its right, up to `cells` terminal columns."""
+    """Return a text aligned to the left: spaces are added at its right, up to `cells` terminal columns.
+
+    A wider text is returned as it is.
+    """
     return Plain(text + " " * (cells - width(text)))
 
 
 def right(text: Plain, cells: int) -> Plain:
-    """Return a text aligned to the right: spaces are added at its left, up to `cells` terminal columns."""
+    """Return a text aligned to the right: spaces are added at its left, up to `cells` terminal columns.
+
+    A wider text is returned as it is.
+    """
     return Plain(" " * (cells - width(text)) + text)
 
 
@@ -65,9 +71,10 @@ def fit(text: Plain, cells: int) -> Plain:
 
 
 def wrapped(text: Plain, cells: int) -> list[Plain]:
-    """Wrap a text into lines of at most `cells` terminal columns.
+    """Wrap each line of a text into lines of at most `cells` terminal columns.
 
-    A word that is longer than a line is broken. No line is broken at a no-break space (U+00A0).
+    A word that is longer than a line is broken. No line is broken at a no-break space (U+00A0), which becomes
+    a space.
     """
     lines: list[Plain] = []
     for paragraph in text.splitlines():

@@ -31,8 +31,8 @@ UNMATCHED = "Nothing matches the filter; {clear} leaves it."
 def empty_words(name: str, keys: Keys, *, recording: bool, filtered: Filter) -> Plain:
     """Return the text that the panel with this name shows when it is empty.
 
-    `recording`: no node writes the shown series. `filtered`: the panel's filter, which may be why it is
-    empty.
+    `recording`: no node writes the shown series. `filtered`: the panel's filter. If it is not empty, the text
+    says that nothing passes it, and which of its words are unknown.
     """
     text = RECORDED.get(name, WORDS[name]) if recording else WORDS[name]
     text = UNMATCHED if filtered else text

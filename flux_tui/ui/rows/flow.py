@@ -102,8 +102,8 @@ def fitting_step(width: int, since: float, now: float) -> float:
 def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]:
     """Return the rows of the Flow panel: the line of times, this node's lane, and a lane for each peer.
 
-    If the panel shows one object, lines follow that say what comes next for this object. Empty: nothing to
-    show.
+    If the panel shows one pending object, lines follow that say what comes next for this object. `order`: how
+    peers are sorted, one of ORDERS. Empty: no peer has a lane, and this node's lane has no mark.
     """
     shown = frame(view.width, view.now, flow.step)
     lanes = _ordered(view, flow, order, shown)
@@ -121,10 +121,11 @@ def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]
 
 
 def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
-    """Return the text at the end of a peer's lane: how long it is gone, or when it is asked again.
+    """Return the text at the end of a peer's lane: how long it is gone, that it denies, or when it is asked again.
 
-    If it is neither gone nor refuses: how many chunks flowed, or else how many it was granted and has not sent.
-    `known`: the peer's state. None: the peer is not known in the state.
+    In all other cases: how many chunks flowed, or else how many it was granted and has not sent. Empty: none.
+    `known`: the peer's state. None: the state does not know the peer, so the text is only about chunks. It is
+    also only about chunks while the shown node does not run.
     """
     brief = view.width < NARROW
     if known is not None and not view.dead:
@@ -150,7 +151,10 @@ def step_words(step: float) -> str:
 
 
 def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
-    """Return lines that say what comes next for the object whose lanes are shown."""
+    """Return lines that say what comes next for the object whose lanes are shown.
+
+    Empty: all objects are shown, or the object is not pending.
+    """
     if flow.root is None or flow.root not in view.state.pending:
         return []
     told = why_words(why(view.state, flow.root, view.now), view, view.now, running=not view.dead)
@@ -171,9 +175,10 @@ def _wait_period_now(view: View, known: PeerState | None) -> WaitPeriod | None:
 
 
 def _ordered(view: View, flow: FlowWindow, order: str, shown: Frame) -> list[tuple[PeerId, Lane]]:
-    """Return the lanes to show, sorted by the first answer, by bytes, or by name.
+    """Return the peers to show with their lanes. `order`: sorted by `bytes`, by `name`, or else by the first answer.
 
-    Peers that were asked for the object have a lane even if nothing in it is visible.
+    A peer is shown if its lane has something in the period `shown`. If one object is shown, the peers that
+    were asked for it are shown, too. If all objects are shown, all connected peers are.
     """
     pending = view.state.pending.get(flow.root) if flow.root is not None else None
     known = pending.answers if pending is not None else [
@@ -199,7 +204,7 @@ def _visible(lane: Lane, flow: FlowWindow, shown: Frame) -> bool:
 
 
 def _highest(flow: FlowWindow) -> int:
-    """Return the largest number of bytes in one column of a lane. The highest block that is drawn stands for it."""
+    """Return the largest number of bytes that a peer's lane has in one column; 0 if no bytes flowed."""
     sizes = (cell.bytes_in + cell.bytes_out for lane in flow.lanes.values() for cell in lane.cells.values())
     return max(sizes, default=0)
 
@@ -207,7 +212,7 @@ def _highest(flow: FlowWindow) -> int:
 def _axis(view: View, flow: FlowWindow, shown: Frame) -> Line:
     """Return the line with the times above the lanes.
 
-    The labels are at round times, so they move with the marks.
+    Each label stays at its round time, so it moves to the left together with the marks of that time.
     """
     label = 8 if flow.step >= 1 else 10
     every = max(1, math.ceil((label + 4) / 10) * 10)
@@ -318,7 +323,10 @@ def _cell(glyphs: Glyphs, cell: Cell, top: int) -> tuple[str, Role]:
 
 
 def _write_words(drawn: list[tuple[str, Role]], lane: Lane, shown: Frame) -> None:
-    """Write a word beside each mark of a lane, if no other mark is in its place."""
+    """Write into `drawn` a word at the right of each mark of a lane.
+
+    A word is left out if it does not fit, or if another mark is in its place.
+    """
     for number in sorted(number for number in lane.cells if number >= shown.first):
         cell, column = lane.cells[number], number - shown.first
         word = _word(cell)

@@ -90,7 +90,11 @@ def picture_rows(view: View, flow: FlowWindow) -> list[Row]:
 
 
 def _shown(view: View, flow: FlowWindow) -> list[PeerState]:
-    """Return the peers to draw, at most MAX_PEERS, in the order in which they first connected, so that none moves."""
+    """Return the peers to draw, in the order in which they first connected, so that none moves.
+
+    If there are more than MAX_PEERS, peers with a lane in `flow` are taken first, then connected ones, then
+    those that were seen last.
+    """
     peers = list(view.state.peers.values())
     if len(peers) > MAX_PEERS:
         active = sorted(
@@ -113,7 +117,10 @@ def _around(number: int, count: int, middle: Point, height: int) -> Point:
 
 
 def _flowed(flow: FlowWindow, now: float) -> dict[PeerId, int]:
-    """Return the bytes sent to and received from each peer in the last THICK_SECONDS, as one sum."""
+    """Return the bytes sent to and received from each peer in the last THICK_SECONDS, as one sum.
+
+    A peer without any is left out.
+    """
     first, last = flow.bin_of(now - THICK_SECONDS), flow.bin_of(now)
     found: dict[PeerId, int] = {}
     for peer, lane in flow.lanes.items():
@@ -151,7 +158,11 @@ def _message(canvas: _Canvas, view: View, message: Message, middle: Point, point
 
 
 def _label(canvas: _Canvas, view: View, peer: PeerState, point: Point, middle: Point, size: int) -> None:
-    """Write a peer's name, and below it what the peer does."""
+    """Write a peer's name at its point, and below it what the peer does.
+
+    `middle`: the middle of the picture; the text does not extend towards it. `size`: the bytes that flowed
+    between the peer and this node in the last THICK_SECONDS.
+    """
     name, (words, role) = view.peer(peer.peer), _state_words(view, peer, size)
     lines: list[tuple[Plain, Role]] = [(name, "peer" if peer.connected else "dim"), (words, role)]
     for line, (text, shade) in enumerate(lines):

@@ -140,7 +140,7 @@ class Glyphs:
         self.play, self.ellipsis = ("▶", "…") if unicode else (">", "~")
 
     def kind(self, kind: str) -> Sign:
-        """Return the sign for a kind of entry."""
+        """Return the sign for a kind of entry, or UNKNOWN if the kind has no sign."""
         return KINDS.get(kind, UNKNOWN)
 
     def glyph(self, sign: Sign) -> str:
@@ -157,7 +157,8 @@ class Glyphs:
     def chart(self, values: list[float], height: int, top: float | None = None) -> list[str]:
         """Draw a bar chart of `height` lines, with one column for each value.
 
-        Return its lines, the top line first. The full height stands for the largest value, or for `top`.
+        Return its lines, the top line first. The full height stands for `top` (None: the largest value). A
+        larger value is drawn at full height.
         """
         highest = max(values, default=0.0) if top is None else top
         steps = len(self.blocks) - 1
@@ -173,7 +174,8 @@ class Glyphs:
     def spark(self, values: list[float], top: float | None = None) -> str:
         """Draw a bar chart of one line, with one character for each value.
 
-        The full height of a character stands for the largest value, or for `top`.
+        The full height of a character stands for `top` (None: the largest value). A larger value is drawn at
+        full height.
         """
         highest = max(values, default=0.0) if top is None else top
         if highest <= 0:

@@ -23,7 +23,10 @@ INDENT = 3
 
 
 def ticket_of(state: State, found: ObjectState) -> str:
-    """Return the ticket with which others can fetch an object from this node."""
+    """Return the ticket with which others can fetch an object from this node.
+
+    It has the object's size only if the object is whole.
+    """
     # While this node fetches an object, it does not know the whole size. A receiver takes no more than the
     # ticket says.
     size = found.size if found.completed_at is not None else None
@@ -46,7 +49,7 @@ def next_step_lines(view: View, keys: Keys) -> list[Line]:
 
 
 def _tried(view: View) -> list[Line]:
-    """Return lines that say which addresses were dialled in vain."""
+    """Return a line for each address that was dialled and has not answered, with the reason; at most TRIED_LINES."""
     lines: list[Line] = []
     for one in view.state.tried[:TRIED_LINES]:
         where = HIDDEN if view.masked else short_addr(one.addr)

@@ -12,7 +12,10 @@ from flux_tui.ui.series.filter import cids_of, peers_of
 
 
 def subject_of_entries(group: Group, source: Source) -> Subject:
-    """Return the subject for the window Inspect, from the entries that one line of the Series panel shows."""
+    """Return the subject for the window Inspect, from the entries that one line of the Series panel shows.
+
+    Entries after the cursor are left out.
+    """
     last = min(group.last, source.cursor)
     return Subject("entry", str(last), group._replace(last=last))
 
@@ -29,7 +32,11 @@ def entries_about(subject: Subject, source: Source) -> Callable[[list[Entry]], l
 
 
 def _touches(subject: Subject, source: Source) -> Callable[[Entry], bool]:
-    """Return a function that says whether an entry is about the subject."""
+    """Return a function that says whether an entry is about the subject.
+
+    A run of similar entries has its own entries. For one entry, entries that name one of its chunks or else
+    its objects are about it. If it names none, entries that name one of its peers are.
+    """
     if subject.kind == "cid":
         return lambda entry: subject.key in cids_of(entry.event)
     if subject.kind == "peer":
@@ -49,7 +56,7 @@ def _touches(subject: Subject, source: Source) -> Callable[[Entry], bool]:
 
 
 def _subjects(event: Event) -> set[Cid]:
-    """Return the chunks that an event names. If it names none, return the object that it names."""
+    """Return the CIDs in the fields `cids` and `cid` of an event. If there are none, return all CIDs that it names."""
     own: set[Cid] = set(getattr(event, "cids", ()))
     if (cid := getattr(event, "cid", None)) is not None:
         own.add(cid)

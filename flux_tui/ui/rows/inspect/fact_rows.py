@@ -19,8 +19,9 @@ FIRST = 36
 def fact_rows(facts: list[Fact], width: int) -> list[Row]:
     """Return the lines of the facts, at most `width` columns wide.
 
-    The key of a fact's first line is its number. All facts with `cells` form one table. If the table is too
-    wide, its last columns are left out. Text that is still too wide is wrapped.
+    The key of a fact's first line is the fact's index; its other lines cannot be selected. All facts with
+    `cells` form one table. If the table is too wide, its last columns are left out. Text that is still too
+    wide is wrapped.
     """
     names = max((cell_width.width(fact.name) for fact in facts), default=0)
     room = max(LEAST, width - names - GAP)

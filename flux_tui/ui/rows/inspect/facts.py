@@ -128,7 +128,8 @@ def _run_facts(last: Entry, group: Group, view: View) -> list[Fact]:
 def _field_facts(name: str, value: object, addr: str | None, view: View) -> list[Fact]:
     """Return the facts for one field of an entry: one for each item of a list, none for an empty field, otherwise one.
 
-    `addr` is the address that the entry is about, if any.
+    Of a list of ids, MAX_LISTED have a fact of their own. `addr`: the address that the entry is about, if
+    any. In a field `text`, this address is moved behind the reason.
     """
     match value:
         case None | "":
@@ -154,7 +155,7 @@ def _field_facts(name: str, value: object, addr: str | None, view: View) -> list
 
 
 def _told_facts(told: ToldAddrs, view: View) -> list[Fact]:
-    """Return a fact for the peer whose addresses were told, and one for each address."""
+    """Return a fact for the peer whose addresses another peer told this node, and one for each address."""
     facts = [_peer_fact("told", told.peer, view)]
     for number, addr in enumerate(told.addrs):
         shown = HIDDEN if view.masked else plain(addr)

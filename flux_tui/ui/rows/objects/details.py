@@ -45,7 +45,8 @@ class Selected(NamedTuple):
 def detail_rows(view: View, selected: Selected) -> list[Row]:
     """Return the rows below the selected object. Their keys begin with its CID and a slash.
 
-    A person can select only the rows of files, and only when all files are listed.
+    A person can select only the rows of files, and only while the list of files is unfolded. Empty: the state
+    has no such object.
     """
     found = view.state.objects.get(selected.root)
     if found is None:
@@ -71,7 +72,11 @@ def _row(view: View, key: str, line: Line, *, title: bool = True) -> Row:
 
 
 def _place_lines(view: View, found: ObjectState) -> list[Line]:
-    """Return lines with the path where an object is or will be, and with its ticket."""
+    """Return lines with the path of an object, and with its ticket.
+
+    If the object is not whole: with the path where it will be, and with the connected peers that have all of
+    it.
+    """
     if found.completed_at is None:
         lines: list[Line] = [[span(f"{INDENT}to {place_of(view, found)}", "dim")]]
         whole = [view.peer(peer) for peer in whole_at(view.state, found.root)]
@@ -126,7 +131,11 @@ def _taker_line(view: View, found: ObjectState, one: Fetcher) -> Line:
 
 
 def _file_lines(view: View, selected: Selected) -> list[Line]:
-    """Return a line for each file of a folder object, with the progress of the file."""
+    """Return a line for each file of a folder object, with the progress of the file.
+
+    At most FILES_SHOWN files are listed (FILES_UNFOLDED while the list is unfolded), then the number of the
+    others. If the files are not known, the only line says why. Empty: the object has no files.
+    """
     files = selected.files
     if files is None:
         return [[span(f"{INDENT}{selected.no_files}", "dim")]] if selected.no_files else []

@@ -33,7 +33,10 @@ MAX_WIDE = 4
 
 
 def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> list[Line]:
-    """Return at most `rows` lines of the block map, then a line that says how blocks are ordered, then the legend."""
+    """Return at most `rows` lines of the block map, then a line that says how blocks are ordered, then the legend.
+
+    Empty: no block is known.
+    """
     width = max(10, view.width - INDENT)
     total = found.chunks_total or 0
     cells = blocks.cells(width * rows, found.chunks_have, total)
@@ -117,7 +120,10 @@ def letter_of(blocks: BlockMap, peer: PeerId | None) -> str:
 
 
 def role_of(blocks: BlockMap, peer: PeerId | None) -> Role:
-    """Return the role by which the theme colours a peer's blocks in the block map."""
+    """Return the role by which the theme colours a peer's blocks.
+
+    It is `text` if the block map does not list the peer.
+    """
     number = _number(blocks, peer)
     return "text" if number is None else ROLES[number % len(ROLES)]
 

@@ -37,8 +37,8 @@ def widths(width: int) -> Widths:
 def object_line(view: View, tab: Tab, root: Cid, senders: Collection[PeerId], tries: Tries) -> Line:
     """Return the line of an object in one tab.
 
-    `senders`: the peers that were granted chunks and have not sent them yet. `tries`: when each want of this
-    state is tried next.
+    `senders`: the peers that were granted chunks of the object and have not sent them yet. `tries`: when each
+    want of this state is tried next.
     """
     state = view.state
     found, kept = state.objects.get(root), state.kept.get(root)
@@ -88,7 +88,10 @@ def place_of(view: View, found: ObjectState) -> str:
 
 
 def ratio_of(found: ObjectState) -> str:
-    """Return as text how many times this node sent an object: sent bytes divided by the object's size."""
+    """Return as text how many times this node sent an object: sent bytes divided by the object's size.
+
+    It is `ratio ?` if the size is not known.
+    """
     return f"ratio {found.sent_bytes / found.size:.2f}" if found.size else "ratio ?"
 
 
@@ -100,7 +103,10 @@ def share_of(found: ObjectState, fetcher: Fetcher) -> float:
 
 
 def takers(view: View, found: ObjectState) -> str:
-    """Return a short text that says which peers fetched how much of an object from here, the largest share first."""
+    """Return a short text that says which peers fetched how much of an object from here, the largest share first.
+
+    At most NAMED peers are named. If no peer asked for the object, the text says so.
+    """
     fetchers = list(view.state.fetchers.get(found.root, {}).values())
     if not fetchers:
         return "nobody asked for it yet"
@@ -119,7 +125,10 @@ def _took(found: ObjectState, fetcher: Fetcher) -> str:
 
 
 def whole_at(state: State, root: Cid) -> list[PeerId]:
-    """Return the connected peers that said that they have all of a wanted object, and did not take this back."""
+    """Return the connected peers that said that they have all of a wanted object, and did not take this back.
+
+    Empty: there is none, or the object is not wanted now.
+    """
     pending = state.pending.get(root)
     answers = pending.answers.values() if pending is not None else ()
     return [
@@ -154,7 +163,10 @@ def _wanted(view: View, found: ObjectState, senders: Collection[PeerId], tries: 
 
 
 def _also_taken(view: View, found: ObjectState) -> str:
-    """Return a text that says how much of an object other peers fetched from here. Empty: nothing."""
+    """Return a text that says how many times this node sent an object, and how many peers asked for it.
+
+    Empty: this node sent nothing of it.
+    """
     if not found.sent_bytes:
         return ""
     count = len(view.state.fetchers.get(found.root, {}))

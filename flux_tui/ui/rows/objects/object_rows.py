@@ -26,7 +26,9 @@ EMPTY = {
 def object_rows(view: View, tab: Tab, selected: Selected | None, wanted: Filter) -> list[Row]:
     """Return the heading with the tabs, a line for each object of one tab, and details below the selected object.
 
-    Empty: the series has no object at all.
+    The newest LISTED objects have a line. `wanted`: the panel's filter; if it is not empty, older objects
+    that pass it have a line, too. `selected`: the selected object; None: none. Empty: the series has no
+    object at all.
     """
     objects = objects_by_tab(view.state)
     if not any(objects.values()):
