@@ -198,7 +198,10 @@ class Machine:
     # ── the only way to change it ───────────────────────────────────────────────────────────────────
 
     def handle(self, given: Input, now: float) -> tuple[list[Entry], list[Effect]]:
-        """Handle one input (a turn). `now`: steady time in seconds. Returns the new entries and the effects to run."""
+        """Handle one input (a turn). `now`: steady time in seconds. Returns the new entries and the effects to run.
+
+        After the input that stopped the node, does nothing, and returns two empty lists.
+        """
         if self._stopped:
             return [], []  # the last entry is written: later inputs belong to the next start
         self.ledger.begin(now)
@@ -333,7 +336,7 @@ class Machine:
         self.keeper.check_downloads()
 
     def _name_suggested(self, peer: PeerId, name: str) -> None:
-        """Record what a peer calls itself, if that is new."""
+        """Record what a connected peer calls itself, if that is new."""
         known = self.state.peers.get(peer)
         if peer in self.connected and name != (known.suggested if known else ""):
             self.ledger.emit(ev.NameSuggested(peer=peer, suggested=name))

@@ -142,7 +142,8 @@ class _Answers:
 def replay(recording: Recording) -> list[Entry]:
     """Give the inputs of a recording to a new machine. Returns all entries that the machine makes.
 
-    Raises ReplayError if the new machine asks for other data than the recorded machine did.
+    Raises ReplayError if the new machine asks for other data than the recorded machine did, or if the recording is of
+    another version.
     """
     state = restore(recording.state)
     if state is None:

@@ -58,7 +58,10 @@ class Ledger:
         return wall - self.skew
 
     def clock_stepped(self, seconds: float) -> None:
-        """Note that somebody set the wall clock forward by so many seconds. Negative: it was set back."""
+        """Record that somebody set the wall clock forward by so many seconds. Negative: it was set back.
+
+        A step of less than STEP_SECONDS is ignored.
+        """
         if abs(seconds) >= STEP_SECONDS:
             self.skew += seconds
             self._append(self.wall, ClockStepped(seconds=seconds))

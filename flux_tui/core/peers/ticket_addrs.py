@@ -25,7 +25,8 @@ def shared_addrs(state: State) -> tuple[str, ...]:
     """Return addresses of connected peers that can pass a want on to this node, for its tickets.
 
     The tuple is empty if this node has a public IPv4 address or a relay's. A public IPv6 address is not enough:
-    most routers let nothing in. Only an address on the internet that a peer told of itself is used.
+    most routers let nothing in. Of each peer, at most one address is used, on the internet, that the peer told of
+    itself. At most MAX_SHARED addresses are returned.
     """
     if any(
         CIRCUIT in addr or (addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC)

@@ -96,7 +96,8 @@ class Pending(msgspec.Struct):
     in_network: bool = False
     """Whether this want has one of the `max_pending` places in the network."""
     dormant: bool = False
-    """Whether this want gave up its place until its next push is due, because no peer is known to have the object."""
+    """Whether this want gave up its place until it is pushed again, because no holder was about to send the object, or
+    because an urgent want needed the place."""
     last_push_at: float | None = None
     next_push_at: float | None = None
     cause: RetryCause = "silence"
@@ -408,7 +409,7 @@ class State(msgspec.Struct, dict=True):
     pushed: int = 0
     """Pending wants that are in the network."""
     dormant: int = 0
-    """Pending wants that gave up their place until their next push is due."""
+    """Pending wants that gave up their place until they are pushed again."""
     leases: dict[Cid, Lease] = {}
     fetchers: dict[Cid, dict[PeerId, Fetcher]] = {}
     """The peers that fetch from here, by object. The object and the peer that asked last are at the end."""
@@ -460,12 +461,12 @@ class State(msgspec.Struct, dict=True):
 
     @property
     def status(self) -> dict[PeerId, PeerState]:
-        """The peers that ever answered yes or NO, by peer id."""
+        """The peers that ever answered yes or NO, or announced an object that was pending here, by peer id."""
         return {p: s for p, s in self.peers.items() if s.has_it is not None or s.counts}
 
     @property
     def duplicate_factor(self) -> float:
-        """Received bytes divided by unique bytes; 1.0 is perfect."""
+        """Received bytes divided by unique bytes; 1.0 is perfect. 1.0 also if no unique bytes came yet."""
         return self.received_bytes / self.unique_bytes if self.unique_bytes else 1.0
 
     @property

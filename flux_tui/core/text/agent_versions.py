@@ -37,8 +37,8 @@ def suggested_name(told: str) -> str:
 def checked_suggestion(text: str) -> str:
     """Check a name that a node suggests for itself, and return it without extra spaces.
 
-    It obeys the rules for names that a person gives, and may not have characters that only look like others: wide,
-    ringed or joined forms (those that Unicode's NFKC replaces). Raises ValueError with one sentence.
+    The name must obey the rules for names that a person gives. It may not have characters that only look like others:
+    wide, ringed or joined forms (those that Unicode's NFKC replaces). Otherwise raises ValueError with one sentence.
     """
     name = checked_name(text)
     if unicodedata.normalize("NFKC", name) != name:

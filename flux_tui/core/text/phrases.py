@@ -10,7 +10,7 @@ from flux_tui.core.text.quantities import human_duration, human_size
 
 
 def object_words(found: ObjectState) -> str:
-    """Return how complete an object is here, in a word or two, such as `whole` or `40%`."""
+    """Return how complete an object is here, in a word or two: `whole`, `40%`, `cancelled`, or `changed since`."""
     if found.broken:
         return "changed since"
     if found.completed_at:

@@ -45,7 +45,8 @@ def plain(text: str) -> Plain:
 
     These are written out: control characters (C0, DEL, C1); line and paragraph separators; characters without
     width, and those that change the writing direction (Unicode's format characters, tags, joiners, variation
-    selectors); surrogates; private and unassigned characters, whose width is unknown.
+    selectors); combining marks after the first MARKS in a row; surrogates; private and unassigned characters,
+    whose width is unknown.
     """
     if text.isascii() and text.isprintable():
         return Plain(text)
@@ -65,9 +66,9 @@ def plain_lines(*lines: str) -> Plain:
 
 
 def plain_in_place(text: str) -> Plain:
-    """Replace each character that `plain` would write out by one `�`.
+    """Return the text with a single `�` in place of each character that `plain` would write out.
 
-    So the positions of characters stay the same, as an input field needs.
+    So the positions of characters stay the same, as an input field needs. Combining marks are never replaced.
     """
     shown = plain(text)
     if shown == text:

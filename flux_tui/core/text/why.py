@@ -44,7 +44,10 @@ class WhyWords(NamedTuple):
 
 
 def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> WhyWords:
-    """Say in words why a want is not complete. `running`: whether a node runs that acts on this state."""
+    """Say in words why a want is not complete. `running`: whether a node runs that acts on this state.
+
+    If none runs, the words say what each peer said last, and name no next step.
+    """
     peers = [
         PeerWords(
             names.peer(line.peer),
@@ -213,7 +216,7 @@ def _rest(told: Why) -> str:
 def _if_back(told: Why, gone: list[PeerLine], names: Names) -> str:
     """Say in words what this node does when one of the disconnected peers (`gone`) connects again.
 
-    A peer that said yes is then granted chunks at once. Any other is asked.
+    If all of them said yes, they are then granted chunks at once. Otherwise they are asked.
     """
     it = "it is" if len(gone) == 1 else "each is"
     yes = all(line.peer in told.pending.yes for line in gone)
@@ -256,5 +259,5 @@ def _missing(told: Why) -> str:
 
 
 def _clock(at: float | None) -> str:
-    """Return a time (seconds since 1970) as local time, such as `12:01:03`."""
+    """Return a time (seconds since 1970) as local time, such as `12:01:03`; `?` for None."""
     return "?" if at is None else datetime.fromtimestamp(at).strftime("%H:%M:%S")

@@ -72,7 +72,10 @@ class Prefix(NamedTuple):
 
 
 def encode_frame(message: Message, payload_size: int = 0) -> bytes:
-    """Return the prefix and header of a frame. The caller writes the payload after them."""
+    """Return the prefix and header of a frame. The caller writes the payload, `payload_size` bytes, after them.
+
+    Raises ValueError if the header or the payload is over its limit.
+    """
     header = _pack(message)
     if len(header) > MAX_HEADER or payload_size > MAX_PAYLOAD:
         raise ValueError(f"a frame of {len(header)} + {payload_size} bytes is over the limit")

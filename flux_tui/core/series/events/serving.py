@@ -12,7 +12,7 @@ class ServingBase(EventBase, frozen=True, kw_only=True):
 
 
 class IntentReceived(ServingBase, tag="intent_received", frozen=True, kw_only=True):
-    """Another node wants objects or chunks. Recorded only if this node answers."""
+    """Another node wants objects or chunks. Recorded only if this node has them and offers them."""
 
     peer: PeerId
     """The peer that signed it. The answer goes to that peer."""

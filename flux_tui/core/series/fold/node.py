@@ -110,7 +110,7 @@ def _failed(state: State, event: ev.ErrorOccurred) -> None:
 
 
 def _not_reached(state: State, event: ev.ErrorOccurred) -> None:
-    """Remember why a known peer that is disconnected could not be dialled.
+    """If an error is about the address of a known peer that is disconnected, remember why it could not be dialled.
 
     Entries of early versions do not name the address in a field. Their text begins with the address.
     """

@@ -33,8 +33,8 @@ def entry_line(entry: Entry, names: Names = NO_NAMES) -> Plain:
 def describe(event: Event, names: Names = NO_NAMES, *, brief: bool = False) -> Plain:
     """Describe an event in one line. The peer of the event (see `who`) is not named, only what that peer did.
 
-    A NO begins with its reason and the time to ask again, so that a narrow line does not cut them off. `brief`: use
-    fewer words for the most frequent events, for narrow lines.
+    The words about a NO begin with its reason and the time to ask again, so that a narrow line does not cut them off.
+    `brief`: use fewer words for the most frequent events, for narrow lines.
     """
     return plain(_words(event, Wording(names, brief)))
 
