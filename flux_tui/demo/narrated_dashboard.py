@@ -66,7 +66,7 @@ class Story:
         self._player.move(by)
 
     def press(self) -> None:
-        """Act on the enter key: do what the caption offers for it."""
+        """Act on the enter key: do what the caption offers. After the outcome: leave for the menu, if there is one."""
         if self._player.state.over:
             self._left = self._menu
         else:

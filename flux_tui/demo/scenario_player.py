@@ -276,7 +276,7 @@ class Player:
         return Observed(plain(self.state.text), time.monotonic() - began, tuple(self.scenario.outcome))
 
     def _show_until_read(self, number: int, text: str, since: float, *, seen: bool = False) -> None:
-        """Show a caption until a person has had time to read it, counted from `since`.
+        """Show a caption until a person has had time to read it, counted from `since`, or has skipped it.
 
         `seen`: the step's conditions were observed already.
         """
@@ -297,8 +297,8 @@ class Player:
     ) -> None:
         """Show a caption until all `wanted` conditions hold. Raises NotSeenError if they do not hold in time.
 
-        `within`: seconds without any progress after which this fails; more on a busy machine. `before`: the value of
-        each condition's left side when the step's actions began; None: 0 for all.
+        `within`: seconds without any progress after which this fails, longer on a busy machine; LONGEST_SECONDS in all.
+        `before`: the value of each condition's left side when the step's actions began; None: 0 for all.
         """
         before = before or [0.0] * len(wanted)
         began = moved = time.monotonic()
@@ -481,9 +481,9 @@ class Player:
             self._show_again()
 
     def _push(self, name: str, *commands: cmd.Command) -> None:
-        """Push commands into a node. If the node does not accept them in time, push them again.
+        """Push commands into a node, until it takes them. If it takes them twice, the result is the same as once.
 
-        On a busy machine the node may accept a command twice. That has the same result as once.
+        Raises NotSeenError if the node has ended, or does not take them within START_SECONDS.
         """
         began = time.monotonic()
         while True:

@@ -311,7 +311,7 @@ class Swarm:
         self.members[name].home.push(*commands)
 
     def place_for(self, name: str, content: str) -> Path:
-        """Return the path at which a node stores a file that it fetches."""
+        """Return the path at which a node is to store a file that it fetches. The path's folder is created."""
         folder = self.folder / "got" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder / content

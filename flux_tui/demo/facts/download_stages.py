@@ -9,7 +9,7 @@ Stage: TypeAlias = Literal["asking", "fetching", "between"]
 
 
 class Stages:
-    """Divides the time from the first want to the last chunk into stages, entry by entry.
+    """Divides the time from the first want to the last chunk into the stages of `Stage`, entry by entry.
 
     Each moment belongs to one stage. So the seconds of all stages add up to the whole time.
     """

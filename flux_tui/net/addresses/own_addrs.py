@@ -26,8 +26,8 @@ WILDCARDS: tuple[tuple[str, Family], ...] = (("/ip4/0.0.0.0/", "ip4"), ("/ip6/::
 def concrete(listen: Iterable[Multiaddr | str]) -> list[str]:
     """Return the addresses at which peers can dial this node now, the best first. `listen`: what the node listens on.
 
-    A wildcard is replaced by all addresses of this machine; link-local addresses only if it has no others. An address
-    that this machine does not have now is left out.
+    A wildcard is replaced by all addresses of this machine; link-local ones only if it has no others but loopback. An
+    address that this machine does not have now is left out.
     """
     found: list[str] = []
     wild: dict[Family, list[str]] = {}
@@ -68,7 +68,7 @@ def _is_here(addr: str) -> bool:
 
 
 def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]:
-    """Return all addresses that peers can dial now, each with /p2p/ and the node's peer id at its end."""
+    """Return all addresses of `concrete(listen)`, each with /p2p/ and the node's peer id `peer` at its end."""
     return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for one in concrete(listen)))
 
 

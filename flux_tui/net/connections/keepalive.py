@@ -199,8 +199,8 @@ async def probe(connection: Connection) -> bool:
 def abort_lost(connections: Iterable[Connection], ips: Collection[str]) -> list[Connection]:
     """Close the connections that use an address which this machine does not have any more. Return the others.
 
-    `ips`: the addresses that this machine has. The operating system does not close such connections: it would send into
-    them for minutes.
+    `ips`: the addresses that this machine has. A loopback, link-local or unknown address counts as one
+    of them. The operating system does not close such connections: it would send into them for minutes.
     """
     kept: list[Connection] = []
     for connection in connections:

@@ -44,7 +44,10 @@ class Reconnects:
         return peer in self._lost
 
     def lost(self, peer: PeerId) -> None:
-        """Begin to dial a peer again and again, until it is connected. The caller knows that the peer is lost."""
+        """Begin to dial a lost peer again and again, until it is connected. Does nothing if it is dialled already.
+
+        At most MAX_LOST peers are dialled: the peer that was lost first is then given up.
+        """
         if peer in self._lost:
             return
         oldest = self._lost.put(peer, trio.CancelScope())

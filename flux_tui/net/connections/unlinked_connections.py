@@ -33,7 +33,7 @@ class UnlinkedConnections(INotifee):
         """All connections, the oldest first."""
 
     async def connected(self, network: INetwork, conn: INetConn) -> None:
-        """Note a new connection. If too many have no push link, close the oldest of them. Refuse banned peers."""
+        """Note a new connection; close it if its peer is banned. If too many have no push link, close the oldest."""
         peer = PeerId(str(conn.muxed_conn.peer_id))
         self._open[conn] = peer
         unlinked = [one for one, other in self._open.items() if not self._is_linked(other)]

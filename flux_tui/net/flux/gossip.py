@@ -186,7 +186,10 @@ class _PacedRpcs:
         self.metric_send_channel = stream.metric_send_channel
 
     async def read(self, n: int | None = None) -> bytes:
-        """Return up to `n` bytes. Each message consists of its length and its body."""
+        """Return up to `n` bytes of the next message, its length and its body; None: all. Wait as the rate limit says.
+
+        Raises TooManyPartsError, or an error of the stream or of the parser.
+        """
         if self._at >= len(self._left):
             await self._pace.settle()  # pay for the last message; no message is in memory during this wait
             body = await read_varint_prefixed_bytes_limited(self._stream, MAX_RPC)

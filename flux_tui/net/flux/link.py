@@ -210,7 +210,7 @@ class Link:
 
 
 def is_gone(stream: INetStream | None) -> bool:
-    """Whether the peer closed this stream, or its connection ended."""
+    """Whether the peer closed this stream, or its connection ended. False for None: it was not opened yet."""
     if stream is None:
         return False
     muxed: Any = getattr(stream, "muxed_stream", None)

@@ -149,8 +149,10 @@ class Links:
         """Move this node's side of a link to another connection: write on a new stream there from now on.
 
         The old stream is closed at the end of a frame. The peer reads it to its end before it reads the new one. So
-        nothing is lost, and nothing is sent twice. Returns whether the side was moved. A peer of an earlier version
-        does not accept the new stream; the link to it stays where it is.
+        nothing is lost, and nothing is sent twice.
+
+        Returns whether the side was moved. False if no link is up, its side is there or being moved already, or the new
+        stream cannot be opened: a peer of an earlier version does not accept it. The link then stays where it is.
         """
         link = self.table.up(peer)
         if link is None or link.moving or link.outbound is None or link.outbound.muxed_conn is connection:
@@ -173,9 +175,10 @@ class Links:
         return True
 
     async def take_moved(self, stream: INetStream) -> None:
-        """Accept a new stream to which a peer moves its side of the link. Move this node's side to the same connection.
+        """Accept a new stream to which a peer moves its side of the link, and return when the link has ended.
 
-        Returns when the link has ended.
+        This node's side is moved to the same connection, unless it has moved already. If no link to the peer is up, or
+        the peer is moving its side already, the stream is reset, and this returns at once.
         """
         peer = PeerId(str(stream.muxed_conn.peer_id))
         link = self.table.up(peer)

@@ -284,8 +284,8 @@ async def read_from(
 ) -> None:
     """Read frames and pass them to the receiver, until the stream ends. Then raises the stream's exception.
 
-    Raises EndOfStreamError if the peer closed the stream between two frames, BadFrameError for garbage, and
-    StalledError. `taken`: called for each wanted chunk that arrived completely.
+    Raises EndOfStreamError if the peer closed the stream between two frames, EOFError if within one, BadFrameError
+    for garbage, and StalledError. `taken`: called for each wanted chunk that arrived completely.
     """
     buffer = source.buffer
     pace = Pace(MESSAGE_BURST, MESSAGE_RATE)

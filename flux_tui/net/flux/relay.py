@@ -183,7 +183,10 @@ class Relay:
         await _answer(stream, HopMessage, Status.OK, reservation=made, limit=self._terms.limit)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
-        """Connect `peer` with `target`, which has a reservation here, and forward their bytes until one side ends."""
+        """Connect `peer` with `target`, and forward their bytes until `_join` ends. `stream`: the peer's request.
+
+        It is refused if `target` has no reservation or does not accept, or if there are too many circuits.
+        """
         busy = sum(self._circuits.values()) // 2 >= min(self._terms.circuits, MAX_CIRCUITS)
         each = max(self._circuits.get(peer, 0), self._circuits.get(target, 0))
         if busy or each >= min(self._terms.circuits_each, MAX_CIRCUITS_EACH):
@@ -449,7 +452,7 @@ async def _join(
 ) -> None:
     """Forward bytes between two streams in both directions, until either side ends or a limit of `terms` is reached.
 
-    `wait_for`: waits until so many more bytes may be forwarded. At the end, both streams are closed.
+    Also ends IDLE_SECONDS after the last bytes, then closes both. `wait_for`: waits until so many more may pass.
     """
     passed, ends = 0, trio.current_time() + (terms.seconds or inf)
     async with trio.open_nursery() as nursery:

@@ -67,7 +67,7 @@ class OuterAddrs:
     def claim(self, who: str, addrs: Iterable[str]) -> None:
         """Note the outer addresses that `who` says this node has, as multiaddrs without a peer id.
 
-        They replace those that `who` named before. `run` proves them.
+        They replace those that `who` named before. `run` proves them. `who`: the router, or a person.
         """
         self._claims[who] = tuple(addrs)
 
@@ -82,7 +82,10 @@ class OuterAddrs:
         self._tell()
 
     def guesses(self) -> list[str]:
-        """Return the outer addresses that this node may have, at most MAX_GUESSES. Claimed ones come first."""
+        """Return the outer addresses that this node may have, at most MAX_GUESSES. Claimed ones come first.
+
+        The addresses of this machine itself are left out.
+        """
         here = {str(Multiaddr(addr)).rpartition("/p2p/")[0] for addr in self._own.direct}
         claimed = [addr for addrs in self._claims.values() for addr in addrs]
         found = dict.fromkeys([*claimed, *self._predicted()])
@@ -137,7 +140,7 @@ class OuterAddrs:
         self._tell()
 
     def _probers(self) -> list[IMuxedConn]:
-        """Return a connection to each peer that can be asked to dial back: those that are not relayed."""
+        """Return the newest connection to each peer, unless it is relayed: these peers can be asked to dial back."""
         found = [conns[-1].muxed_conn for conns in self._host.get_network().connections.values() if conns]
         return [one for one in found if way_of(one) != "relayed"]
 

@@ -102,7 +102,10 @@ class PortMapping:
         return False
 
     def _inner_port(self) -> int:
-        """Return the port to map: the one on which this node listens in a private network. 0: no mapping is needed."""
+        """Return the port to map: the one on which this node listens in a private IPv4 network.
+
+        0: it listens in none, or has a public IPv4 address, so no mapping is needed.
+        """
         direct = [addr for addr in self._own.direct if addr.startswith("/ip4/")]
         if any(reach_of(addr) == Reach.PUBLIC for addr in direct):
             return 0

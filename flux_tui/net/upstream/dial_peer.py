@@ -197,7 +197,7 @@ class Dialler:
     async def _try(
         self, peer: ID, addr: Multiaddr, attempts: "_Attempts", over: trio.Event, scope: trio.CancelScope
     ) -> None:
-        """Dial one address. On success, cancel all other attempts. On failure, set `over`."""
+        """Dial one address. On success, cancel all attempts (`scope`). On failure, set `over`."""
         limiter = self._wished if is_told_by_person() else self._swarm._global_dial_limiter
         try:
             small = small_packets() if self._fell_silent(PeerId(str(peer))) else nullcontext()
