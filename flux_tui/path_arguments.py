@@ -42,7 +42,8 @@ def literal_path(text: str | Path) -> Path:
 def typed_path(text: str, folder: Path | None) -> Path:
     """Return the absolute path for a path that a person typed, relative to `folder`.
 
-    `~/` is the user's own folder. `folder` is None if it no longer exists. Raises PathError.
+    `~/` is the user's own folder. `folder` is None if it no longer exists: then a relative path raises
+    PathError. PathError is raised, too, if the user's own folder is not known.
     """
     if text.startswith("~/"):
         return user_folder() / text[2:].lstrip("/")
@@ -54,8 +55,9 @@ def typed_path(text: str, folder: Path | None) -> Path:
 def typed_paths(text: str, folder: Path | None) -> list[Path]:
     """Return the absolute paths that a person typed, or dropped on the terminal. Raises PathError.
 
-    If a file has exactly this text as its name, that file is the result. Otherwise the text is split as in
-    `dropped_words`. A relative path starts at `folder` (None: the folder no longer exists).
+    If the whole text is the path of something that exists, the result is that path alone. Otherwise the text
+    is split as in `dropped_words`. A relative path starts at `folder`. If that is None, the folder no longer
+    exists, and a relative path raises PathError.
     """
     text = text.rstrip("\r\n")
     for literal in (text, text.strip()):
@@ -122,7 +124,7 @@ def exists_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool
 
 
 def to_share(path: Path) -> Path:
-    """Return the path unchanged, if something exists there that can be shared. Raises PathError if not."""
+    """Return the path unchanged, if something exists there and the path is valid UTF-8. Raises PathError if not."""
     if not exists_at(path):
         raise PathError("does not exist", path)
     if not is_text(str(path)):

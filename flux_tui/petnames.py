@@ -33,7 +33,7 @@ class PetNames(Mapping[PeerId, str]):
     """Maps peer ids to names: those that a person gave, from a file of one home, else the names of `others`."""
 
     def __init__(self, home: Home, others: Mapping[PeerId, str] = NOBODY) -> None:
-        """Read the names from the home's file. A missing file means no names. Raises SettingsError.
+        """Read the names from the home's `names.toml`. A missing file means no names. Raises SettingsError.
 
         `others`: names from elsewhere, for peers that the person has not named.
         """
@@ -55,7 +55,7 @@ class PetNames(Mapping[PeerId, str]):
         return len({**self._others, **self._names})
 
     def read(self) -> None:
-        """Read the file again. Raises SettingsError."""
+        """Read the names from the home's `names.toml` again. Raises SettingsError."""
         self._names = parse_names(self._text(), self._path)
 
     def rename(self, peer: PeerId, name: str) -> str:
@@ -89,7 +89,10 @@ class PetNames(Mapping[PeerId, str]):
             raise SettingsError(f"{self._path} is not TOML: it is not UTF-8") from None
 
     def _write(self, text: str) -> None:
-        """Replace the file in one step, so that no reader sees a half-written file."""
+        """Replace the content of `names.toml` in one step, so that no reader sees a half-written file.
+
+        Raises SettingsError.
+        """
         part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -129,7 +132,7 @@ def parse_names(text: str, path: Path) -> dict[PeerId, str]:
 def with_name(text: str, peer: PeerId, name: str) -> str:
     """Return the text of a file of petnames, changed so that `peer` has `name`.
 
-    An empty name removes the peer's line.
+    If the peer has no line yet, one is added at the end. An empty name removes the peer's line.
     """
     mine = f"{json.dumps(peer)} = {json.dumps(name, ensure_ascii=False)}\n" if name else ""
     lines: list[str] = []

@@ -68,13 +68,16 @@ def check_regular(found: os.stat_result, path: str | Path) -> None:
 
 
 def read_regular(path: Path, limit: int = -1) -> bytes:
-    """Return the content of a regular file, or its first `limit` bytes. Raises OSError."""
+    """Return the content of a regular file; with a `limit`, at most its first `limit` bytes. Raises OSError."""
     with open_to_read(path) as file:
         return file.read(limit)
 
 
 def write_regular(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Write the whole content of a regular file. Raises OSError."""
+    """Replace the content of a regular file by `data`. Raises OSError.
+
+    If there is no file, create one with the permissions `mode`, less the umask.
+    """
     with open_to_write(path, WRITE_NEW, mode) as file:
         file.write(data)
 
@@ -85,7 +88,10 @@ def open_to_read(path: Path) -> BinaryIO:
 
 
 def open_to_write(path: Path, flags: int = APPEND, mode: int = 0o666) -> BinaryIO:
-    """Open a regular file for writing. Raises OSError."""
+    """Open a regular file for writing. Raises OSError.
+
+    `flags` and `mode` are those of `os.open`. By default, writes are appended, and a missing file is created.
+    """
     return open(open_regular(path, flags, mode), "ab" if flags & os.O_APPEND else "wb")
 
 

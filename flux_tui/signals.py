@@ -36,7 +36,10 @@ class Ended(KeyboardInterrupt):
 
 
 def end_status(error: KeyboardInterrupt) -> int:
-    """Return the exit status of a process that ended with this exception."""
+    """Return the exit status of a process that ended with this exception: 128 plus the signal's number.
+
+    An exception other than Ended stands for SIGINT.
+    """
     return 128 + (error.number if isinstance(error, Ended) else signal.SIGINT)
 
 

@@ -42,7 +42,7 @@ class EffectRunner:
         self._own_record = OwnRecord(network, engine.clock.wall)
 
     def run(self, effect: Effect) -> None:  # noqa: C901 - a flat match: one line a case
-        """Begin an effect, once its entries are durable. Does not block: the result comes back as an input."""
+        """Begin an effect, whose entries are durable already. Does not block: the result comes back as an input."""
         match effect:
             case fx.Push():
                 if not self._network.push(effect.peer, effect.message):

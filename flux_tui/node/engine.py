@@ -94,7 +94,8 @@ class Engine:
     def feed(self, given: Input, landed: Sequence[Landed] = (), lost: Sequence[Cid] = ()) -> None:
         """Feed an input to the machine.
 
-        The index rows in `landed` (chunks written) and `lost` are committed together with the events of this input.
+        `landed`: index rows of chunks that were written. `lost`: CIDs of chunks that are no longer in the
+        store. Both are committed together with the events of this input.
         """
         entries, effects = self.machine.handle(given, self.clock())
         seq = self.machine.state.seq
@@ -142,7 +143,10 @@ class Engine:
             self.feed(Tick())
 
     async def _until_effect(self) -> None:
-        """Wait until the machine has made an effect. Until then, a commit is not urgent."""
+        """Wait until the machine has made an effect. Until then, a commit is not urgent.
+
+        After each chunk that arrives, feed the input `Tick` if the machine's deadline has passed.
+        """
         while not self._urgent.is_set():
             await self._stirred.wait()
             self._stirred = trio.Event()

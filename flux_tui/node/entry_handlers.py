@@ -29,7 +29,10 @@ class Handlers:
         self.add(f"{ev.kind_of_type(ev.CustomReceived)} {kind}", handler)
 
     def tell(self, entries: Sequence[Entry]) -> None:
-        """Call the handlers for these entries. If a handler raises, an error entry is written."""
+        """Call the handlers for these entries.
+
+        If a handler raises, an error entry is written, unless the handler was called for an error entry.
+        """
         if not self._by_tag:
             return
         for entry in entries:

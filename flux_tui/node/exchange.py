@@ -51,7 +51,7 @@ class OwnRecord:
     def introduce(self, effect: Introduce) -> None:
         """Send an introduction to the peer `via`, which passes it on to the node that is to dial.
 
-        It has the record of `effect`, or this node's own record if there is none.
+        The introduction contains the record in `effect`, or this node's own record if `effect` has none.
         """
         record = effect.record or self.sealed()
         self._send((effect.via,), Introduction(to=effect.to, record=record, steps=effect.steps))
@@ -86,8 +86,10 @@ def take(
 ) -> RecordsCame | IntroductionCame | PeerFault | UnknownCame | None:
     """Decode a message about peers, and verify its records. Returns the input for the machine.
 
-    The input is a fault of the peer if the message or a record is invalid. None: the peer sent more records than
-    `limits` admits.
+    - RecordsCame, IntroductionCame: the message and all its records are valid.
+    - PeerFault: the message or a record is invalid, and `peer` is at fault.
+    - UnknownCame: this version does not know the message's kind.
+    - None: the peer sent more records than `limits` admits.
     """
     try:
         told = codec.decode_told(data)

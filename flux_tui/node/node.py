@@ -353,9 +353,11 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
 
 
 async def _look_every_second(engine: Engine, clock: SteadyClock) -> None:
-    """Check every second whether somebody set the wall clock, and whether timers are due after a sleep of the machine.
+    """Every second, feed the engine an input for each of these that has happened. Never returns.
 
-    Also check whether the database was found to be damaged.
+    - Somebody set the wall clock.
+    - The machine's deadline has passed, perhaps while the computer slept.
+    - The database was found to be damaged.
     """
     while True:
         await trio.sleep(CLOCK_SECONDS)

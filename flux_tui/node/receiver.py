@@ -191,7 +191,7 @@ class NodeReceiver(Receiver):
         self._feed(inp.PeerFound(addr=addr))
 
     def _takes_from(self, node: NodeParts, sender: PeerId, *, gossip: bool) -> bool:
-        """Return whether intents from this sender are admitted now. If not, tell the engine that one was refused.
+        """Return whether intents from this sender are admitted now. If not, feed the engine the input NotAdmitted.
 
         The check runs before anything of the intent is decoded. `gossip`: the sender forwarded the intent for
         another node.
@@ -202,9 +202,9 @@ class NodeReceiver(Receiver):
         return False
 
     def _on_intent(self, node: NodeParts, sender: PeerId, sealed: SealedIntent, *, gossip: bool) -> bool:
-        """Check an intent's signature and limits, and feed it to the engine.
+        """Check an intent's signature and limits, and feed the outcome to the engine.
 
-        Return whether to forward it to other peers.
+        Return whether to forward the intent to other peers: only if it is valid and admitted.
         """
         given = unseal(
             node.network,

@@ -18,7 +18,11 @@ MAX_TELLERS = 1024
 
 
 def own_name(setting: str) -> str:
-    """Return the name that this node suggests; empty: none. `setting`: the value of `suggest_name`."""
+    """Return the name that this node suggests; empty: none. `setting`: the value of `suggest_name`.
+
+    The setting `hostname` stands for this machine's host name, without its domain. A host name that says
+    nothing or is not a valid name counts as none. Any other setting is returned unchanged.
+    """
     if setting != HOSTNAME:
         return setting
     name = socket.gethostname().partition(".")[0]
@@ -43,7 +47,8 @@ class SuggestedNames:
     def told(self, peer: PeerId, agent_version: str, now: float) -> tuple[NameSuggested, ...]:
         """Read a peer's agent version, and remember the name in it.
 
-        Returns the input for the machine; empty if the peer has no link now. A peer that tells too often is ignored.
+        Returns the input for the machine; empty if the peer has no link now. If a peer tells too often,
+        nothing is remembered and nothing returned.
         """
         bucket = self._buckets.setdefault(peer, TokenBucket(TOLD_BURST, TOLD_RATE, now))
         if not bucket.spend(1, now):
@@ -52,7 +57,10 @@ class SuggestedNames:
         return self._inputs(peer)
 
     def connected(self, peer: PeerId) -> tuple[NameSuggested, ...]:
-        """Note that the link to a peer is up. Returns the input for what the peer told before."""
+        """Note that the link to a peer is up.
+
+        Returns the input with the name that the peer told before; empty if it told none.
+        """
         self._linked.add(peer)
         return self._inputs(peer)
 

@@ -132,7 +132,10 @@ class SeriesReader(SeriesSource):
             raise explain(error, self._path) from error
 
     def _last_until(self, at: float, low: int, high: int) -> int:
-        """Return the last entry from `low` to `high` whose time is not later than `at`; `low` if all are later."""
+        """Return the number of the last entry from `low` to `high` whose time is not later than `at`.
+
+        If all are later, return `low`.
+        """
         while low < high:  # times are in the order of seq: no index is needed
             middle = (low + high + 1) // 2
             row = self._one("SELECT seq, at FROM entry WHERE seq = ?", middle)
@@ -226,8 +229,8 @@ def _rows(reader: sqlite3.Connection, query: str, path: Path) -> Iterator[tuple[
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
     """Copy the series alone, without chunks, to a file that SeriesReader can open. Return the number of entries.
 
-    The node may run meanwhile: the copy is the series at one moment. Raises StoreError: nothing to copy, the
-    target exists, or the disk is full.
+    The node may run meanwhile: the copy is the series at one moment. An existing `target` is replaced only
+    with `overwrite`. Raises StoreError: nothing to copy, the target exists, or the disk is full.
     """
     if target.exists() and not overwrite:
         raise StoreError(f"{target} exists already: choose another name")

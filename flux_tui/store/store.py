@@ -149,8 +149,8 @@ class Store:
     ) -> int:
         """Append entries, rows of written chunks and losses, all or nothing. Return the last entry's number.
 
-        `checkpoint`: the bytes of `fold.snapshot` after the last entry. Raises StoreError. Then nothing has
-        changed, and the same call may be made again.
+        `checkpoint`: the bytes of `fold.snapshot` after the last entry; None: save no state now. Raises
+        StoreError. Then nothing has changed, and the same call may be made again.
         """
         rows = [
             (self.last_seq + number, at, encode_event(event)) for number, (at, event) in enumerate(events, 1)
@@ -225,8 +225,9 @@ class Store:
     ) -> None:
         """End the adding of a file or folder that was to be shared. `tree`: the handle from `share_tree`.
 
-        `keep` true: its blocks stay. Otherwise forget the blocks that it brought, and those indexed in files at
-        `path`, except blocks that the objects `others` contain. Raises StoreError.
+        `keep` true: its blocks stay. Otherwise forget the blocks that it brought, and, unless `path` is None,
+        those indexed in the user's files at `path`; but not blocks that the objects `others` contain. Raises
+        StoreError.
         """
         with self._lock:
             fresh = self._shares.end(tree)
@@ -241,10 +242,10 @@ class Store:
                 self._freeing.forget(fresh, others, self._shares.has)
 
     def claim(self, cid: Cid) -> None:
-        """Keep a loose chunk for the user. Raises StoreError.
+        """Keep a chunk that the user wants by itself. Raises StoreError.
 
         If its bytes are in a replica, copy them to a place of the chunk's own, because the replica may be
-        removed.
+        removed. Otherwise do nothing.
         """
         with self._guarded(self.home):
             place = self.chunks.file_of(cid)
@@ -309,7 +310,8 @@ class Store:
     def share_block(self, cid: Cid, data: bytes, tree: int = OWN) -> list[Landed]:
         """Index an inner node of a shared object; its bytes go into the store.
 
-        The caller commits the returned rows.
+        The caller commits the returned rows. `tree`: the handle from `share_tree`, so that a cancelled add
+        can forget the block; by default, the block belongs to no add.
         """
         return self._note([Landed(cid, len(data), data=data)], tree)
 

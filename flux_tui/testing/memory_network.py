@@ -226,9 +226,10 @@ class MemoryNetwork(Network):
                 other._receiver.on_message(self.peer_id, message)
 
     def look_around(self) -> None:
-        """Update the nodes that this node's DHT knows.
+        """Find the nodes that a path of links leads to, and note them as the nodes that this node's DHT knows.
 
-        If they changed, store this node's provider records at the nodes that are closest to each root now.
+        If they changed, tell the receiver, and store this node's provider records at the nodes closest to
+        each root.
         """
         swarm = self._swarm()
         now = {other.peer_id for other in swarm}
@@ -472,7 +473,7 @@ class _Link:
         self.why = ""
 
     def end(self, why: str) -> None:
-        """Close the link soon. If `end` was called before, the first reason is kept."""
+        """Begin to close the link, for the reason `why`. If it is closing already, the first reason is kept."""
         self.why = self.why or why
         self.scope.cancel()
 

@@ -14,7 +14,7 @@ class Pipe:
         self._changed = trio.lowlevel.ParkingLot()
 
     async def read(self, n: int | None = None) -> bytes:
-        """Wait for bytes, and take up to `n` of them; None: all."""
+        """Wait until there are bytes, then remove and return up to `n` of them; None: all that are there."""
         await trio.lowlevel.checkpoint()
         while not self._bytes:
             await self._changed.park()
@@ -24,7 +24,7 @@ class Pipe:
         return data
 
     async def write(self, data: bytes) -> None:
-        """Put all of these bytes in, as there is room."""
+        """Append all of `data`. While the pipe is full, wait until the other side reads."""
         await trio.lowlevel.checkpoint()
         left = memoryview(data)
         while left:

@@ -75,8 +75,9 @@ class Menu(App[str]):
         """Make a menu with a title above its entries.
 
         `words`: terms and their meanings, shown above the entries. `selected`: the name of the entry that is
-        selected when the menu opens. `done`: the names of the demos that the person has seen. `note`: the error
-        with which the last demo ended.
+        selected when the menu opens; empty: the first. `done`: the names of the demos that the person has
+        seen. `note`: the error with which the last demo ended; empty: none. `glyphs`: the signs to draw with;
+        None: those that this terminal can show.
         """
         super().__init__()
         for own in THEMES:

@@ -144,7 +144,7 @@ class GuardedYamux(Yamux):
 
     @property
     def heard(self) -> int:
-        """A counter that rises whenever bytes arrive."""
+        """The number of reads in which bytes of the peer arrived; always 0 without a `ReadAheadSession`."""
         return self.secured_conn.heard if isinstance(self.secured_conn, ReadAheadSession) else 0
 
     @property
@@ -165,7 +165,7 @@ class GuardedYamux(Yamux):
 
     @property
     def why_closed(self) -> str | None:
-        """The reason why the connection ended, in a sentence; None if it is not known here."""
+        """The reason why the connection ended, in a sentence; None if it is open, or if the reason is not known."""
         broken = self.secured_conn.broken if isinstance(self.secured_conn, ReadAheadSession) else None
         raw = getattr(self.secured_conn, "raw", None)
         limited: str | None = getattr(
@@ -202,7 +202,11 @@ class GuardedYamux(Yamux):
             self.guard.connections.discard(self)
 
     async def accept_stream(self) -> IMuxedStream:
-        """Wait for the peer's next stream, and return it. Streams above MAX_STREAMS are reset."""
+        """Wait for the peer's next stream, and return it.
+
+        A stream is reset if the peer has more than MAX_STREAMS open. After MAX_EXCESS such streams, the
+        connection is closed.
+        """
         while True:
             stream = await super().accept_stream()
             await self._streams_pace.spend(1)
@@ -261,9 +265,11 @@ class GuardedYamux(Yamux):
     async def _take_long_frame(
         self, session: ReadAheadSession, stream: YamuxStream, buffer: FrameBuffer, length: int
     ) -> None:
-        """Pass on the body of a frame piece by piece, as it arrives.
+        """Add the body of a frame, `length` bytes, to the stream's `buffer` piece by piece, as it arrives.
 
-        The body may be almost as long as a receive window, and take minutes on a slow line.
+        The body may be almost as long as a receive window, and take minutes on a slow line. If the stream was
+        closed meanwhile, the rest of the body is dropped. Raises OverBudgetError if the frame is too long, or
+        stops in the middle.
         """
         if length > MAX_PARKED:
             raise self._over(f"it ignores its window: it sent a frame of {length:,} bytes")
@@ -279,7 +285,10 @@ class GuardedYamux(Yamux):
             await self._look(len(piece))
 
     async def _next_piece(self, session: ReadAheadSession, most: int) -> Piece:
-        """Return the next decrypted piece of a frame that has begun, at most `most` bytes."""
+        """Return the next decrypted piece of a frame that has begun, at most `most` bytes.
+
+        Raises OverBudgetError if nothing arrives for STALL_SECONDS.
+        """
         with trio.move_on_after(STALL_SECONDS) as waiting:
             await session.ahead()
         if waiting.cancelled_caught:
@@ -287,7 +296,7 @@ class GuardedYamux(Yamux):
         return session.take(min(most, session.whole)) or b""
 
     async def _look(self, length: int) -> None:
-        """Count `length` bytes that arrived. Each time LOOK_EVERY bytes have come, check the bounds."""
+        """Count `length` bytes that arrived. After each LOOK_EVERY bytes, check the memory budget: see `_make_room`."""
         self._since += length
         if self._since >= LOOK_EVERY:
             self._since = 0
@@ -316,7 +325,11 @@ class GuardedYamux(Yamux):
         await super()._write_frame(data)
 
     async def _make_room(self) -> None:
-        """Wait until this connection may be read on. Raises OverBudgetError if it has to be closed."""
+        """Wait until the memory budget allows this connection to read more bytes.
+
+        Raises OverBudgetError if the connection has too many unread bytes, or if the wait takes
+        PARKED_SECONDS. It must be closed then.
+        """
         parked = self.parked()
         if parked > MAX_PARKED:
             raise self._over(f"it ignores its window: {parked:,} bytes of it wait to be read")

@@ -82,7 +82,8 @@ class HolePunching(DCUtRProtocol):
     async def punch(self, peer: ID) -> None:
         """Try to reach a relayed peer directly: one attempt after each of PAUSES, until one succeeds.
 
-        Of two nodes, the one with the greater peer id makes the attempts. If that is the peer, this returns at once.
+        Of two nodes, the one with the greater peer id makes the attempts. If that is the peer, or if attempts
+        to reach this peer are running already, this returns at once.
         """
         if peer in self._begun or peer.to_bytes() > self.host.get_id().to_bytes():
             return
@@ -151,9 +152,11 @@ class HolePunching(DCUtRProtocol):
                 log.debug("dialling %s: %r", addr, error)
 
     def _may_dial(self, peer: ID, addr: Multiaddr) -> bool:
-        """Return whether the dial guard allows to dial this address.
+        """Return whether an attempt may dial this address.
 
-        However often it is dialled in one attempt, the guard counts one dial. At most MAX_ADDRS addresses are allowed.
+        It may not if the address is relayed or a loopback address, or if the dial guard refuses it. However
+        often an address is dialled in one attempt, the guard counts one dial. At most MAX_ADDRS addresses are
+        allowed.
         """
         tried = self._tried.setdefault(peer, set())
         if str(addr) not in tried:
@@ -187,7 +190,11 @@ class HolePunching(DCUtRProtocol):
         source: tuple[str, int] | None = None,
         as_responder: bool = False,
     ) -> None:
-        """Dial an address of the peer again and again, until there is a direct connection. The caller cancels this."""
+        """Dial an address of the peer again and again, until there is a direct connection. The caller cancels this.
+
+        If the address may not be dialled, this returns at once. `as_responder`: this node is the responder in
+        the handshake, although it dials. `source` is ignored: `_source_for` chooses the local address.
+        """
         if not self._may_dial(peer_id, addr):
             return
         swarm: Any = self.host.get_network()

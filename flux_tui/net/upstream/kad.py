@@ -106,9 +106,9 @@ class KadHost:
     def spare(self, since: float, most: int) -> list[ID]:
         """Return the peers whose connections may be closed.
 
-        Connections that a push link or a relay needs are never among them. Of the others, these may be closed:
-        connections that were opened for a look-up and not used since the time `since`; and, if there are more than
-        `most`, those unused for the longest time.
+        Connections that a push link or a relay needs are never among them. Of the others, these may be
+        closed: connections that were opened for a look-up and not used since `since`, a time of trio's clock;
+        and, if there are more than `most`, those unused for the longest time.
         """
         swarm: Any = self._host.get_network()
         there = [peer for peer, connections in swarm.connections.items() if connections]

@@ -57,7 +57,7 @@ _scratch = _Scratch()
 
 @contextmanager
 def batch() -> Iterator[memoryview]:
-    """Yield a buffer for BATCH_BYTES and one more message. It may be used only inside this context."""
+    """Yield a buffer with room for BATCH_BYTES and one more message. It may be used only inside this context."""
     spare = _scratch.batches
     taken = spare.pop() if spare else memoryview(bytearray(BATCH_BYTES + MAX_MESSAGE))
     try:
@@ -102,7 +102,10 @@ class ReadAheadSession(SecureSession):
         self._before_header: Callable[[], Awaitable[None]] = trio.lowlevel.cancel_shielded_checkpoint
 
     async def read(self, n: int | None = None) -> bytes:
-        """Return at least one and at most `n` decrypted bytes. With `n` None: the rest of the next piece."""
+        """Wait for decrypted bytes, and return at least one and at most `n` of them; no bytes if `n` is 0.
+
+        With `n` None: the rest of the next decrypted piece.
+        """
         if n == 0:
             return b""
         if n == HEADER_SIZE:
@@ -169,7 +172,11 @@ class ReadAheadSession(SecureSession):
         self._rest = bytearray(view[at:end])
 
     async def _receive(self, room: memoryview) -> int:
-        """Receive bytes into `room`, and return their number. No other task uses `room` before the next `await`."""
+        """Wait for bytes of the peer, write them to the start of `room`, and return their number.
+
+        No other task uses `room` before the next `await`. Raises ConnectionClosedError if the connection has
+        ended.
+        """
         if self._socket is None:
             data = await self.raw.read(READ_AHEAD)
             count = len(data)
@@ -195,7 +202,7 @@ class ReadAheadSession(SecureSession):
         return count
 
     def _decrypt_some(self, view: memoryview, at: int, end: int) -> int:
-        """Decrypt the complete messages between `at` and `end`, but at most YIELD_EVERY empty ones.
+        """Decrypt the complete messages in `view` from position `at` to `end`; stop after YIELD_EVERY empty messages.
 
         Returns the position after the last decrypted message.
         """

@@ -36,7 +36,10 @@ _wanted: ContextVar[IMuxedConn | None] = ContextVar("_wanted", default=None)
 
 @contextmanager
 def on_connection(connection: IMuxedConn | None) -> Iterator[None]:
-    """While this context lasts, the task opens its streams on this connection, if it is still open."""
+    """While this context lasts, the task opens its streams on this connection, if it is still open.
+
+    Otherwise, or with None, `prefer_newest` says on which connection.
+    """
     before = _wanted.set(connection)
     try:
         yield
@@ -45,7 +48,11 @@ def on_connection(connection: IMuxedConn | None) -> Iterator[None]:
 
 
 def prefer_newest(swarm: Any) -> None:
-    """Change a swarm so that new streams use the connection that `on_connection` names, else the newest one."""
+    """Change a swarm so that a new stream uses the connection that `on_connection` names.
+
+    If it names none, or that one is closed: the peer's newest direct connection; if there is none, its newest
+    relayed one.
+    """
 
     def select(connections: Sequence[INetConn], peer: object) -> INetConn:
         wanted = _wanted.get()

@@ -92,7 +92,8 @@ class Upgrades:
     async def _upgrade(self, raw: IRawConnection, peer: ID | None, secured: Callable[[], None]) -> INetConn:
         """Set up Noise and yamux on a connection, and register it. If that fails, close the connection.
 
-        `peer`: the peer that was dialled; None: the connection came in. `secured`: called once Noise is set up.
+        `peer`: the peer that was dialled; None: the connection came in. `secured`: called once Noise is set
+        up. Raises SwarmException, also if there are MAX_CONNECTIONS already.
         """
         swarm = self._swarm
         muxed: IMuxedConn | None = None
@@ -162,7 +163,10 @@ def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
 
 
 def _network_of(raw: IRawConnection) -> str:
-    """Return the network of the other side: an IPv4 address, a /64 IPv6 network, or `relayed`."""
+    """Return the network of the other side: an IPv4 address, a /64 IPv6 network, or `relayed`.
+
+    An address that is not an IP address is returned unchanged.
+    """
     remote = raw.get_remote_address()
     if remote is None:
         return "relayed"

@@ -38,7 +38,7 @@ class LeasedUpnp(UpnpManager):
     _gateway: Any
 
     async def find(self) -> str | None:
-        """Look for a router. Return its outer IP address; None: there is none."""
+        """Look for a router. Return its outer IP address; None: no usable router was found."""
         return self.get_external_ip() if await _left_alone(self.discover) else None
 
     async def map(self, port: int, outer: int, seconds: int) -> bool:

@@ -47,7 +47,10 @@ class _Add:
         self._stopped = True
 
     def failed(self, error: Exception) -> AddEnded:
-        """Return the input that tells the machine that this add ended without an object."""
+        """Return the input that tells the machine that this add ended without an object.
+
+        Its text is that of `error`; None if a person cancelled the add.
+        """
         text = None if self._taken_back else str(error)
         return AddEnded(path=str(self.path), by=self.by, text=text, share=self._share)
 
@@ -110,9 +113,10 @@ def read_and_reference(
 ) -> tuple[Added, list[Landed]]:
     """Read a file or folder, and index its chunks where they are, without copying the user's bytes.
 
-    `step(done, size, rows)` is called from time to time: bytes read, bytes in all, and index rows to commit.
-    `begun(share)` is called with the store's number for this add. Once `stop()` is true, reading ends. Returns the
-    input about the added object, and the last index rows, to be committed together. Raises AddError, StoreError.
+    `by`: the mark of the command that wants this, or None. `step(done, size, rows)` is called from time to
+    time: bytes read, bytes in all, and index rows to commit. `begun(share)` is called with the store's number
+    for this add. Once `stop()` is true, reading ends with AddError. Returns the input about the added object,
+    and the last index rows, to be committed together. Raises AddError, StoreError.
     """
     done = 0
 

@@ -82,7 +82,10 @@ class ChunkReader:
         self._positions.pop(peer, None)
 
     async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
-        """Read the next chunks of the peer's upload queue; an empty list if there are none."""
+        """Read and return the next chunks of the peer's upload queue; an empty list if none may be sent now.
+
+        Chunks whose bytes are lost are left out, and reported to the machine.
+        """
         position = self._positions.get(peer)
         while position is not None and (cids := position.take(self._engine.machine, peer)):
             # Chunks in the page cache are read at once. A thread waits for the disk.

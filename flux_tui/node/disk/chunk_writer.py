@@ -47,9 +47,10 @@ class ChunkWriter:
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
     async def take(self, peer: PeerId, cid: Cid, payload: Sequence[Piece]) -> None:
-        """Verify and write a chunk, a large one in a worker thread.
+        """Verify and write a chunk that `peer` sent, and report the outcome to the machine.
 
-        Returns when the next chunk may be read from the peer's stream. So it waits while too many chunks are queued.
+        A large chunk is handed to a worker thread. Returns when the next chunk may be read from the peer's
+        stream. So it waits while too many chunks are queued for the threads.
         """
         work = _Work(peer, cid, payload, sum(map(len, payload)))
         if work.size <= INLINE:

@@ -61,9 +61,9 @@ Step: TypeAlias = Leaves | Block | Done
 
 
 def total_size(path: Path, stop: Callable[[], bool] = lambda: False) -> int:
-    """Return the number of bytes under a path, to show progress.
+    """Return the number of bytes under a path, to show progress. Raises OSError if the path cannot be read.
 
-    Parts that cannot be read count nothing. Once `stop()` is true, it returns the sum so far.
+    Parts of a folder that cannot be read count nothing. Once `stop()` is true, it returns the sum so far.
     """
     if not path.is_dir():
         return path.stat().st_size
@@ -105,7 +105,7 @@ def walk(path: Path, progress: Callable[[int], None], stop: Callable[[], bool]) 
 
 
 class _Noted:
-    """Counts things of one kind, and remembers the first few of them."""
+    """Counts paths of one kind that were found in a folder, such as special files, and remembers the first few."""
 
     def __init__(self) -> None:
         self.number = 0

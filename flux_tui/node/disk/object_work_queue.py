@@ -152,7 +152,11 @@ class ObjectFiles:
         return None
 
     def _path_of(self, root: Cid, path: str | None, *, held: bool) -> Path:
-        """Return the path of an object's file or folder. `path`: the user's choice. `held`: it is a replica."""
+        """Return the path of an object's file or folder: `path`, if the user chose one.
+
+        With `path` None, it is in the home: in the folder of replicas if the object is `held`, else in the
+        folder of objects.
+        """
         return Path(path) if path is not None else (self._held if held else self._objects) / root
 
     def _place(self, store: Store, work: Place, lost: list[Lost]) -> Placed:

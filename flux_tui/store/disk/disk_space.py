@@ -46,7 +46,8 @@ class DiskSpace:
     def take(self, folder: Path, size: int) -> None:
         """Check that the folder's disk has room for `size` more bytes, which the caller will write now.
 
-        Raises NoRoomError.
+        Raises NoRoomError. The disk is not asked each time: after each look, some bytes may be written
+        without one.
         """
         credit = self._credit.get(folder, 0) - size
         if credit < 0:
@@ -60,7 +61,7 @@ class DiskSpace:
     def check(self, folder: Path, size: int, names: int = 0) -> None:
         """Check that an object of `size` bytes, in `names` new files, fits on this folder's disk.
 
-        Raises NoRoomError.
+        Raises NoRoomError. If the free space is unknown, nothing is raised.
         """
         free = self.free(folder)
         if free is None:

@@ -195,9 +195,9 @@ def check_path(where: Inside) -> None:
 
 
 def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], None]) -> None:
-    """Create a file or set its size in bytes (None: leave the size).
+    """Create a file if there is none, and set its size in bytes (None: leave the size).
 
-    Bytes not written yet take no room on the disk. `check` gets the file's stat before the file is changed.
+    Bytes not written yet take no room on the disk. `check` gets the file's stat before the size is changed.
     Raises StoreError, OSError, and what `check` raises.
     """
     descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)

@@ -142,9 +142,9 @@ class Tree:
             )
 
     def link(self, rel: str, target: str) -> None:
-        """Note a symbolic link of the object. A link that leads out of the object is left out.
+        """Note a symbolic link at the path `rel`, for `make_links`; one that leads out of the object is left out.
 
-        Raises StoreError.
+        Raises StoreError if something else has this path, or if the object is nothing but a link.
         """
         if not rel:
             raise ImpossibleError(f"the object is nothing but a link, to {target!r}: there is no file in it")
@@ -403,7 +403,7 @@ class Trees:
         return int(cursor.lastrowid or 0), Inside(self._home / "chunks", rel)
 
     def replica_of(self, file: int) -> Cid | None:
-        """Return the root of the replica that a file belongs to, or None. Raises sqlite3.Error."""
+        """Return the root of the replica that a file belongs to. None: to no replica. Raises sqlite3.Error."""
         row = self._db.execute(
             "SELECT root, path FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?", (file,)
         ).fetchone()

@@ -89,9 +89,9 @@ class Inside(NamedTuple):
             os.close(descriptor)
 
     def make_link(self, target: str) -> bool:
-        """Make a symbolic link at this path, once all files are in place.
+        """Make a symbolic link at this path, once all files are in place. Return whether it is there now.
 
-        Return False if something else has this path. Raises StoreError, OSError.
+        False: something else has this path. Raises StoreError, OSError.
         """
 
         def make(folder: int, name: str) -> bool:

@@ -12,7 +12,7 @@ from flux_tui.core.ids import Cid
 class AddsUnderWay:
     """The files and folders that are being added (hashed to be shared) now, with the blocks found in each so far.
 
-    The key is the row number of the path. The store's lock must be held.
+    Each path is named by its row number in the database. The store's lock must be held.
     """
 
     def __init__(self) -> None:
@@ -34,17 +34,18 @@ class AddsUnderWay:
     def note(self, tree: int, cids: Iterable[Cid], fresh: Iterable[Cid]) -> None:
         """Note blocks that were found in a file or folder being added. `tree`: the row number of its path.
 
-        `cids`: the blocks. `fresh`: those of them that the store did not have before.
+        `cids`: the blocks. `fresh`: those of them that the store did not have before. If no add of this path
+        runs, do nothing.
         """
         if tree in self._times:
             self._found[tree].update(cids)
             self._fresh[tree].update(fresh)
 
     def end(self, tree: int) -> set[Cid]:
-        """Note that the adding of a path has ended. Return the blocks that the store did not have before it.
+        """Note that an add of a path has ended. Return the blocks of it that the store did not have before.
 
-        The set is empty while the same path is still being added by another command. `tree`: the row number
-        of the path.
+        The set is empty while another command still adds the same path; the last of them gets the blocks of
+        all. `tree`: the row number of the path.
         """
         if tree not in self._times:
             return set()

@@ -86,7 +86,7 @@ class ChunkIndex:
     def read(self, cids: Sequence[Cid], *, wait: bool) -> ReadResult | None: ...
 
     def read(self, cids: Sequence[Cid], *, wait: bool = True) -> ReadResult | None:
-        """Read these chunks.
+        """Read these chunks. A chunk that is not here is left out of the result.
 
         Each chunk returned matches its CID; chunks that do not match any more are returned as lost. Call it
         in a worker thread. With `wait` false, call it in the node's loop: it returns None if it would have to

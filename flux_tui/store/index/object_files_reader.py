@@ -53,10 +53,10 @@ class ObjectFilesReader:
         return cls(open_reader(path), path)
 
     def read(self, root: Cid, path: str | None, limit: int) -> ObjectFiles | None:
-        """Return the files of an object, at most `limit` of them.
+        """Return the files of an object, at most `limit` of them. Raises StoreError.
 
-        `path`: where the series says that the object is or will be. None: the object is not a folder, or the
-        index does not know it. Raises StoreError.
+        `path`: where the series says that the object is or will be; None: it says no path. The result is None
+        if the object is not a folder, or if the index does not know it at this path.
         """
         try:
             return self._read(root, path, limit)

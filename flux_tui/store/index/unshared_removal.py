@@ -76,8 +76,9 @@ class Freeing:
     ) -> FreedBlocks:
         """Forget the blocks that only the object `root` contains, and return them.
 
-        `mark`: the number of the entry that removed the object. `others` and `paths`: the other objects, and
-        their paths. `adding` returns whether a file that is being added now contains a block.
+        If a crash came after that, the second call returns only their number and bytes. `mark`: the number of
+        the entry that removed the object. `others` and `paths`: the other objects, and their paths. `adding`
+        returns whether a file that is being added now contains a block.
         """
         blocks = dict.fromkeys(made_of(self._index.read_block, root))
         stay = self.needed(blocks, others)
@@ -112,7 +113,7 @@ class Freeing:
         return found
 
     def _is_forgotten(self, root: Cid, cid: Cid, row: _Row) -> bool:
-        """Return whether a block of the removed object `root` is forgotten too.
+        """Return whether a block of the removed object `root` is forgotten too. `row`: its row in the chunk index.
 
         The caller has checked that no other object contains it. Only a leaf that was also wanted by itself
         stays.
@@ -269,7 +270,7 @@ class _Covered:
 
 
 def tidy(db: sqlite3.Connection) -> None:
-    """Delete the rows of files without chunks.
+    """Delete the rows of files that hold no chunk any more, for files that were shared or belong to removed objects.
 
     Call it when the store is opened, before anything is read or added.
     """

@@ -41,9 +41,9 @@ class LooseChunks:
         return Landed(cid, len(data), file, 0)
 
     def set_apart(self, cid: Cid) -> bool:
-        """Copy a chunk that is here to a place of its own. Return False if its bytes are wrong.
+        """Copy a chunk to a place of its own, and index it there. Return whether that was done.
 
-        Raises StoreError.
+        False: the chunk is not here, or its bytes are wrong. Raises StoreError.
         """
         data = self._index.read_block(cid)
         if data is None or not matches(cid, data):

@@ -17,8 +17,8 @@ from flux_tui.ui.widgets.panel_layout import PANELS
 class Story:
     """Shows the captions of a narrated demo, on every tick of the dashboard.
 
-    `busy`: whether a window or the prompt is open over the panels. `leave` ends the dashboard after the last
-    caption.
+    `busy` returns whether a window or the prompt is open over the panels. `changed` is called after a person
+    changed what is shown. `leave` ends the dashboard after the last caption.
     """
 
     def __init__(
@@ -49,7 +49,11 @@ class Story:
         """Whether the person inspects what the caption asks them to."""
 
     def show(self) -> None:
-        """Show the caption. If it is a new caption, also show the node, panel and line that it is about."""
+        """Show the demo's present caption. If it is a new one, also show the node, panel and line that it is about.
+
+        While a window or the prompt is open, panel and line are not changed. The last caption ends the
+        dashboard.
+        """
         caption = self._narration.read()
         if caption is None:
             return

@@ -81,7 +81,10 @@ class CommandSender:
         self._sent()
 
     def restart(self) -> None:
-        """Start the shown node again with its earlier flags, if it is gone."""
+        """Start the shown node again with its earlier flags, if it is gone.
+
+        If it runs, or was not started from here, only tell the person so.
+        """
         node = self._nodes.shown
         if node.restart is None:
             self._notify(NOTHING_HERE if node.recording else "this node is not ours to start", timeout=4)

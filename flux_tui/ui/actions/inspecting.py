@@ -63,7 +63,8 @@ class Inspecting:
     def _ask_name(self, peer: PeerId) -> None:
         """Open the command line so that the person can type a name for a peer.
 
-        A peer without a name gets the one that it suggests, if the person agrees: it is typed already.
+        If the peer suggests a name, that name is typed already: the person accepts or changes it. While ids
+        are hidden, no names are typed.
         """
         if self._views.masked:
             self._type_command(f"name {peer} ")

@@ -50,7 +50,10 @@ class Leaving:
         self._open_window(window, self._answered)
 
     def _single(self, name: str, usual: str) -> list[str]:
-        """Return the keys of an action that are one key each; `usual` if the person has bound none."""
+        """Return those keys of the action `name` that are pressed alone, not in a sequence.
+
+        If the person has bound none, return the key `usual`.
+        """
         keys = self._keys.keys(self._keys.named(name)).split(",")
         return [key for key in keys if key and " " not in key] or [usual]
 

@@ -107,9 +107,9 @@ class CommandLine:
             self._run(outcome.action)
 
     def _set(self, outcome: Outcome) -> None:
-        """Change the setting of the dashboard that the entered line names, if it names one.
+        """Do what the entered line asks of the dashboard: filter, go to a moment or panel, theme, speed or order.
 
-        Raise LineError, or another ValueError with one sentence.
+        Do nothing if it asks none of these. Raise LineError, or another ValueError with one sentence.
         """
         argument = outcome.argument
         match outcome.setting:

@@ -159,7 +159,7 @@ class SelectedObjects:
         """Ask the person whether to stop sharing the selected object, and do so if they say yes.
 
         If the selected entry is about a file or folder that is still being added, ask whether to stop adding
-        it.
+        it. If neither is selected, open the command line with `rm`.
         """
         if not self._sender.ready():
             return

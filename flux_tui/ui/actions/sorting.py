@@ -24,7 +24,7 @@ class Sorting:
         return self._panels.current in TABLES
 
     def columns(self, *, shown: bool = False) -> list[str]:
-        """Return the names of the columns by which the current table can be sorted.
+        """Return the names of the columns by which the current table can be sorted; empty: it is not a table.
 
         `shown`: only the visible columns.
         """
@@ -56,12 +56,19 @@ class Sorting:
             self._set(sort._replace(falling=not sort.falling))
 
     def sort_by(self, column: str) -> None:
-        """Sort the current table by a column. If it is already sorted by this column, reverse the order."""
+        """Sort the current table by a column, the largest values first; with an empty name, do not sort it.
+
+        If it is already sorted by this column, reverse the order.
+        """
         sort = self._views.sort_of(self._panels.current)
         self._set(Sort(column, not sort.falling if sort.column == column else True))
 
     def click(self, panel: str, x: int) -> None:
-        """Sort a table by the column whose heading was clicked. `x`: the column of the text, counted from 0."""
+        """Make a table the current panel, and sort it by the column whose heading was clicked.
+
+        `panel`: the name of the clicked panel; one that is no table is ignored. `x`: the column of the text,
+        counted from 0.
+        """
         if panel in TABLES:
             self._panels.set_current(panel)
             view = self._panels.view()

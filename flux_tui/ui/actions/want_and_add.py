@@ -54,7 +54,10 @@ class WantAndAdd:
             self._open_add("")
 
     def take_paste(self, text: str) -> None:
-        """Open the window that fits a pasted text: for wants if it has a ticket or CID, for sharing if it is a path."""
+        """Open the window that fits a pasted text: for wants if it has a ticket or CID, for sharing if it is a path.
+
+        If it is neither, or if a recording is shown, only tell the person so.
+        """
         if not self._sender.can_type():
             return
         words = ticket_words(text[:MAX_PASTED])

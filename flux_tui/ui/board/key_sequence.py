@@ -24,7 +24,10 @@ class KeySequence:
         self._changed()
 
     def end(self, second: str = "") -> Action | None:
-        """End the sequence with its second key. Return the action of both keys. None: they have no action."""
+        """End the sequence with its second key. Return the action of both keys. None: they have no action.
+
+        `second` is empty if the sequence ends without a second key.
+        """
         if not self._first:
             return None
         action = self._keys.after(self._first).get(second)

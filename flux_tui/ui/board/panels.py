@@ -343,7 +343,10 @@ def root_of(key: str) -> str:
 
 
 def counts(name: str, state: State, connected: int) -> list[str]:
-    """Return texts that say how many things a panel lists. `connected`: how many peers are connected."""
+    """Return texts that say how many things a panel lists; an empty list for none, or if they are not counted.
+
+    `name`: the panel. `connected`: how many peers are connected.
+    """
     match name:
         case "pending" if state.pending:
             objects = sum(1 for cid in state.pending if cid in state.objects)

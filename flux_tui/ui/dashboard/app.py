@@ -75,11 +75,14 @@ class Dashboard(App[bool]):
         crash_log: Path | None = None,
         notice_by: NoticeBy = "none",
     ) -> None:
-        """Make the parts. A narrator, if given, tells its captions about `node` and `others`.
+        """Make the parts of the dashboard. It shows `node` first; `others` are the nodes to switch to.
 
-        `clock`: seconds since 1970. `history` has the lines typed before. `theme` is the name of a theme;
-        empty: our own. `crash_log` is the file for the report of an error; None: Textual shows it.
-        `notice_by`: how the terminal tells the person that an object has become whole.
+        A narrator, if given, tells its captions about `node` and `others`. `keys`: None: the keys that are
+        bound by default. `clock`: seconds since 1970. `glyphs`: the signs to draw with; None: those that this
+        terminal can show. `masked`: whether ids, addresses and paths are hidden at first. `history` has the
+        lines typed before. `theme` is the name of a theme; empty: our own. `crash_log` is the file for the
+        report of an error; None: Textual shows it. `notice_by`: how the terminal tells the person that an
+        object has become whole.
         """
         super().__init__()
         self._crash_log = crash_log
@@ -267,7 +270,7 @@ class Dashboard(App[bool]):
             await super().on_event(event)
 
     async def _act(self, event: events.Key) -> bool:
-        """Run the action of a key in a panel. Return whether the key has one."""
+        """Run the action of a key in a panel, or of a key that ends a sequence. Return whether the key was used."""
         if self.parts.sequence.first and self._end_sequence(event.key):
             return True
         if isinstance(self.focused, PromptInput) and event.key == "enter":
@@ -282,7 +285,8 @@ class Dashboard(App[bool]):
     def _end_sequence(self, key: str) -> bool:
         """Handle the second key of a sequence of two keys. Return whether the key was used.
 
-        An unknown key ends the sequence, as esc does.
+        A key without an action ends the sequence, as esc does, and counts as used. It is not used if
+        something else than a panel has the focus meanwhile.
         """
         action = self.parts.sequence.end(key)
         if len(self.screen_stack) > 1 or not isinstance(self.focused, LinesPanel):

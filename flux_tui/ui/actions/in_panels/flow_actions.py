@@ -37,7 +37,10 @@ class FlowActions:
         return self._panels.current == FLOW
 
     def open(self) -> None:
-        """Make Flow the current panel. If an object is selected, show only messages about it."""
+        """Make Flow the current panel.
+
+        If an object is selected in the panel that was current, show only messages about this object.
+        """
         if not self.current and (root := self._panels.selected_root()) is not None:
             self._flow.show_object(root)
         self._panels.go_to(FLOW)
@@ -53,7 +56,10 @@ class FlowActions:
         self._changed()
 
     def toggle_picture(self) -> None:
-        """Switch the Flow panel between lanes over time and the picture of this node among its peers."""
+        """Switch the Flow panel between lanes over time and the picture of this node among its peers.
+
+        From another panel, also make Flow the current one.
+        """
         self._flow.picture = not self._flow.picture
         if self.current:
             self._changed()

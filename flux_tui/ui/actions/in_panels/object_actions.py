@@ -25,7 +25,10 @@ class ObjectActions:
         return self._panels.current == OBJECTS
 
     def open(self) -> None:
-        """Make Objects the current panel. If an object is selected, select it there too, in its tab."""
+        """Make Objects the current panel.
+
+        If an object is selected in the panel that was current, select it in Objects too, in its tab.
+        """
         if not self.current and (root := self._panels.selected_root()) is not None:
             self._objects.follow()
             self._panels.panel(OBJECTS).select(root)
