@@ -260,7 +260,7 @@ def parse(name: str, text: str) -> Scenario:
 
 
 def conditions(texts: list[str]) -> list[Condition]:
-    """Parse the conditions that end a step, such as `you.connected = 3`. Raises BadFactError."""
+    """Parse the conditions before or at the end of a step, as `you.connected = 3`. Raises BadFactError."""
     return [parse_condition(text) for text in texts]
 
 

@@ -15,7 +15,10 @@ from flux_tui.regular_files import read_regular
 
 
 def load_or_create(path: Path) -> KeyPair:
-    """Load the private key from `path`, or create the key and the file. Raises NetworkError."""
+    """Load the private key from `path`. If there is no such file, create the key and the file.
+
+    Raises NetworkError if the file cannot be read or made, is damaged, or has a key of another kind than Ed25519.
+    """
     try:
         data = read_regular(path)
     except FileNotFoundError:

@@ -96,7 +96,7 @@ class DialGuard:
     def reach(self, peer: ID) -> Reach:
         """Return how near a peer is: on this machine, in a private network, or public. The nearest connection counts.
 
-        A peer that is connected only through a relay counts as public.
+        A peer counts as public if it is connected only through a relay, or not at all.
         """
         return min(map(_reach, self._connections(peer)), default=Reach.PUBLIC)
 
@@ -199,7 +199,10 @@ class DialGuard:
             self._named.heard(who, reach, [near])
 
     def peer_exchange(self, teller: ID, count: int) -> None:
-        """Report that a peer named `count` other peers by gossip. This node does not dial them."""
+        """Report by `on_refused` that a peer named `count` other peers by gossip. This node does not dial them.
+
+        At most once in QUIET_SECONDS for each peer that names others.
+        """
         log.debug("%s names %d peers by peer exchange", teller, count)
         if self._budget.is_news(f"exchange {teller}", trio.current_time(), QUIET_SECONDS):
             text = f"{teller} named {count:,} peers by gossip's peer exchange: this node does not dial them"

@@ -50,7 +50,10 @@ class PeerExchange:
         host.set_stream_handler(PEERS, self._take)
 
     def tell(self, peer: PeerId, data: bytes) -> None:
-        """Queue a message for a connected peer. See net.port.Network.tell."""
+        """Queue a message for a connected peer. See net.port.Network.tell.
+
+        It is dropped if the queue is full, or if the peer lately did not know the protocol (FOREIGN_SECONDS).
+        """
         if self._foreign.get(peer, 0.0) > trio.current_time():
             return
         try:

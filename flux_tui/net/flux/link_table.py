@@ -123,7 +123,7 @@ class LinkTable:
         self._known.add(peer)
 
     def is_known(self, peer: PeerId) -> bool:
-        """Whether a peer is not a stranger."""
+        """Whether a peer is known, as `know` notes it; False: it is a stranger."""
         return peer in self._known
 
     def note_silence(self, peer: PeerId) -> bool:

@@ -82,7 +82,10 @@ def muxers() -> dict[TProtocol, type[Yamux]]:
 
 
 async def widen(stream: object) -> None:
-    """Raise a stream's receive window, so that the peer may send RECEIVE_WINDOW bytes ahead."""
+    """Raise a yamux stream's receive window, so that the peer may send RECEIVE_WINDOW bytes ahead.
+
+    Does nothing for a stream of another kind.
+    """
     muxed = getattr(stream, "muxed_stream", None)
     if isinstance(muxed, YamuxStream):
         async with muxed.window_lock:

@@ -79,7 +79,10 @@ class PeerDials:
         """Addresses that were probed, each with the time and the result."""
 
     def dial(self, addr: str, *, keep: bool, more: Sequence[str], from_peers: bool) -> None:
-        """Begin to dial a peer in the background. See net.port.Network.dial."""
+        """Begin to dial a peer in the background. See net.port.Network.dial.
+
+        If the address is being dialled already and a person named it, it is tried again now.
+        """
         dial = self._dials.get(addr)
         if dial is not None:
             dial.keep |= keep
@@ -106,7 +109,7 @@ class PeerDials:
     async def _keep_dialling(
         self, peer: PeerId, addr: str, addrs: Sequence[tuple[str, Multiaddr]], dial: Dial
     ) -> None:
-        """Dial a peer once, or again and again if the address is kept.
+        """Dial a peer once, or again and again if the address is kept. Report each failure to the receiver.
 
         `addrs`: the peer's addresses, each with its transport part.
         """

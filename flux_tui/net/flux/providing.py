@@ -151,7 +151,11 @@ class Providing:
             self._current[1].cancel()
 
     def note_known(self, nodes: int) -> None:
-        """Note how many nodes the DHT knows. If the number has grown much, all roots are provided again soon."""
+        """Note how many nodes this node's routing table has.
+
+        If it has GROWTH times as many as when the first root was provided, or as the last time, all roots are provided
+        again soon.
+        """
         self._known = nodes
         if nodes >= GROWTH * self._known_then and self.schedule.kept:
             self._known_then = nodes
