@@ -56,7 +56,11 @@ class SteadyClock:
         return self._offset + self._elapsed()
 
     def look(self) -> float:
-        """Look at the wall clock. Returns the seconds by which it was set since the last look; 0 if it was not set."""
+        """Look at the wall clock. Returns the seconds by which it was set since the last look.
+
+        Returns 0 if it was not set, or by less than STEP_SECONDS. Such a small change is not lost: it counts at a
+        later look, together with further ones.
+        """
         offset = self._read()
         step = offset - self._offset
         if abs(step) < STEP_SECONDS:
@@ -65,7 +69,7 @@ class SteadyClock:
         return step
 
     def _read(self) -> float:
-        """Return what the wall clock showed when `elapsed()` was zero."""
+        """Return what the wall clock would have shown when `elapsed()` was zero, in seconds since 1970."""
         best, found = float("inf"), 0.0
         for _ in range(_TRIES):
             before = self._elapsed()

@@ -19,10 +19,12 @@ def ensure_node(
     flags: list[str] | None = None,
     started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
 ) -> bool:
-    """Make sure that a node with these flags runs for this home. Return True if this call started the node.
+    """Make sure that a node with these options runs for this home.
 
-    `started` is called with the new process, before the node listens. Raises HomeError if the node does not
-    start, or if a running node has other flags.
+    Returns True if this call started the node, False if a node ran already. A running node gets those options
+    that can change while it runs. `flags`: the options as command-line words. `started` is called with the new
+    process, before the node listens. Raises HomeError if the node does not start, or if only a restart could give
+    a running node one of the options.
     """
     home.prepare()
     if home.running() is not None and _wait_until_listening(home, None):
@@ -54,7 +56,7 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
 
     `process`: the node that this command started; None if another process started the node. `log_start`: the
     size of the node's log in bytes before the start. Returns False if the node of another process has stopped.
-    Raises HomeError if this command's node failed or took too long.
+    Raises HomeError if this command's node failed, or if the node does not listen after START_SECONDS.
     """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

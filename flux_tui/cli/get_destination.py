@@ -17,7 +17,10 @@ from flux_tui.store.disk.placement_check import placement
 
 
 def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
-    """Return the path where the object goes. Raises Failure if nothing can be written there."""
+    """Return the path where `get` puts the object. `output`: the path that the person gave, if any.
+
+    Raises Failure if the path is not UTF-8, or if the folder that it is in does not exist and is not to be made.
+    """
     into_folder = output is not None and output.folder
     path = _named_path(home, ticket, output)
     if ".." in path.parts:
@@ -32,7 +35,8 @@ def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
 def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
     """Return the path that the person (`output`) or else the ticket names.
 
-    Raises Failure if `output` must be a folder and cannot be one.
+    If `output` is a folder, the path is the ticket's name in it. If the ticket has no usable name, the root CID is
+    the name. Raises Failure if `output` must be a folder and cannot be one.
     """
     name = Path((ticket.name or "").replace("\0", "")).name
     if name in ("", ".."):
@@ -52,7 +56,10 @@ def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
 
 
 def is_free(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Return True if nothing is at the path, False if this object is. Raises Failure if something else is there."""
+    """Return True if nothing is at the path, False if this object is, even if it was removed from the store (`rm`).
+
+    Raises Failure if something else is there, or if the object's files were changed.
+    """
     if not os.path.lexists(path):
         return True
     if not _is_at(home, ticket, path) and not _was_removed(home, ticket.root, path):
@@ -88,7 +95,7 @@ def _was_removed(home: Home, root: Cid, path: Path) -> bool:
 
 
 def _is_at(home: Home, ticket: Ticket, path: Path) -> bool:
-    """Return whether this object is at the path. Raises Failure if its files were changed."""
+    """Return whether this object is at the path, as far as the home knows. Raises Failure if its files were changed."""
     if not home.database.exists():
         return False
     found = placement(home.database, ticket.root, path)

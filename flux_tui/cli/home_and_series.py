@@ -49,7 +49,10 @@ def read_ticket(text: str) -> Ticket:
 
 
 def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
-    """Parse CID or ticket arguments. The argument `-` stands for the CIDs on standard input. Raises Failure."""
+    """Parse CID or ticket arguments, and return their CIDs, each once.
+
+    The argument `-` stands for the CIDs and tickets on standard input. Raises Failure, also if there is no CID.
+    """
     given = list(texts)
     try:
         words = ticket_words("\n".join(text_of_input() if text == "-" else text for text in given))

@@ -209,7 +209,7 @@ def _fail(sentence: str) -> int:
 
 
 def _discard_output() -> None:
-    """Discard all further output, because the program that read it is gone.
+    """Discard all further output on stdout, because the program that read it is gone.
 
     Otherwise Python would write what is left in its buffer when it exits, and fail.
     """

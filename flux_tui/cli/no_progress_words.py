@@ -22,7 +22,7 @@ class Dials:
         """Why the last failed address did not answer. None once one answers."""
 
     def see(self, entry: Entry) -> None:
-        """Note the result of a dial, if this entry is one."""
+        """If this entry says that an address of the ticket answered or did not answer, note that in `failed`."""
         match entry.event:
             case ev.ErrorOccurred(addr=addr) if addr is not None and addr in self._addrs:
                 self.failed = reason_first(entry.event.text, addr).replace(addr, short_addr(addr))
@@ -35,8 +35,9 @@ class Dials:
 def waiting_for(
     state: State, ticket: Ticket, now: float, unreachable: str | None = None, names: Names = NO_NAMES
 ) -> str:
-    """Return in words what a fetch waits for. Return an empty string if the object is not wanted.
+    """Return in words what a fetch waits for: the peers that send chunks now, or why none does.
 
+    Returns an empty string if the object is not wanted.
     `unreachable`: why the ticket's addresses do not answer, if they do not. `names`: the names of peers.
     """
     pending = state.pending.get(ticket.root)

@@ -55,7 +55,10 @@ def print_json(value: Any) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a Rich console for tables and bars, without markup, emoji codes or highlighting."""
+    """Return a Rich console for tables and bars, without markup, emoji codes or highlighting.
+
+    It writes to stdout, or with `stderr` to stderr.
+    """
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
@@ -84,7 +87,8 @@ class Failure(click.ClickException):
 def need_terminal(what: str, instead: str) -> None:
     """Raise Failure if a standard stream of this process is not a terminal.
 
-    `what`: the thing that needs a terminal. `instead`: what the person can do without one.
+    `what`: the thing that needs a terminal. `instead`: what the person can do without one. On a page of
+    `flux-tui web`, this never raises: the browser is the terminal.
     """
     if os.environ.get("TEXTUAL_DRIVER"):
         return  # a page of `flux-tui web`: the browser is the terminal

@@ -21,7 +21,10 @@ BAR_WIDTH, AMOUNT_WIDTH = 70, 110
 
 
 class Progress:
-    """A progress bar. Call `update` as often as you like; the bar is drawn a few times a second."""
+    """A progress bar. Call `update` as often as you like; the bar is drawn a few times a second.
+
+    `title`: the words before the bar. `quiet`: show no bar and no lines. `clock` returns seconds.
+    """
 
     def __init__(
         self, title: str, *, quiet: bool = False, clock: Callable[[], float] = time.monotonic
@@ -76,7 +79,7 @@ class Progress:
                 self._bar.stop()
 
     def tell(self, text: str) -> None:
-        """Write a line of text above the bar."""
+        """Write a line of text above the bar, or to stderr if no bar is shown."""
         if self._fancy:
             self._bar.console.print(plain(text), soft_wrap=True)
         else:
@@ -98,9 +101,10 @@ class Progress:
             self._console.print(line, soft_wrap=True)
 
     def flow(self, done: int, size: int, now: float) -> tuple[str, str]:
-        """Return the rate and the time that is left (eta), in words. The eta is empty while it is unknown.
+        """Count the bytes that came since the last call. Return the rate and the time that is left (eta), in words.
 
-        Bytes that were here before the first call do not count. One burst of bytes gives no eta.
+        The eta is empty while it is unknown. `done`, `size`: as in `update`; `now`: seconds of the clock. Bytes that
+        were here before the first call do not count. One burst of bytes gives no eta.
         """
         if self._done is None:
             self._since = now

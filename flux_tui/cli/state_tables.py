@@ -49,7 +49,7 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
 
 
 def _tried(out: Console, state: State) -> None:
-    """If no peer is connected, print the addresses that were dialled without an answer."""
+    """If the node runs and no peer is connected, print the addresses that were dialled without an answer."""
     if not state.running or state.connected or not state.tried:
         return
     table = Table("tried", "why nobody answers", title="no peer was heard", title_justify="left", box=None)
@@ -105,7 +105,7 @@ def _pending(out: Console, state: State, now: float, names: Names) -> None:
 
 
 def _step_cause(one: Try, names: Names) -> str:
-    """Return in words what a want waits for until its next step."""
+    """Return in words what a want waits for until its next try (`one`)."""
     if one.peer is None:
         return CAUSES[one.cause]
     why = "just connected:" if one.how == "ask" else one.reason or "late"

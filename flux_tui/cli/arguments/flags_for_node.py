@@ -22,12 +22,18 @@ from flux_tui.regular_files import read_regular
 
 
 def node_flags(flags: Mapping[str, Any]) -> list[str]:
-    """Return the options of a node as command-line words, to start a node in the background with them."""
+    """Return the options of a node as command-line words, to start a node in the background with them.
+
+    `flags`: the values of all options of the command. Options that the person did not give are left out.
+    """
     return [word for name, value in given_values(flags).items() for word in _typed(name, value)]
 
 
 def _typed(name: str, value: Any) -> list[str]:
-    """Return one option and its value as command-line words. A list becomes several options."""
+    """Return one option and its value as command-line words. `name`: the name of its setting.
+
+    A list becomes one option for each item. A switch becomes its option alone.
+    """
     option, kind = OPTIONS[name], SETTINGS[name].kind
     if kind is Kind.SWITCH:
         return [option]
@@ -36,7 +42,10 @@ def _typed(name: str, value: Any) -> list[str]:
 
 
 def parse_flags(flags: Iterable[str]) -> dict[str, Any]:
-    """Parse command-line words that `node_flags` made. Returns the values by option name. Raises click.UsageError."""
+    """Parse command-line words that `node_flags` made. Raises click.UsageError.
+
+    Returns the values by option name. An option that is not among the words has its default value.
+    """
     return _NODE.make_context("node", list(flags)).params
 
 
@@ -47,12 +56,18 @@ def _NODE(**_: Any) -> None:  # noqa: N802 - a command is made of it
 
 
 def limit_change(flags: Mapping[str, Any]) -> PolicyChange:
-    """Return the change of policy that the options of `flux-tui limit` ask for. Raises SettingsError."""
+    """Return the change of policy that the options of `flux-tui limit` ask for. Other options are ignored.
+
+    The policy is what a node gives to other nodes. Raises SettingsError for a value that cannot be used.
+    """
     return parse_change({name: value for name, value in given_values(flags).items() if name in LIMITS})
 
 
 def apply_to_running(home: Home, flags: Iterable[str]) -> None:
-    """Apply options to the running node of a home. Raises HomeError if only a restart could apply them."""
+    """Apply options (command-line words) to the running node of a home.
+
+    Raises HomeError, and applies none, if only a restart could apply one of them, or if a value cannot be used.
+    """
     given = parse_flags(flags)
     try:
         missing, change = _missing(home, given), limit_change(given)
@@ -71,7 +86,10 @@ def apply_to_running(home: Home, flags: Iterable[str]) -> None:
 
 
 def _missing(home: Home, given: Mapping[str, Any]) -> list[str]:
-    """Return the given options that the running node does not have and that only a restart can change."""
+    """Return the given options that the running node does not have and that only a restart can change.
+
+    Each is returned as text, such as `--listen ADDRESS`.
+    """
     values = given_values(given)
     fixed = {name: values[name] for name in STARTS if name in values and not SETTINGS[name].spec.live}
     if not fixed:
@@ -93,8 +111,8 @@ def _lacking(name: str, value: Any, has: Any, wanted: Any) -> list[list[str]]:
     """Return the options that a person must add so that a setting of the running node becomes `wanted`.
 
     `value`: the wanted value as it was typed; `has`: the node's value. Each option is returned as command-line
-    words. For a setting that is a list, only the items that the node lacks are returned. Empty: the node has
-    all.
+    words. For a setting that is a list, only the items that the node lacks are returned. Two files with the same
+    content count as equal. Empty: the node has all.
     """
     kind = SETTINGS[name].kind
     if kind.is_list:

@@ -83,7 +83,10 @@ def _whole_path(_context: click.Context, _option: click.Parameter, path: Any) ->
 
 
 def given_values(flags: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that the person gave, by setting name. Options that were not given are left out."""
+    """Return the values that the person gave, by setting name. `flags`: the values of all options.
+
+    Options that were not given are left out. A given switch has the opposite of its setting's default.
+    """
     found: dict[str, Any] = {}
     for name, option in OPTIONS.items():
         value = flags.get(option.removeprefix("--").replace("-", "_"))

@@ -15,7 +15,10 @@ MAX_INPUT = 64 * 1024 * 1024
 
 
 class PathType(click.Path):
-    """A Click type: a path, taken literally. An empty path is an error: it mostly comes from an unset variable."""
+    """A Click type: a path, exactly as it was typed. A path with a NUL character is an error.
+
+    So is an empty path: it mostly comes from an unset variable.
+    """
 
     def __init__(self) -> None:
         super().__init__(path_type=Path, readable=False)
@@ -49,7 +52,7 @@ class Output(NamedTuple):
 
 
 class OutputOrFolderType(OutputType):
-    """A Click type: a path to write to (an `Output`). A slash at the end means a folder."""
+    """A Click type: a path to write to (an `Output`). If it ends in `/`, `/.` or `/..`, it must be a folder."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -63,7 +66,10 @@ class InputError(Exception):
 
 
 def text_of_input() -> str:
-    """Read all of standard input as text, also if it is not valid UTF-8. Raises InputError."""
+    """Read all of standard input as text. Bytes that are not UTF-8 become replacement characters.
+
+    Raises InputError if standard input is closed, cannot be read, or has more than MAX_INPUT bytes.
+    """
     if sys.stdin is None:
         raise InputError("there is nothing on standard input: it is closed")
     try:

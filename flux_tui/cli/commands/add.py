@@ -60,7 +60,11 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
 
 
 def share(home: Home, path: Path) -> ev.ObjectAdded:
-    """Share a file or folder: through the running node, or in this process if no node runs. Raises Failure."""
+    """Share a file or folder: through the running node, or in this process if no node runs.
+
+    Returns the entry that records it. Raises Failure if the path cannot be shared, or if another process goes on
+    using the home.
+    """
     if not path.exists():
         raise Failure(f"{path} does not exist")
     if not is_text(str(path)):
@@ -92,7 +96,10 @@ def _wait_for_home(home: Home, deadline: float) -> bool:
 
 
 def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
-    """Add the path in this process, without a node. Raises HomeBusyError if another process uses the home."""
+    """Add the path in this process, without a node. Returns the entry that records it.
+
+    Raises HomeBusyError if another process uses the home.
+    """
     from flux_tui.cli.progress import Progress
     from flux_tui.node.offline import add_offline
 
@@ -106,7 +113,10 @@ def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
 
 
 def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
-    """Ask the running node to add the path, and follow the series until the add is done. Raises Failure."""
+    """Ask the running node to add the path, and follow the series until the add is done.
+
+    Returns the entry that records it. Raises Failure if the node reports an error or stops. Ctrl+C undoes the add.
+    """
     from flux_tui.cli.progress import Progress
 
     reader = open_series(home)
@@ -147,8 +157,9 @@ def _undo_add(
 ) -> None:
     """Undo an interrupted add: the node stops reading the path, or stops sharing the object that it has just added.
 
-    `mark`: the mark of the add command, by which its entries are found. `shared_before`: the root CIDs that
-    were shared before the add; such an object stays shared.
+    Then tell the person whether the path is shared. `reader`, `state`: the home's series, and the state that was
+    folded from it so far. `mark`: the mark of the add command, by which its entries are found. `shared_before`: the
+    root CIDs that were shared before the add; such an object stays shared.
     """
     done: list[Entry] = []
 
@@ -178,7 +189,11 @@ def _report_interrupted(path: Path, state: State) -> None:
 
 
 def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
-    """Return the addresses at which the stopped node will probably listen when it runs again."""
+    """Return the addresses at which the stopped node of this home can probably be dialled when it runs again.
+
+    They are this machine's addresses with the port of the last run, and addresses through relays. If the person
+    chose the addresses, or the node never ran, they are those of the state.
+    """
     port = home.last_port()
     listen = Settings.load(home).listen_addrs(home)
     if state.peer_id is None or port is None or not any(f"/tcp/{port}/" in addr for addr in state.addrs):

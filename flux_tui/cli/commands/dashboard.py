@@ -76,7 +76,8 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
 def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
     """Return a name for each node that wrote one of these series: the name of its file without the ending.
 
-    Returns no name if there is only one series. Raises StoreError for a file that is not a series.
+    Returns no name if there is only one series, and none for a series whose first FIRST entries record no start of
+    a node. Raises StoreError for a file that is not a series.
     """
     names: dict[PeerId, str] = {}
     for path in paths:
@@ -157,7 +158,7 @@ def unfinished_words(state: State, *, stays: bool) -> str | None:
 
 
 def _end(app: "Dashboard") -> None:
-    """End this command with the exit status of the dashboard: 1 if the dashboard failed."""
+    """If the dashboard failed, end this command with its exit status, 1. Otherwise do nothing."""
     if app.return_code:
         click.get_current_context().exit(app.return_code)
 
@@ -223,7 +224,8 @@ class Starter:
     def start(self, flags: list[str] | None = None) -> None:
         """Start the node in a thread, and return at once. `flags`: its options; None: those of the command line.
 
-        The dashboard's first frame does not wait for the node, which takes a second to start.
+        Does nothing if a node is being started already. The dashboard's first frame does not wait for the node, which
+        takes a second to start.
         """
         if not self.starting:
             self.trouble, self._tried = None, flags
@@ -254,7 +256,7 @@ class Starter:
         self._process = process
 
     def stop(self) -> None:
-        """Stop the node if this object started it. Returns after at most LEAVING_SECONDS."""
+        """Stop the node if this object started it. Wait for that for at most LEAVING_SECONDS."""
         process = self._process
         if process is None or not self.stops:
             return

@@ -105,7 +105,8 @@ def _fetch(
 def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
     """Check that the disk has room for the object. If not, ask the person whether to fetch it anyway.
 
-    Without a terminal to ask on, raise Failure. Parts that are already on the disk need no more room.
+    Raises Failure if the person says no, or if there is no terminal to ask on. Does nothing if the ticket gives no
+    size. Parts of the object that are already on the disk need no more room. `keep_free`: bytes that stay free.
     """
     if ticket.size is None:
         return
@@ -176,8 +177,8 @@ class _Fetching:
     def run(self, go_on: bool) -> ev.ObjectCompleted:
         """Push the want, wait until the object is whole, and return the entry that says so. Raises Failure.
 
-        If this fails or is interrupted, the want is cancelled. With `go_on`, the node keeps the want and goes
-        on fetching.
+        If this fails or is interrupted, the want is cancelled, unless the object was wanted before. With `go_on`,
+        the node keeps the want and goes on fetching.
         """
         ticket = self._ticket
         want = cmd.Get(
@@ -220,7 +221,7 @@ class _Fetching:
                 self._trouble = self._trouble or entry.event.text
 
     def _tell_trouble(self, text: str) -> None:
-        """Tell the person why nothing can be written. The same text is not repeated."""
+        """Tell the person why the object cannot be written here at the moment. The same text is not repeated."""
         if text == self._told_trouble:
             return
         self._told_trouble = text
@@ -244,7 +245,10 @@ class _Fetching:
             print_json({"event": "progress", "bytes": done, "size": size, "waiting_for": note})
 
     def _leave(self, go_on: bool, *, ended: bool) -> None:
-        """Cancel the want, unless `go_on`. If the person ended the command (`ended`), say what the node does next."""
+        """Cancel the want, unless `go_on`, or the object was wanted before this command.
+
+        If the person ended the command (`ended`), say what the node does next.
+        """
         root = self._ticket.root
         came, _ = _amount(self._state.objects.get(root), self._ticket)
         self._wait(lambda: self._mine or root in self._state.pending or self._trouble is not None)

@@ -70,7 +70,7 @@ class _Outcome:
         return len(self._errors) + len(self._removed) >= len(self._open)
 
     def see(self, event: Event) -> None:
-        """Note an entry of the series that this command caused."""
+        """Note what an entry that this command caused says of an object: removed, freed, or an error."""
         match event:
             case ev.ObjectRemoved():
                 self._removed[event.root] = event
@@ -143,7 +143,9 @@ def _called(home: Home, text: str) -> Cid | None:
 def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
     """Remove objects through the running node, or in this process if no node runs.
 
-    Returns the entries that this process appended; an empty list if the node removed the objects.
+    Returns the entries that this process appended. If the node removed the objects, the list is empty, and
+    `outcome` has noted the node's entries. Raises Failure if the node stops, or another process goes on using the
+    home.
     """
     open_series(home).close()  # fails if there is no home yet, before one is made
     deadline = time.monotonic() + START_SECONDS

@@ -69,8 +69,8 @@ def why(
 def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple[State, float]:
     """Return the state at the moment that a person typed (None: now), and the time of that moment.
 
-    `running`: whether the node runs; if not, "now" is the time of its last entry. Raises Failure if the text
-    names no moment of the series.
+    `running`: whether the node runs; if not, "now" is the time of its last entry. A time after the end of the
+    series counts as its end. Raises Failure if the text is no moment, or an entry that the series does not have.
     """
     if text is None:
         state = fold(reader)
@@ -93,7 +93,10 @@ def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple
 
 
 def find_pending(state: State, text: str) -> Cid:
-    """Return the CID that a person typed as a name, a ticket, a CID or a short CID. Raises Failure."""
+    """Return the CID of the pending object or chunk that a person typed as a name, a ticket, a CID or a short CID.
+
+    Raises Failure if nothing pending has it, or several pending objects have it.
+    """
     named = [
         cid for cid in state.pending if (found := state.objects.get(cid)) is not None and found.name == text
     ]
@@ -116,7 +119,7 @@ def find_pending(state: State, text: str) -> Cid:
 
 
 def _pending_words(state: State) -> str:
-    """Return a sentence that lists what is pending."""
+    """Return the end of a sentence that says what is pending: up to MAX_NAMED names, and how many more there are."""
     if not state.pending:
         return "nothing is"
     names = [str(StateNames(state).name(cid)) for cid in _all_pending(state)[:MAX_NAMED]]

@@ -86,7 +86,10 @@ class CustomMessages:
         return self.outbox.next_deadline(self.ledger.now)
 
     def on_time(self) -> None:
-        """Push the messages that the rate limit lets leave now."""
+        """Push the messages that the rate limit lets leave now: new ones, and those that a peer gets again after a NO.
+
+        Record the messages that are given up.
+        """
         now = self.ledger.now
         for push in self.outbox.due(now):
             peers = self.connected.first(MAX_DIRECT)
@@ -105,9 +108,10 @@ class CustomMessages:
             self._report_lost(peer, pushes, f"it refused for {GIVE_UP_SECONDS:.0f} s or more")
 
     def refused(self, peer: PeerId, no: msg.StatusNo) -> None:
-        """Handle a peer's NO that names custom messages: push them to that peer again later.
+        """Handle a peer's NO that names custom messages: record it, and push them to that peer again later.
 
-        Does nothing for a NO with another reason than `rate_limited` or `busy`.
+        Does nothing for a NO with another reason than `rate_limited` or `busy`, or if it says that the peer has
+        something.
         """
         if no.reason not in ("rate_limited", "busy") or no.has_it:
             return
@@ -120,9 +124,9 @@ class CustomMessages:
             )
 
     def refuse(self, peer: PeerId, custom: msg.Custom, wait: float, *, news: bool) -> None:
-        """Answer NO to a custom message, because its peer pushes more than this node admits. `wait`: seconds.
+        """Answer a peer's custom message with a NO, because the peer pushes more than this node admits.
 
-        `news`: whether the series should record this NO.
+        `wait`: the seconds after which the peer may push it again. `news`: whether the series should record this NO.
         """
         cids: tuple[Cid, ...] = (name_of(custom),)
         if news:
@@ -140,7 +144,7 @@ class CustomMessages:
         self.ledger.do(Push(peer=peer, message=no))
 
     def peer_down(self, peer: PeerId) -> None:
-        """Give up the messages that wait for a peer, because it has disconnected."""
+        """Give up the messages that wait for a peer, because it has disconnected. One entry records them."""
         self._report_lost(peer, self.outbox.forget(peer), "it disconnected")
 
     def _report_lost(self, peer: PeerId, pushes: list[Outbound], why: str) -> None:
@@ -150,7 +154,10 @@ class CustomMessages:
             self.ledger.emit(ev.ErrorOccurred(text=text))
 
     def received(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
-        """Record a custom message that `peer` signed or sent. `addrs`: where `peer` can be dialled for an answer."""
+        """Record a custom message that `peer` signed or sent. `addrs`: where `peer` can be dialled for an answer.
+
+        Its payload is recorded only if a program on this node listens for its kind.
+        """
         if addrs:
             self._origins[peer] = addrs
         payload = custom.payload if custom.kind in self._kinds else b""

@@ -66,7 +66,10 @@ class _Retries:
         self.pushes: deque[Outbound] = deque()
 
     def add(self, push: Outbound, at: float) -> bool:
-        """Add a message, and push none before the time `at`. Returns False if the list is full."""
+        """Add a message, unless it is in the list already. No message of the list is pushed before the time `at`.
+
+        Returns False, and adds nothing, if the list is full.
+        """
         self.at = max(self.at, at)
         if len(self.pushes) >= MAX_SENT:
             return False
@@ -141,7 +144,7 @@ class Outbox:
             self._sent_bytes -= sum(push.size for push in oldest)
 
     def is_paused(self, peer: PeerId) -> bool:
-        """Whether this peer refused messages and must not be pushed any for now."""
+        """Whether messages wait to be pushed to this peer again. Until they have left, it is pushed no new ones."""
         return peer in self._retries
 
     def postpone(self, peer: PeerId, push: Outbound, wait: float, now: float) -> bool:
@@ -151,8 +154,8 @@ class Outbox:
     def refused(self, peer: PeerId, names: Iterable[Cid], wait: float, now: float) -> tuple[Cid, ...]:
         """Plan to push refused messages again after `wait` seconds, to the peer that refused them.
 
-        `names`: the names of the refused messages (`name_of`). Returns the names that belong to messages of
-        this node.
+        `names`: the names of the refused messages (`name_of`). Returns the names of messages that left this node
+        and are remembered.
         """
         known: list[Cid] = []
         for name in names:
@@ -164,7 +167,11 @@ class Outbox:
         return tuple(known)
 
     def due_retries(self, now: float) -> tuple[list[tuple[PeerId, Outbound]], dict[PeerId, list[Outbound]]]:
-        """Remove and return the messages to push again now, each with its peer, and those to give up, by peer."""
+        """Remove and return two sets of refused messages: those to push again now, and those to give up, by peer.
+
+        Of the first set, each comes with its peer, and the rate limit lets all of them leave now. A message is given
+        up if its peer has refused it for more than GIVE_UP_SECONDS.
+        """
         found: list[tuple[PeerId, Outbound]] = []
         given_up: dict[PeerId, list[Outbound]] = {}
         if not self._retries:

@@ -45,14 +45,20 @@ class Arrivals:
         self.failures = failures
 
     def accepts(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether this node should read the bytes of a chunk that this peer is about to send. Changes nothing."""
+        """Whether this node should read the bytes of a chunk that this peer is about to send. Changes nothing.
+
+        True if the chunk is wanted and was granted to this peer, even if its lease has ended since.
+        """
         if cid not in self.wanted:
             return False
         holder = self.holders.by_peer.get(peer)
         return holder is not None and (self.leases.holds(cid, holder) or cid in holder.lapsed)
 
     def coming(self, peer: PeerId, cid: Cid, received: int, seconds: float) -> None:
-        """Note that a part of a chunk came: `received` bytes in `seconds` so far. Its holder is sending."""
+        """Update what is known of a holder, because a part of a chunk came: `received` bytes in `seconds` so far.
+
+        So the holder counts as sending, and its rate is measured. A chunk that `accepts` refuses is ignored.
+        """
         if not self.accepts(peer, cid):
             return
         holder = self.holders.get(peer)
@@ -64,8 +70,9 @@ class Arrivals:
     def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
         """Handle a chunk that came from `peer`, matches its CID, and is written to disk.
 
-        `data`: the bytes of an inner node; None for a leaf. Returns the roots of the wanted objects that
-        contain the chunk.
+        `data`: the bytes of an inner node; None for a leaf. Returns the roots of the wanted objects that contain
+        the chunk. There are none if it was wanted as a loose chunk only, or not wanted any more; in the second
+        case it is recorded as wasted.
         """
         holder = self.holders.get(peer)
         late = self._late(holder, cid)
@@ -112,8 +119,8 @@ class Arrivals:
     ) -> tuple[int, list[tuple[Download, BadBlockError]]]:
         """Count a chunk as arrived in each download that wanted it.
 
-        Returns the bytes of content that the chunk adds, and the downloads in which it has a wrong length, with
-        the error.
+        Returns the bytes of content that the chunk adds to an object (0 if it is only a loose chunk), and the
+        downloads in which it has a wrong length, with the error.
         """
         fills = 0
         wrong: list[tuple[Download, BadBlockError]] = []
@@ -128,16 +135,20 @@ class Arrivals:
         return fills, wrong
 
     def _end_loose(self, download: Download, size: int, *, counted: bool) -> None:
-        """End the download of a loose chunk that came. `counted`: the series records its arrival already."""
+        """End the download of a loose chunk that came.
+
+        `counted`: wanted objects contain the chunk too. Otherwise an entry says that the loose chunk is complete.
+        """
         del self.downloads[download.root]
         self.want_pusher.forget(download.root)
         if not counted:
             self.ledger.emit(ev.ObjectCompleted(root=download.root, size=size, path=None, by=download.by))
 
     def corrupt(self, peer: PeerId, cid: Cid, size: int) -> int:
-        """Handle a chunk whose bytes do not match its CID: another holder can be granted it.
+        """Handle a chunk from `peer` whose bytes do not match its CID. The bytes are recorded as wasted.
 
-        Returns how many such chunks this peer has sent.
+        Its lease ends, so another holder can be granted the chunk. This peer is not granted it again, unless it
+        makes a new offer. Returns how many chunks with wrong bytes this peer has sent.
         """
         holder = self.holders.get(peer)
         holder.sent_wrong_bytes()

@@ -97,7 +97,10 @@ class Holder:
 
     @property
     def roots(self) -> Collection[Cid]:
-        """The downloads that this holder offers and that may miss chunks. The one granted longest ago is first."""
+        """The downloads that this holder offers and that may miss chunks.
+
+        The first one is the one of which this holder was granted chunks longest ago.
+        """
         return self._roots
 
     def says_yes(self) -> None:
@@ -159,7 +162,7 @@ class Holder:
     def needs_next(self) -> bool:
         """Whether one more chunk should be granted now, because this holder has only one chunk left to send.
 
-        True if that chunk will have come before another grant can reach the holder.
+        True if that chunk should have come within a round trip and NEXT_SECONDS.
         """
         return self.outstanding == 1 and self.expected_seconds() <= self.rtt + NEXT_SECONDS
 
@@ -206,7 +209,11 @@ class Holder:
         self._sample(now)
 
     def delivered(self, size: int, now: float, cid: Cid | None = None) -> None:
-        """Update the measured rate, because a chunk of `size` bytes came. `cid`: the chunk, if it is known."""
+        """Handle a chunk of `size` bytes that came from this holder. `cid`: the chunk, if it is known.
+
+        Updates the measured rate, and shortens the next leases if they were long because of a lapse. The holder is
+        no longer limited to one chunk at a time.
+        """
         self.lease_factor = max(1.0, self.lease_factor / 2)
         self.snubbed = False
         self.delivered_at = now
@@ -220,7 +227,10 @@ class Holder:
         self._sample(now)
 
     def _answered(self, at: float) -> None:
-        """Measure the round trip, because the first bytes since a grant to an idle holder came."""
+        """Measure the round trip from a grant to an idle holder to the first bytes that came after it.
+
+        `at`: when these bytes came, in steady time. Does nothing if the round trip of that grant is measured already.
+        """
         if self.idle_grant_at:
             seen = min(max(at - self.idle_grant_at, 0.0), RTT_MAX)
             self.rtt = seen if not self.rtt else min(self.rtt * 1.1, seen)
@@ -252,7 +262,11 @@ class Holder:
         self.snubbed = True
 
     def is_sending(self, now: float, size: int) -> bool:
-        """Whether this holder is still sending: its last bytes came no longer ago than one chunk of `size` takes."""
+        """Whether this holder is still sending.
+
+        True if its last bytes came no longer ago than a chunk of `size` bytes may take at the measured rate, and
+        less than SILENT_SECONDS ago.
+        """
         usual = 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
         return now - self.delivered_at < min(usual, SILENT_SECONDS)
 

@@ -41,7 +41,10 @@ class PeerAnswers:
         self.want_pusher = want_pusher
 
     def offered(self, peer: PeerId, offer: StatusYesButLater) -> None:
-        """Handle a holder's delayed yes to a want."""
+        """Handle a holder's delayed yes: record it, and let the holder be granted chunks of what it offers.
+
+        Objects that this node does not want any more are ignored.
+        """
         cids = tuple(cid for cid in offer.cids if cid in self.downloads)
         if not cids:
             return
@@ -63,7 +66,8 @@ class PeerAnswers:
     ) -> None:
         """Record that a peer offers these objects. From now on it can be granted their chunks.
 
-        `size`: bytes of the object, if known. `part`: the bitmap of the blocks that it has; None: it has all.
+        `size`: bytes of the object, if known. `part`: the bitmap of the blocks that the peer has; None: it has
+        all. Both are ignored if `cids` names several objects.
         """
         holder = self.holders.get(peer)
         holder.says_yes()
@@ -83,7 +87,8 @@ class PeerAnswers:
     def also_wanted(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """Handle a peer's want for objects that this node is fetching too.
 
-        The peer will soon have parts of them. So this node tells the peer that it wants them too.
+        The peer will soon have parts of them. So this node pushes its own wants for them to the peer, once, unless
+        the peer has offered them already.
         """
         news = []
         for cid in cids:
@@ -99,7 +104,11 @@ class PeerAnswers:
             self.want_pusher.tell(news, peer)
 
     def refused(self, peer: PeerId, no: StatusNo) -> None:
-        """Handle a peer's NO to a want, or to chunks that were granted to it."""
+        """Handle a peer's NO to a want, or to chunks that were granted to it.
+
+        It is recorded, and ends the leases and offers that it makes invalid. Then the next push of each want that
+        it concerns is planned. CIDs that this node does not want any more are ignored.
+        """
         cids = tuple(cid for cid in no.cids if cid in self.downloads or cid in self.wanted)
         if not cids:
             return
@@ -157,8 +166,8 @@ class PeerAnswers:
     def _ask_later(self, peer: PeerId, asked: list[Download]) -> None:
         """Plan to push the wants of these downloads again to a peer that has the objects but said NO.
 
-        They are pushed when the peer may be asked again. Not those that the peer offered before: they are
-        granted then.
+        They are pushed when the peer may be asked again. Wants for objects that the peer has offered are left out:
+        at that time, chunks of these objects are granted to it instead.
         """
         at = self.scheduler.free_at(peer)
         for download in asked:
@@ -168,7 +177,7 @@ class PeerAnswers:
         )
 
     def dropped(self, peer: PeerId, grant: Grant) -> None:
-        """End the leases of a grant that could not be queued for its peer."""
+        """End the leases of a grant that could not be queued for its peer, and plan when its wants are pushed again."""
         holder = self.holders.get(peer)
         mine = [cid for cid in grant.cids if self.leases.holds(cid, holder)]
         downloads = self.wanted.downloads_of_any(mine)

@@ -79,8 +79,9 @@ class Requester:
     ) -> None:
         """Want a root or a loose chunk, because a person or program here asked for it. `by`: the command's mark.
 
-        If it is wanted already, its path may change, and what could not be written is tried again. With
-        `at_once`, the want is pushed even if max_pending wants are in the network already.
+        If it is wanted already, a new path replaces the old one, and what could not be written is tried again. If
+        it is in the store already and no path is given, an entry says at once that it is complete. With `at_once`,
+        the want is pushed even if max_pending wants are in the network already.
         """
         known = self.downloads.get(cid)
         if known is not None:
@@ -110,7 +111,10 @@ class Requester:
             self.scheduler.write_backoff.try_now(download, self.ledger.now)
 
     def begin(self, download: Download, priority: WantPriority = "new") -> None:
-        """Start a download that is recorded in the series, or continue it after a restart."""
+        """Start a download that is recorded in the series, or continue it after a restart.
+
+        `priority`: which queued wants are pushed first (want_queue.py).
+        """
         self.downloads[download.root] = download
         self.want_pusher.enqueue(download, priority)
         root = download.root
@@ -124,7 +128,10 @@ class Requester:
             self.planning.read(download, root)
 
     def cancel(self, root: Cid) -> bool:
-        """End a download, because nobody here wants it any more. Returns False if it was not wanted."""
+        """End a download, because nobody here wants it any more. Returns False if it was not wanted.
+
+        The holders are told not to send its granted chunks, except chunks that another download wants.
+        """
         download = self.downloads.pop(root, None)
         if download is None:
             return False
@@ -156,7 +163,10 @@ class Requester:
     # ── what the store answers ──────────────────────────────────────────────────────────────────
 
     def node_read(self, root: Cid, cid: Cid, data: bytes | None) -> None:
-        """Handle the store's answer to a `ReadNode`. `data`: the bytes of the inner node; None: the store lacks it."""
+        """Handle the store's answer to a `ReadNode`.
+
+        `data`: the bytes of the inner node; None: the store lacks it, so it is fetched from the swarm.
+        """
         if download := self.planning.answered(root):
             if data is None:
                 self.wanted.miss(download, cid)
@@ -165,7 +175,10 @@ class Requester:
             self.planning.finish_if_whole(download)
 
     def placed(self, answer: Placed) -> None:
-        """Handle the store's answer to a `Place`."""
+        """Handle the store's answer to a `Place`: leaves that it lacks are fetched from the swarm.
+
+        If the disk had no room, the store tries again later. After another error the download ends.
+        """
         download = self.planning.answered(answer.root)
         if download is None:
             return
@@ -193,7 +206,8 @@ class Requester:
     def finish_failed(self, root: Cid, text: str, *, later: bool) -> None:
         """Handle the store's failure to begin an object's files, or to move the finished object to its path.
 
-        `later`: there was no room on the disk, so it is tried again.
+        `later`: there was no room on the disk, so it is tried again. Otherwise the download ends. `text`: the
+        reason.
         """
         download = self.downloads.get(root)
         if download is None:
@@ -227,7 +241,7 @@ class Requester:
     # ── time ────────────────────────────────────────────────────────────────────────────────────
 
     def next_deadline(self) -> float:
-        """Return when `on_time` has work next."""
+        """Return the time at which `on_time` has work next; infinity if it has none."""
         return min(
             self.scheduler.next_deadline(), self.want_pusher.next_deadline(), self.planning.next_deadline()
         )

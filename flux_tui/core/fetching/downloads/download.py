@@ -145,7 +145,7 @@ class Download:
 
     @property
     def granted(self) -> Set[Cid]:
-        """The blocks that are granted to a holder, whose lease has not ended."""
+        """The blocks that are granted to a holder and whose leases have not ended."""
         return self._granted
 
     def add_block(self, cid: Cid, location: Location | None = None) -> None:
@@ -163,7 +163,7 @@ class Download:
         self.have_bytes += size
 
     def miss(self, cid: Cid) -> None:
-        """Mark a block as missing: it must come from the swarm."""
+        """Mark a block as missing: it must come from the swarm. A granted block stays granted."""
         self._have.pop(cid, None)  # an inner node that was here and cannot be read any more
         if cid not in self._granted:
             self._missing[cid] = None
@@ -212,7 +212,7 @@ class Download:
         self._granted.add(cid)
 
     def give_back(self, cid: Cid, new_owner: "Download") -> None:
-        """Mark a granted block as missing again in `new_owner`, because it did not come. It is the next to be granted.
+        """Mark a granted block as missing in `new_owner`, because it did not come. It is the next to be granted.
 
         `new_owner`: this download, or another one that contains the block.
         """
@@ -239,8 +239,8 @@ class Download:
     def found(self, cid: Cid, size: int) -> int:
         """Mark a block as here, because the store has it. Returns the bytes of content that it newly adds.
 
-        Returns 0 for a block that is missing or granted: it is counted when it arrives. Raises BadBlockError if
-        its parents gave it another length.
+        0 for an inner node, and for a block that is missing or granted: that one is marked when it arrives. Raises
+        BadBlockError if its length contradicts what its parents say.
         """
         if cid in self._granted or cid in self._missing:
             return 0
@@ -258,8 +258,7 @@ class Download:
     def rotate_missing(self, random: Callable[[], float]) -> None:
         """If other peers fetch the same object, change the order of the missing blocks: begin with a random one.
 
-        This is done once for each download. So each peer fetches other blocks first, and the peers can exchange
-        them.
+        Done once for each download, when all of its blocks are known. So the peers fetch different blocks first.
         """
         if self._rotated or not self._bitmaps or not self.mapped or self.open_work:
             return
@@ -331,12 +330,12 @@ class Download:
     # ── its pushes ──────────────────────────────────────────────────────────────────────────────
 
     def pushed(self, now: float) -> None:
-        """Record that this node pushed the want for this root to the swarm, and that no holder has answered yet."""
+        """Count a push of the want for this root to the swarm. It counts as unanswered until a holder answers."""
         self.unanswered_pushes += 1
         self.pushed_at = now
 
     def answered(self) -> None:
-        """Record that a peer that has this object answered."""
+        """Record that a peer that has this object answered. No push counts as unanswered any more."""
         self.unanswered_pushes = 0
 
     def push_at(self, at: float) -> None:
@@ -344,7 +343,7 @@ class Download:
         self.next_push_at = at
 
     def holder_is_free_at(self, at: float, now: float) -> None:
-        """Record when a peer that has this object but said NO may be asked again. The earliest time is kept."""
+        """Record when a peer that has this object but said NO may be asked again. The earliest future time is kept."""
         if not now <= self.holder_free_at <= at:
             self.holder_free_at = at
 
@@ -430,7 +429,8 @@ class Download:
     def size(self) -> int:
         """Bytes of content, as far as they are known.
 
-        While inner nodes are missing, this is the size that a ticket or a holder gave.
+        While inner nodes are missing, this is the size that a ticket or a holder gave, or the size that the known
+        nodes say, whichever is larger.
         """
         return self.leaf_bytes if self.totals is not None else max(self.size_hint, self.leaf_bytes)
 
@@ -440,7 +440,7 @@ class Download:
 
     @property
     def estimate(self) -> int:
-        """Bytes that a missing block of this object probably has. Used to choose how many blocks to grant."""
+        """Bytes that a missing block of this object probably has, to choose how many blocks to grant; 0: unknown."""
         if self.outline is None:
             return min(self.size, unixfs_trees.CHUNK_SIZE)
         if self.totals is None:  # inner nodes are missing
@@ -449,7 +449,7 @@ class Download:
         return max(1, min(self.size // leaves, unixfs_trees.CHUNK_SIZE)) if leaves > 0 and self.size else 0
 
     def leaf_size(self, cid: Cid) -> int | None:
-        """The exact length of a leaf in bytes, as its parents give it; None if they give none."""
+        """The exact length of a leaf in bytes, as its parents give it; None if no parent gives an exact one."""
         if self.outline is None or cid in self.outline.at_most:
             return None
         return self.outline.sizes.get(cid)
@@ -491,7 +491,7 @@ class Download:
         return self._locations or {}
 
     def take_locations(self, cid: Cid) -> Collection[Location]:
-        """Remove and return the locations of an inner node, because it is being planned now."""
+        """Remove and return the locations of an inner node, because it is being planned now. Empty: it has none."""
         return self._locations.pop(cid, ()) if self._locations else ()
 
     def drop_cached(self, cid: Cid) -> None:

@@ -65,7 +65,10 @@ class PeerBitmap:
         content."""
 
     def names(self, order: Sequence[Cid], cid: Cid) -> bool:
-        """Whether the peer says that it has this block. `order`: all blocks of the object, sorted."""
+        """Whether the peer says that it has this block. `order`: all blocks of the object, sorted.
+
+        False if the bitmap has the wrong length for these blocks.
+        """
         if len(self.told) != length(order):
             return False
         number = bisect_left(order, cid)
@@ -97,14 +100,18 @@ class Watchers:
         self._told: BoundedTable[Cid, dict[PeerId, int]] = BoundedTable(MAX_WATCHED)
 
     def told(self, root: Cid, peer: PeerId, blocks: int) -> None:
-        """Record that this peer was told that `blocks` blocks of the object are here."""
+        """Record that this peer was told that `blocks` blocks of the object are here.
+
+        Does nothing for a new peer if MAX_WATCHERS peers of the object are recorded already.
+        """
         peers = self._told.setdefault(root, {})
         if peer in peers or len(peers) < MAX_WATCHERS:
             peers[peer] = blocks
 
     def due(self, root: Cid, have: int, blocks: int) -> list[PeerId]:
-        """Return the peers to tell that more blocks of the object are here: those that have missed enough new blocks.
+        """Return the peers to tell that more blocks of the object are here.
 
+        These are the peers that were not told of a twentieth of the object's blocks, and of at least TELL_BLOCKS.
         `have`: how many blocks are here; `blocks`: how many the object has.
         """
         peers = self._told.get(root)

@@ -5,7 +5,8 @@
    its ticket says or larger than any node accepts.
 3. The tree is walked again from its root. The content of each node is handed to the store in slices.
 
-Each run plans at most `TURN_ROWS` rows, and alternates between the objects. So a large object delays neither
+A plan has a row for each file, folder, link and leaf. Each run plans at most `TURN_ROWS` rows, and alternates
+between the objects. So a large object delays neither
 the node nor other objects. At most `OPEN_ROWS` rows of one object wait for the store, whose worker takes the
 plans of all objects in order.
 """
@@ -107,7 +108,8 @@ class Planning:
     def answered(self, root: Cid) -> Download | None:
         """Record that the store answered the oldest request for this root.
 
-        Returns the request's download; None if that download has ended.
+        Returns the request's download; None if that download has ended. If no request is open, returns the current
+        download of this root, or None.
         """
         current = self.downloads.get(root)
         waiting = self._open.get(root)
@@ -132,7 +134,11 @@ class Planning:
             self._miss(download, cid)
 
     def learn(self, download: Download, cid: Cid, data: bytes) -> None:
-        """Handle an inner node that is here now: add it to the outline, or plan its content."""
+        """Handle an inner node that is here now.
+
+        While the outline is not complete, the node is added to it. After that, the node's content is planned. The
+        object is refused if the node is invalid, or makes it too large.
+        """
         download.found(cid, 0)
         if download.totals is not None:
             if cid in download.locations:  # otherwise it was read twice, and the first read was enough
@@ -275,7 +281,7 @@ class Planning:
 
 
 def _rows(effect: Place | ReadNode) -> int:
-    """Return how many rows a request counts for. Content that it carries counts too."""
+    """Return how many rows a request counts for: none for a ReadNode. Content that a Place carries counts too."""
     if isinstance(effect, ReadNode):
         return 0
     files = sum(1 + len(file.leaves) + len(file.data) // DATA_ROW for file in effect.files)

@@ -38,7 +38,10 @@ class WriteBackoff:
         return self.key(download) in self._failures
 
     def begin(self, download: Download, now: float) -> float | None:
-        """Start a pause, because a chunk could not be written. Returns its seconds; None if a pause runs already."""
+        """Start a pause, or a longer one after a test, because a chunk could not be written. Returns its seconds.
+
+        None: a pause runs already, and no test was made in it.
+        """
         key = self.key(download)
         if key not in self._tried and key in self._until:
             return None
@@ -84,7 +87,8 @@ class WriteBackoff:
     def due(self, download: Download, now: float) -> bool:
         """Whether the store should try again now what it had no room for.
 
-        Always true if there is no pause. If a pause is over, this returns True once and begins another pause.
+        True if there is no pause. If a pause is over, this returns True once and begins another pause. Otherwise
+        False.
         """
         key = self.key(download)
         if (until := self._until.get(key)) is not None and (now < until or key in self._tried):

@@ -36,18 +36,24 @@ class Endgame:
     # ── moves ───────────────────────────────────────────────────────────────────────────────────
 
     def slowest(self, idle: Holder) -> Holder | None:
-        """Return the holder that needs longest for its granted chunks; None if that is at most MOVE_SECONDS."""
+        """Return the holder, other than `idle`, that needs longest for its granted chunks.
+
+        None: no other holder needs more than MOVE_SECONDS.
+        """
         queues = [other for other in self.holders.by_peer.values() if other.outstanding and other is not idle]
         slow = max(queues, key=Holder.expected_seconds, default=None)
         return None if slow is None or slow.expected_seconds() <= MOVE_SECONDS else slow
 
     def movable_at(self, slow: Holder, now: float) -> float:
-        """Return the time from which this holder's granted chunks may be moved to another holder."""
+        """Return the time from which this holder's granted chunks may be moved: MOVE_AFTER after its oldest grant."""
         batches = self.leases.of(slow)
         return MOVE_AFTER + min((b.deadline - b.seconds for b in batches if not b.hedge), default=now)
 
     def moves(self, slow: Holder, idle: Holder, now: float, most: int) -> list[Cid]:
-        """Return up to `most` chunks from the end of the slow holder's queue that the idle holder would send sooner."""
+        """Return up to `most` chunks from the end of the slow holder's queue that the idle holder would send sooner.
+
+        The idle holder offers all of them. The list is empty if the slow holder has stopped sending.
+        """
         batches = self.leases.of(slow)
         if not all(batch.hedge or slow.is_sending(now, batch.estimate) for batch in batches):
             return []  # it has stopped sending: its chunks are hedged or lapse
@@ -69,7 +75,7 @@ class Endgame:
     def hedges(self, idle: Holder, now: float) -> dict[Cid, Download]:
         """Choose overdue chunks of other holders that this idle holder should send as well, and mark them as hedged.
 
-        Returns each chunk with its download.
+        Returns up to HEDGES chunks, each with its download.
         """
         chosen: dict[Cid, Download] = {}
         for batch in sorted(self.leases.overdue.values(), key=lambda batch: batch.due):
@@ -91,7 +97,10 @@ class Endgame:
 
 
 def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
-    """Return how many chunks stay with the slow holder, so that both holders finish at about the same time."""
+    """Return how many of the slow holder's `chunks` stay with it, so that both holders finish at about the same time.
+
+    All stay if moving the others would save too little time (MOVE_SHARE).
+    """
     each = slow.outstanding_bytes / max(slow.outstanding, 1)
     both = slow.rate + fast.rate
     under_way = 1 + int(slow.rate * (slow.rtt + NORMAL_DELAY) / max(each, 1))
@@ -104,8 +113,12 @@ def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
     """Whether it is worth letting another holder send one chunk of a late batch.
 
     The chunk is the `left`-th of those that the batch's holder still has to send. The other holder needs
-    `seconds` for it. True if the other holder sends the chunk sooner, and a cancel still reaches the batch's
-    holder in time.
+    `seconds` for it.
+
+    - The batch's holder has stopped sending: True, unless the chunks probably wait in its queue.
+    - It is sending this chunk now: True only if the rest would take very long (SENDING_SECONDS).
+    - Otherwise: True if the other holder sends the chunk sooner, and a cancel still reaches the batch's holder
+      in time.
     """
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):

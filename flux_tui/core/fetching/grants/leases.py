@@ -125,7 +125,7 @@ class Leases:
     def add(self, batch: Batch, now: float, seconds: float, expected: float | None = None) -> None:
         """Record a grant that was pushed and lapses after `seconds`.
 
-        `expected`: the seconds after which the batch is overdue; None: unknown.
+        `expected`: the seconds after which the batch is overdue; None: it is never overdue. Nor is a hedge.
         """
         batch.number = next(self._order)
         (self.hedges if batch.hedge else self.by_chunk).update(dict.fromkeys(batch.chunks, batch))
@@ -143,7 +143,7 @@ class Leases:
         batch.holder.inherited()
 
     def watch(self, batch: Batch, now: float, seconds: float) -> None:
-        """Set a batch's deadline to `seconds` from `now`, and watch for it."""
+        """Set a batch's deadline to `seconds` from `now`. When it has passed, `lapsing` returns the batch."""
         batch.last_until(now, seconds)
         heapq.heappush(self._deadlines, (batch.deadline, next(self._order), batch))
 
@@ -200,7 +200,7 @@ class Leases:
         return download
 
     def of(self, holder: Holder) -> list[Batch]:
-        """Return the batches of a holder that still have chunks."""
+        """Return the batches that were granted to this holder and of which chunks have not come yet."""
         found: dict[int, Batch] = {}
         for _, _, batch in self._deadlines:
             if batch.holder is holder and batch.chunks:
@@ -213,7 +213,7 @@ class Leases:
         return lapse if lapse < due else due
 
     def lapsing(self, now: float) -> list[Batch]:
-        """Return the batches whose deadline has passed. Each is returned only once."""
+        """Return the batches whose deadline has passed and that still have chunks. Each is returned only once."""
         if _soonest(self._deadlines, _lapsed) > now:
             return []
         return [batch for batch in _passed(self._deadlines, _lapsed, now) if batch.chunks]

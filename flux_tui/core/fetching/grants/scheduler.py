@@ -90,7 +90,11 @@ class Scheduler:
         """Batches that got more time because no other peer had the chunks. Some may be empty by now."""
 
     def next_deadline(self) -> float:
-        """Return when a lease lapses, a chunk becomes overdue, or a holder may be granted more."""
+        """Return when the scheduler has work next; infinity if it has none.
+
+        It has work when a lease lapses, a chunk becomes overdue, a holder may be granted more, or a pause because
+        of a full disk is over.
+        """
         soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline())
         if self._idle:
             soonest = min(soonest, *self._idle.values())
@@ -99,7 +103,10 @@ class Scheduler:
         return soonest
 
     def watch(self) -> None:
-        """Let leases lapse whose deadline has passed, and grant overdue chunks to a second holder."""
+        """Let leases lapse whose deadline has passed, and grant overdue chunks to a second holder.
+
+        Also let chunks be granted again whose pause because of a full disk is over.
+        """
         for batch in self.leases.lapsing(self.ledger.now):
             self._late(batch)
         if self.leases.falling_due(self.ledger.now):
@@ -166,7 +173,7 @@ class Scheduler:
         ]
 
     def _extend(self, batch: Batch, seconds: float) -> None:
-        """Give the holder of a batch more time."""
+        """Give the holder of a batch `seconds` more from now, and record that."""
         self._extended[id(batch)] = batch
         self.leases.watch(batch, self.ledger.now, seconds)
         self.ledger.emit(
@@ -181,7 +188,8 @@ class Scheduler:
     def other_holder_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
         """Handle a peer's offer of these objects: late holders that were their only holder get no extra time any more.
 
-        The extra time goes on for a holder that is sending.
+        The extra time goes on for a holder that is sending. A holder in whose queue the chunks probably wait gets
+        BEGUN_SECONDS more.
         """
         for number, batch in list(self._extended.items()):
             holder = batch.holder
@@ -277,7 +285,10 @@ class Scheduler:
         self._loose_size += 0.05 * (size - self._loose_size)
 
     def _choose(self, download: Download, holder: Holder, most: int) -> list[Cid]:
-        """Choose up to `most` missing chunks of a download for this holder, and mark them as granted."""
+        """Choose up to `most` missing chunks of a download for this holder, and mark them as granted.
+
+        While the download is paused because of a full disk, chooses none, or one as a test (write_backoff.py).
+        """
         if most:
             most = self.write_backoff.grant(download, most, self.ledger.now)
             if not most:
@@ -361,7 +372,7 @@ class Scheduler:
         self.lapse_all(holder, "refused")
 
     def lapse_all(self, holder: Holder, cause: ev.LapseCause) -> None:
-        """End all leases of this holder: their chunks did not come."""
+        """End all leases of this holder, whose chunks did not come, and plan the next pushes of the wants for them."""
         cids = [cid for batch in self.leases.of(holder) for cid in batch.chunks]
         downloads = self.wanted.downloads_of_any(cids)
         for part in batches(cids, MAX_CIDS_DIRECT):
@@ -398,7 +409,10 @@ class Scheduler:
             self._wake_all({self.write_backoff.key(download)})
 
     def cancel_granted(self, download: Download) -> None:
-        """Tell the holders not to send the granted chunks of a download, because they cannot be written here."""
+        """End the leases of a download's chunks, which cannot be written here. Tell the holders not to send them.
+
+        If the download is a loose chunk, this is done for all loose chunks.
+        """
         granted: dict[PeerId, list[Cid]] = {}
         for leases in (self.leases.by_chunk, self.leases.hedges):
             for cid, batch in leases.items():
@@ -415,9 +429,11 @@ class Scheduler:
     # ── holders ─────────────────────────────────────────────────────────────────────────────────
 
     def schedule_push(self, download: Download, wait: float | None, cause: RetryCause, peer: PeerId) -> None:
-        """Set the time of a want's next push, unless chunks of it are granted or a holder can be asked now.
+        """Set the time of a want's next push. `peer`: the peer that gave the cause.
 
-        `wait`: seconds; None: the default of the cause. `peer`: the peer that gave the cause.
+        Does nothing if chunks of it are granted, if none is missing, or if a holder can be asked now. `wait`:
+        seconds; None: for the cause `lapsed`, a backoff that grows with each unanswered push; for other causes, no
+        push is planned.
         """
         if download.granted or not download.missing or any(self.usable(other) for other in download.holders):
             return
@@ -429,7 +445,7 @@ class Scheduler:
             self.want_pusher.push_again(download, LAPSED.wait(download.unanswered_pushes + 1), cause, peer)
 
     def _sole(self, holder: Holder) -> bool:
-        """Whether this holder is the only peer that offers its objects."""
+        """Whether this holder is the only peer that offers its objects. Only the first SOLE_LOOK are checked."""
         downloads = (self.downloads.get(root) for root in islice(holder.roots, SOLE_LOOK))
         return all(len(download.holders) <= 1 for download in downloads if download is not None)
 
@@ -438,7 +454,7 @@ class Scheduler:
         return peer in self.holders.connected and self.free_at(peer) <= self.ledger.now
 
     def free_at(self, peer: PeerId) -> float:
-        """Return the time from which this peer may be granted chunks."""
+        """Return the time from which this peer may be granted chunks, in steady time; 0: at once."""
         return self.want_pusher.free_at(peer)
 
     def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:

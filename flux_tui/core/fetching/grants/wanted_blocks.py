@@ -70,7 +70,10 @@ class WantedBlocks:
         return self._downloads_of.pop(cid, None)
 
     def leave(self, cid: Cid, download: Download) -> bool:
-        """Record that a download that has ended does not want this block. Returns whether another download does."""
+        """Record that a download that has ended does not want this block. Returns whether another download does.
+
+        If so, the block is missing or granted for that one from now on.
+        """
         others = [other for other in self._downloads_of.get(cid, ()) if other is not download]
         if not others:
             self._downloads_of.pop(cid, None)

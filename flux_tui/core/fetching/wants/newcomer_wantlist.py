@@ -1,8 +1,8 @@
 """The wants to push to a peer that has connected (a newcomer), however many there are. Pure.
 
-Wants that are in the network are pushed to the newcomer at once (want_pusher.py). Dormant wants follow, the
-newest first, one intent every NEWCOMER_SECONDS (next_try.py). 128 wants a second are a third of what a peer admits
-from a stranger (push_admission.py).
+Wants that are in the network are pushed to the newcomer at once (want_pusher.py). Dormant wants (those that are
+neither in the network nor queued for it) follow, the newest first, one intent every NEWCOMER_SECONDS
+(next_try.py). 128 wants a second are a third of what a peer admits from a stranger (push_admission.py).
 
 For each newcomer, one number says how far it was told: it was told of the wants that are newer. So a newcomer
 costs almost nothing to remember. The cost of every call is independent of the number of wants.
@@ -55,7 +55,7 @@ class Wantlist:
             self._roots = [root for _, root in live]
 
     def peer_up(self, peer: PeerId, now: float) -> None:
-        """Add a newcomer. It must be told of every want that is in the list now."""
+        """Add a newcomer. It must be told of every want that is in the list now. Does nothing if there is none."""
         if self._number_of:
             self._cursors[peer] = (now + NEWCOMER_SECONDS, self._next)
 

@@ -81,20 +81,21 @@ class WantPusher:
 
     @property
     def max_pending(self) -> int:
-        """The number of wants that may be in the network at once."""
+        """The most wants that may be in the network at once: pushed, and waiting for answers or chunks."""
         return self.queue.max_pending
 
     def at_once(self, wants: int) -> bool:
         """Whether a person's `wants` wants may be pushed at once, even if max_pending wants are in the network already.
 
-        If so, takes a token for each of them.
+        A token bucket limits how often. If it has enough tokens, one is taken for each want.
         """
         return self._at_once.spend(wants, self.ledger.now)
 
     def enqueue(self, download: Download, priority: WantPriority) -> None:
         """Queue a want that this node has not pushed since it started.
 
-        It is pushed as soon as fewer than max_pending wants are in the network.
+        It is pushed as soon as fewer than max_pending wants are in the network. `priority`: which queued wants go
+        first (want_queue.py).
         """
         self.queue.add(download.root, priority)
         self.wantlist.add(download.root)
@@ -128,10 +129,10 @@ class WantPusher:
         *,
         sooner: bool = True,
     ) -> None:
-        """Plan to push a want again after `wait` seconds. `peer`: the peer that gave the cause.
+        """Plan to push a want again after `wait` seconds. `peer`: the peer that gave the cause; None: no peer did.
 
-        With `sooner`, a push that is planned for an earlier time stays. A queued want stays as it is: it is
-        pushed soon anyway.
+        A random part is added to the wait, unless the cause is `unwritten`. With `sooner`, a push that is planned
+        for an earlier time stays. A queued want stays as it is: it is pushed soon anyway.
         """
         wait = min(max(wait, RETRY_MIN), MAX_WAIT)
         # No jitter if it cannot be written: that wait ends with the pause (write_backoff.py).
@@ -167,7 +168,13 @@ class WantPusher:
         return self._heap[0][0] if self._heap else inf
 
     def on_time(self) -> None:
-        """Push the wants that are due, and as many queued wants as may be in the network too (max_pending)."""
+        """Push each want whose time has come.
+
+        - First, wants that no peer answered leave the network.
+        - Wants whose next push is due are pushed, and as many queued wants as may be in the network too.
+        - Wants are pushed again to a peer that said NO and may be asked now.
+        - The next wants are pushed to peers that have just connected.
+        """
         self._give_up_places()
         self._push_due()
         self._push_waiting()
@@ -177,7 +184,8 @@ class WantPusher:
     def push_now(self, roots: Iterable[Cid]) -> None:
         """Push these wants now, without waiting for their timers.
 
-        This is done for wants that are in the network. All others are queued (want_queue.py).
+        This is done for wants that are in the network. All others are queued, and are pushed when the network has
+        room for them (want_queue.py).
         """
         inside: list[Cid] = []
         for root in roots:
@@ -202,20 +210,24 @@ class WantPusher:
     def tell(self, roots: Iterable[Cid], peer: PeerId) -> None:
         """Push these wants to one peer, in addition to the normal pushes.
 
-        Queued wants are left out, because they are about to be pushed to all.
+        Queued wants are left out, because they are about to be pushed to all. So are wants that have ended.
         """
         told = (root for root in roots if root in self.downloads and root not in self.queue)
         for batch in batches(told, MAX_CIDS_WANT):
             self._tell(batch, peer)
 
     def peer_up(self, peer: PeerId) -> None:
-        """Push the wants that are in the network to a peer that has connected. Dormant wants follow later."""
+        """Push the wants that are in the network to a peer that has connected, at most MAX_TOLD_AT_ONCE.
+
+        The other wants follow later, a few at a time. Wants that the peer need not be told of are left out
+        (`_news_to`).
+        """
         told = (root for root in self.queue.in_network() if self._news_to(root, peer))
         self.tell(list(islice(told, MAX_TOLD_AT_ONCE)), peer)
         self.wantlist.peer_up(peer, self.ledger.now)
 
     def peer_down(self, peer: PeerId) -> None:
-        """Stop pushing dormant wants to a peer that has disconnected."""
+        """Stop pushing wants, a few at a time, to a peer that had just connected: it has disconnected."""
         self.wantlist.peer_down(peer)
 
     def ask_others(self, downloads: Iterable[Download]) -> None:
@@ -253,7 +265,10 @@ class WantPusher:
         self._changed.clear()
 
     def _give_up_places(self) -> None:
-        """Make wants dormant that no peer is known to have, so that other wants can be in the network instead."""
+        """Take wants that no peer is known to have out of the network, so that other wants can enter it.
+
+        They are dormant from now on: recorded in the series, but not pushed until their next push is due.
+        """
         if self.queue.next_check() > self.ledger.now:
             return
         gone = self.queue.give_up(self.ledger.now, self._keeps_place)
@@ -346,12 +361,18 @@ class WantPusher:
         return download is not None and not told and not download.finishing and peer not in download.holders
 
     def _still_wants(self, root: Cid, peer: PeerId) -> bool:
-        """Whether this object has chunks that are not granted yet, and this peer has not offered it meanwhile."""
+        """Whether a want that this peer refused should be pushed to it again.
+
+        True if chunks of the object are missing and not granted, and the peer has not offered it meanwhile.
+        """
         download = self.downloads.get(root)
         return download is not None and bool(download.missing) and peer not in download.holders
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
-        """Push these wants, in batches. A want that was not in the network is in it from now on."""
+        """Push these wants, in batches. A want that was not in the network is in it from now on.
+
+        `retry`: whether they were pushed before. Wants that have ended are left out.
+        """
         downloads = (download for root in roots if (download := self.downloads.get(root)))
         for batch in batches(downloads, MAX_CIDS_WANT):
             self._push(batch, retry=retry)
@@ -392,7 +413,7 @@ class WantPusher:
         self.ledger.do(Broadcast(body=Want(cids=cids, retry=True), peers=(peer,), gossip=False))
 
     def _told(self, cids: tuple[Cid, ...], peers: tuple[PeerId, ...]) -> None:
-        """Cancel the later pushes of these wants to these peers, because they are pushed to them now."""
+        """Cancel what `tell_later` planned for these wants and peers, because the wants are pushed to them now."""
         for peer in self._tell_later.keys() & set(peers):
             for cid in cids:
                 self._tell_later[peer].discard(cid)

@@ -105,7 +105,7 @@ class WantQueue:
             {"urgent": self._urgent, "new": self._fresh, "due": self._due}[priority][root] = None
 
     def move_to_front(self, root: Cid) -> None:
-        """Queue this want as urgent, because a person asks for it now."""
+        """Queue this want as urgent, because a person asks for it now. It may be queued already, or not."""
         self._fresh.pop(root, None)
         self._due.pop(root, None)
         self._urgent[root] = None
@@ -117,7 +117,10 @@ class WantQueue:
             queue.pop(root, None)
 
     def take(self, most: int) -> tuple[list[Cid], bool]:
-        """Take up to `most` wants of one priority from the queue. Also returns whether they were pushed before."""
+        """Remove up to `most` wants of one priority from the queue: of the one that goes next.
+
+        Returns the wants, and whether they have the priority `due`: these were pushed before.
+        """
         if self._urgent:
             return _first(self._urgent, most), False
         due = bool(self._due) and (self._new_turns >= NEW_TURNS or not self._fresh)
