@@ -52,7 +52,10 @@ class Column(NamedTuple):
 
 
 def columns_that_fit(columns: list[Column], width: int) -> list[Column]:
-    """Return the columns that fit in `width`, in their order. The least important columns are left out."""
+    """Return the columns that fit in `width`, in their order. The least important columns are left out.
+
+    Columns of importance 0 are always returned.
+    """
     room = width
     kept = set()
     for column in sorted(columns, key=lambda column: column.importance):
@@ -69,7 +72,10 @@ def table_rows(
     view: View,
     words: Callable[[PeerState], str] = lambda peer: "",
 ) -> list[Row]:
-    """Return a heading and one row for each peer. `words`: more text by which a filter can find a peer."""
+    """Return a heading and one row for each peer. `words`: more text by which a filter can find a peer.
+
+    The rows are sorted by the column in `view.sort`. Without such a column, they are in the order of `peers`.
+    """
     shown = columns_that_fit(columns, view.width)
     head: Line = []
     for column in shown:
@@ -149,9 +155,10 @@ def no_columns(view: View) -> list[Column]:
 def _spaced(given: list[Reason], totals: dict[Reason, int], width: int) -> tuple[int, set[Reason]]:
     """Return the gap between columns in characters, and the reasons whose headings are words.
 
-    With enough room, all headings are words, as far apart as possible. Otherwise only the first ones are
-    words, and the others are signs, which is better than a missing column. This choice hardly depends on the
-    counts, so columns keep their places while counts grow.
+    `given`: the reasons that have a column. `totals`: how many NOs gave each reason. `width`: the width of
+    the panel. With enough room, all headings are words, as far apart as possible. Otherwise only the first
+    ones are words, and the others are signs, which is better than a missing column. This choice hardly
+    depends on the counts, so columns keep their places while counts grow.
     """
 
     def wide(gap: int, worded: set[Reason]) -> int:
@@ -199,7 +206,7 @@ def _again(view: View, peer: PeerState) -> Span:
 
 
 def has_it(peer: PeerState) -> Span:
-    """Return whether a peer has the chunks that it was asked for: yes, no, part or ?.
+    """Return whether a peer has the chunks that it was asked for: yes, no, part, or ? for not known.
 
     It is known from everything that the peer ever said and sent.
     """
@@ -215,7 +222,10 @@ def _refusers(view: View) -> list[PeerState]:
 
 
 def no_rows(view: View) -> list[Row]:
-    """Return the rows of the panel NO by node: a heading, then a row for each peer that said NO."""
+    """Return the rows of the panel NO by node: a heading, then a row for each peer that said NO.
+
+    Empty: no peer said NO.
+    """
     nodes = _refusers(view)
     if not nodes:
         return []
@@ -242,7 +252,10 @@ def no_legend(view: View) -> Line:
 
 
 def standing_no(peer: PeerState, now: float) -> Reason | None:
-    """Return the reason of a peer's NO if the peer sends nothing now because of it. Otherwise None."""
+    """Return the reason of a peer's NO if the peer sends nothing now because of it. Otherwise None.
+
+    The peer may not be asked again yet, or it denies everything to this node.
+    """
     if peer.until is not None and peer.until > now:
         return peer.reason
     # A peer that denies everything still answers `not_held` for chunks that it does not have.
@@ -256,9 +269,10 @@ def _was_useful(peer: PeerState) -> bool:
 
 
 def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False) -> Span:
-    """Return the word for how a peer behaves now (good, late, gone and so on).
+    """Return the word for how a peer behaves now.
 
-    `dead`: this node does not run.
+    It is one of gone, at fault, changed, late, good and quiet, or the reason of a NO because of which the
+    peer sends nothing now. `dead`: the shown node does not run, so every peer is gone.
     """
     if dead or not peer.connected:
         return span("gone", "dim")

@@ -45,7 +45,8 @@ def pending_rows(view: View) -> list[Row]:
 def senders_of(view: View) -> dict[Cid, set[PeerId]]:
     """Return the connected peers that were granted chunks and have not sent them yet.
 
-    They are grouped by the object or loose chunk that they were granted.
+    They are grouped by the object or loose chunk that they were granted. Empty: none, or the node does not
+    run.
     """
     found: dict[Cid, set[PeerId]] = {}
     for cid, lease in () if view.dead else view.state.leases.items():
@@ -57,7 +58,7 @@ def senders_of(view: View) -> dict[Cid, set[PeerId]]:
 
 
 def hold_rows(view: View) -> list[Row]:
-    """Return two rows for each object whose replicas other nodes keep, and one about replicas kept here for others."""
+    """Return two rows for each object of which this node wants replicas, and one about replicas kept for others."""
     state = view.state
     rows: list[Row] = []
     for hold in state.holds.values():
@@ -85,6 +86,7 @@ def keeping_words(view: View, hold: Hold, room: int) -> str:
     """Return a text about a hold: which peers keep replicas, which refuse and why, and when others are asked again.
 
     If it does not fit in `room` columns, the names of the peers that refused are left out, but not the time.
+    If no replica is missing, the text only says which peers keep them.
     """
     kept: list[str] = []
     if hold.keepers:
@@ -140,7 +142,7 @@ def _object_rows(
 def eta_of(view: View, pending: Pending, found: ObjectState) -> float | None:
     """Return the estimated seconds until an object is whole.
 
-    None: too few bytes came, or too unevenly, to estimate.
+    None: the size is not known, or too few bytes came, or too unevenly, to estimate.
     """
     if not found.size or found.have_bytes < EARLY:
         return None
@@ -172,8 +174,8 @@ def waiting_words(
 ) -> str:
     """Return a text of at most `room` columns that says what a want waits for.
 
-    `senders`: the peers that are to send chunks of it. `tries`: the next tries of all wants, if they were
-    computed.
+    `senders`: the peers that were granted chunks of it and have not sent them. `tries`: the next tries of all
+    wants. None: they are computed here.
     """
     senders = list(senders)
     if senders:
@@ -204,7 +206,8 @@ def _any_on_time(view: View, senders: Iterable[PeerId]) -> bool:
 def _why(view: View, why: WaitReason) -> tuple[str, str, str]:
     """Return three texts: why a want waits, the same in fewer words, and the peer that gave the reason.
 
-    The reason comes first in a line, because a narrow line loses its end.
+    The third is a colon and the peer's name, or empty. The reason comes first in a line, because a narrow
+    line loses its end.
     """
     of = f": {view.peer(why.peer)}" if why.peer is not None else ""
     match why.reason:
@@ -240,7 +243,8 @@ SHORT_CAUSES = CAUSES | {"lapsed": "nobody sends it", "unwritten": "cannot be wr
 def retry_rows(view: View, limit: int = 200) -> list[Row]:
     """Return the rows of the panel Retries: for each want, the time until its next try, the soonest first.
 
-    At most `limit` rows are returned. Empty: no node runs, or no want is going to be tried again.
+    A want whose time has come has no row while its chunks are on their way. At most `limit` rows are
+    returned. Empty: no node runs, or no want is going to be tried again.
     """
     if view.dead:
         return []
@@ -272,7 +276,8 @@ def retry_rows(view: View, limit: int = 200) -> list[Row]:
 def _cause(view: View, pending: Pending, tries: Tries, one: Try, room: int, *, sent: bool) -> Span:
     """Return a text of at most `room` columns: which push of a want comes next, and why.
 
-    `sent`: chunks of it are on their way, so the want is pushed only if they do not come.
+    `one`: the next try of this want. `tries`: the next tries of all wants. `sent`: chunks of it are on their
+    way, so the want is pushed only if they do not come.
     """
     ordinals = [f" push {pending.pushes + 1} ", f" #{pending.pushes + 1} "]
     if view.width < 60:

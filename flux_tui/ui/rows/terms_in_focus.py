@@ -104,7 +104,8 @@ def fact_terms(fact: Fact) -> list[Explained]:
 def line_terms(panel: str, key: str | None, view: View) -> list[Explained]:
     """Return the terms in the selected line of a panel, with their meanings. `key`: the key of the line.
 
-    For the Series panel, use `entry_terms`.
+    Empty: no line is selected (`key` is None), or the line is about neither a peer nor a want. For the Series
+    panel, use `entry_terms`.
     """
     state = view.state
     peer = state.peers.get(PeerId(key)) if key is not None else None

@@ -26,7 +26,7 @@ class _Gauge(NamedTuple):
 def throughput_rows(view: View) -> list[Row]:
     """Return the charts of the panel Throughput: bytes in, bytes out, entries and duplicates of each second.
 
-    The newest second is at the right. A taller panel has taller charts.
+    The newest second is at the right. A taller panel has taller charts. The last row has the totals.
     """
     state = view.state
     room = max(8, view.width - 23)
@@ -89,7 +89,10 @@ def _history(state: State, now: float, seconds: int) -> tuple[list[float], ...]:
 
 
 def rates_of(view: View) -> tuple[float, float]:
-    """Return the bytes per second received and sent lately. All places of the screen use this function."""
+    """Return the bytes per second received and sent in the last RATE_SECONDS.
+
+    Both are 0 while no peer is connected. All places of the screen use this function.
+    """
     if not view.connected:
         return (0.0, 0.0)
     recent = view.state.recent
@@ -105,7 +108,8 @@ def rates_of(view: View) -> tuple[float, float]:
 def header_line(view: View, *, status: Span, frozen_note: str) -> Line:
     """Return the header: node, status (live, frozen and so on), peers, rates, pending intents, duplicate factor.
 
-    Less important parts that do not fit are left out. No part is ever cut in two.
+    `frozen_note`: a text after the status; empty: none. Less important parts that do not fit are left out. No
+    part is ever cut in two.
     """
     state, glyphs = view.state, view.glyphs
     who = (

@@ -55,7 +55,10 @@ class Timeline:
         self._width = 1
 
     def wider(self, by: int) -> str:
-        """Show a longer (1) or shorter (-1) period of time. Return its length as text, such as `10 min`."""
+        """Show a longer (1) or shorter (-1) period of time. Return its length as text, such as `10 min`.
+
+        The longest and the shortest period stay as they are.
+        """
         self.span = min(max(self.span + by, 0), len(SPANS))
         self._start = 0.0
         return self.words
@@ -74,7 +77,10 @@ class Timeline:
         return start + (end - start) * min(max(x, 0) + 1, self._width) / self._width
 
     def line(self, now: float, width: int, glyphs: Glyphs) -> Line:
-        """Return the timeline as a line of `width` columns. `now` is the time at the cursor."""
+        """Return the timeline as a line of `width` columns. `now` is the time at the cursor.
+
+        While the cursor is frozen, its column has a mark.
+        """
         start, end = self._shown_period(now)
         step = (end - start) / width
         if self.span < len(SPANS):

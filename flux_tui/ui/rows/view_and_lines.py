@@ -106,7 +106,8 @@ class View(NamedTuple):
     def peer(self, peer: PeerId) -> Plain:
         """Return the name of a peer, or its short id.
 
-        While ids are hidden, return its number among the peers.
+        While ids are hidden, return its number among the state's peers (`peer 2`), or `a peer` if it is not
+        one of them.
         """
         if not self.masked:
             if (form := self.forms.get(peer)) is not None:
@@ -126,7 +127,7 @@ class View(NamedTuple):
     def text(self, text: str) -> Plain:
         """Return a sentence with peers' names instead of ids.
 
-        While ids are hidden, also addresses and paths are removed.
+        While ids are hidden, HIDDEN stands for each id, address and path instead.
         """
         if self.masked:
             return plain(hidden(text))
@@ -147,8 +148,8 @@ class View(NamedTuple):
 def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[Row]:
     """Return the rows that pass a filter, by their text and, unless ids are hidden (`masked`), their key.
 
-    A row is part of the row before it if its key is that row's key plus a slash and more. Both are returned
-    or neither.
+    Headings are always returned. A row belongs to a row above it if its key is that row's key plus a slash
+    and more. Such rows are all returned, or none of them.
     """
     found: list[Row] = []
     block: list[Row] = []
@@ -260,7 +261,10 @@ def _run_words(entry: Entry, group: Group, view: View) -> str:
 
 
 def _moment(at: float, view: View, before: float | None) -> str:
-    """Return a time as text, in the form that the person chose. All forms have the same width."""
+    """Return a time as text, in the form that the person chose. All forms have the same width.
+
+    `before`: the time of the entry before, for the form `gap`. None: not known, so the gap is blank.
+    """
     wide = 12 if view.width >= 60 else 8
     match view.times:
         case "clock":

@@ -38,9 +38,9 @@ class PathSuggester(Suggester):
 
 
 def complete_path(value: str, folder: Path | None) -> str | None:
-    """Return the first path that begins with the typed text. A folder ends in a slash.
+    """Return the first path that begins with the typed text and is longer. A folder ends in a slash.
 
-    None: there is no such path.
+    None: there is no such path, or nothing was typed. `folder`: the folder for relative paths.
     """
     found = paths(value, Context(State(), folder, str)) if value else []
     return next((path for path in found if path != value), None)
@@ -86,7 +86,11 @@ class AddScreen(TypedWindow[list[Path]]):
         send: Callable[[list[Path]], None] = lambda paths: None,
         trouble: str | None = None,
     ) -> None:
-        """Open the window; see `TypedWindow`. `send` shares the paths that the person chose."""
+        """Open the window; see `TypedWindow`. `send` shares the paths that the person chose.
+
+        `folder`: the folder for relative paths; None: it no longer exists. `masked`: show no ids, addresses
+        and paths.
+        """
         super().__init__(send, text, trouble)
         self._folder = folder
         self._masked = masked
@@ -137,7 +141,7 @@ class AddScreen(TypedWindow[list[Path]]):
 
     @on(DirectoryTree.FileSelected)
     def picked(self, event: DirectoryTree.FileSelected) -> None:
-        """Share the file that the person chose in the tree, and close the window."""
+        """Share the file that the person chose in the tree and close the window, or show why it cannot be shared."""
         try:
             self.send_and_close([to_share(event.path.absolute())])
         except PathError as error:
@@ -145,7 +149,10 @@ class AddScreen(TypedWindow[list[Path]]):
 
     @on(DirectoryTree.NodeHighlighted)
     def looked_at(self, event: DirectoryTree.NodeHighlighted[object]) -> None:
-        """Put the path that is highlighted in the tree into the input."""
+        """Put the path that is highlighted in the tree into the input, while the tree has the focus.
+
+        While ids are hidden, the path is relative to the window's folder.
+        """
         data = getattr(event.node.data, "path", None)
         if data is not None and self.query_one(DirectoryTree).has_focus:
             inside = self._masked and self._folder is not None and data.is_relative_to(self._folder)

@@ -185,7 +185,8 @@ def _general(keys: Keys) -> list[Group]:
 def help_rows(groups: list[Group], width: int, wanted: str = "") -> list[Row]:
     """Return the help as rows of at most `width` columns. Longer texts are wrapped, not cut.
 
-    `wanted`: words that a line, or the title of its group, must contain.
+    `wanted`: words. Only entries are returned that have all of them, in the entry itself or in its group's
+    title. Empty: all entries.
     """
     words = wanted.lower().split()
     rows: list[Row] = []

@@ -120,7 +120,7 @@ class InspectScreen(ModalScreen[int | None]):
     def _show_facts(self, selected: int) -> None:
         """Show the facts about the subject as they are at the cursor.
 
-        `selected`: the number of the line to select.
+        `selected`: the index of the fact to select.
         """
         title, self._facts = facts_of(self.subject, self._source, self._view)
         window = self.query_one(".window", Vertical)
@@ -150,7 +150,7 @@ class InspectScreen(ModalScreen[int | None]):
         self._show_facts(int(selected or 0))
 
     def _append(self, cursor: int) -> None:
-        """Append the new entries about the subject, up to entry `cursor`."""
+        """Append the new entries about the subject, up to entry `cursor`. One call reads at most NEW_ENTRIES."""
         end = min(cursor, self._seen + NEW_ENTRIES)
         found: list[Entry] = []
         while self._seen < end:
@@ -178,7 +178,10 @@ class InspectScreen(ModalScreen[int | None]):
 
     @work(exclusive=True)
     async def _search(self) -> None:
-        """Find the entries about the subject, from the cursor back to the beginning, some entries at a time."""
+        """Find the entries about the subject, from the cursor back to the beginning, some entries at a time.
+
+        The search ends when MAX_SHOWN entries were found.
+        """
         subject, source = self.subject, self._source
         panel = self.query_one("#touching", LinesPanel)
         take = self._take_page = entries_about(subject, source)
@@ -220,7 +223,7 @@ class InspectScreen(ModalScreen[int | None]):
         self.query_one("#touching" if self._on_facts else "#facts", LinesPanel).focus()
 
     def action_follow(self) -> None:
-        """Show the entry, object or peer that the selected line names."""
+        """Show the entry, object or peer that the selected line names. If it names none, do nothing."""
         link = self._link()
         if link is not None and link != self.subject:
             self._trail.append(link)
@@ -249,7 +252,10 @@ class InspectScreen(ModalScreen[int | None]):
         self.post_message(HelpAsked("inspect", terms))
 
     def action_name(self) -> None:
-        """Close the window, and ask the person for a name for the peer that is shown or selected."""
+        """Close the window, and ask the person for a name for the peer that is selected, or else shown.
+
+        If neither is a peer, do nothing.
+        """
         link = self._link() if self._on_facts else None
         subject = link if link is not None and link.kind == "peer" else self.subject
         if subject.kind == "peer":
@@ -257,7 +263,10 @@ class InspectScreen(ModalScreen[int | None]):
             self._ask_name(PeerId(subject.key))
 
     def action_go(self) -> None:
-        """Close the window, and move the cursor of the dashboard to the selected entry."""
+        """Close the window, and move the cursor of the dashboard to the selected entry.
+
+        If none is selected, do nothing.
+        """
         key = self.query_one("#touching", LinesPanel).selected
         if key is not None:
             self.dismiss(int(key))

@@ -22,7 +22,8 @@ class LeaveScreen(ModalScreen[bool | None]):
     def __init__(self, unfinished: Plain, quit_keys: Sequence[str], detach_keys: Sequence[str]) -> None:
         """Ask the question. `unfinished`: what is not whole, in words.
 
-        `quit_keys`, `detach_keys`: the keys that leave in the dashboard. They do the same here.
+        `quit_keys`: the keys that stop the node. `detach_keys`: the keys with which the node goes on alone.
+        They are the same keys as in the dashboard.
         """
         super().__init__()
         self._unfinished = unfinished

@@ -36,8 +36,8 @@ class WantScreen(TypedWindow[list[Command]]):
     ) -> None:
         """Open the window; see `TypedWindow`. `send` pushes the commands to the node.
 
-        `mark` returns an id for a command. `folder`: where files are put; None: it no longer exists.
-        `masked`: show no ids and paths.
+        `state`: has the objects that can be typed by name. `mark` returns an id for a command. `folder`:
+        where files are put; None: it no longer exists. `masked`: show no ids and paths.
         """
         super().__init__(send, text, trouble)
         self._state = state
@@ -68,7 +68,10 @@ class WantScreen(TypedWindow[list[Command]]):
 
     @on(PlainInput.Changed)
     def preview(self) -> None:
-        """Show which wants the typed text means so far, and which words have errors."""
+        """Show which wants the typed text means so far.
+
+        If a space ends the text, also show which words have errors.
+        """
         lines, errors, _ = self._read()
         self.query_one("#preview", PlainText).tell(plain_lines(*lines[:8]))
         # While the person types, an unfinished CID is not an error yet. A space says that the word is whole.
@@ -80,7 +83,7 @@ class WantScreen(TypedWindow[list[Command]]):
 
     @on(PlainInput.Submitted)
     def push(self) -> None:
-        """Push the typed wants and close the window, or show what is wrong with them."""
+        """Push the typed wants and close the window. If any word has an error, push nothing and show the errors."""
         _, errors, commands = self._read()
         if errors:
             several = ["Nothing was pushed: mend or remove that."] if commands else []

@@ -100,7 +100,10 @@ class BlockMap:
                 pass  # it says nothing about who has a block
 
     def _put(self, cid: Cid, value: int) -> None:
-        """Note the new status of a block. A block that is here keeps this status."""
+        """Note the new status of a block. A block that is here keeps this status.
+
+        Once MAX_BLOCKS are known, a further block is only counted, and only if it is here.
+        """
         at = self._index.get(cid)
         if at is None:
             if len(self._blocks) >= MAX_BLOCKS:
@@ -155,9 +158,9 @@ class BlockMap:
                 return sum(count.here for count in self.counts().values())
 
     def counts(self) -> dict[PeerId | None, Count]:
-        """Return how many blocks each peer has sent or was granted, in the order of `holders`.
+        """Return how many blocks each peer has sent, or was granted and has not sent, in the order of `holders`.
 
-        The key None stands for all peers beyond MAX_HOLDERS together.
+        Peers without any are left out. The key None stands for all peers beyond MAX_HOLDERS together.
         """
         found: dict[PeerId | None, Count] = {}
         for number, peer in enumerate((None, *self.holders)):

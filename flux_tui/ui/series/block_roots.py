@@ -84,7 +84,7 @@ class Reader(Protocol):
 def roots_of(entry: Entry, source: Reader) -> tuple[Cid, ...]:
     """Return the objects to which the chunks of an entry belong, without those that the entry itself names.
 
-    To find them, up to CONTEXT entries before `entry` are read.
+    To find them, up to CONTEXT entries before `entry` are read. Empty: these entries do not say it.
     """
     owners = Owners()
     if isinstance(entry.event, OF_BLOCKS):

@@ -25,7 +25,8 @@ PAGE = 5_000
 def build(path: Path, last: int, descriptor: int) -> None:
     """Write the state after every EVERY entries to a file, where the series has no checkpoint (saved state) itself.
 
-    `last`: the last entry to read. `descriptor`: the file to write to.
+    `path`: the series. `last`: the last entry to read. `descriptor`: the open file to write to. If standard
+    input is closed, stop early.
     """
     reader = SeriesReader.open(path)
     state = State()

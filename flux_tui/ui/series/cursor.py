@@ -44,7 +44,9 @@ PAGES_KEPT = 64
 class Source:
     """A series with a cursor in time.
 
-    The file that `opening` opens may not exist yet. Until it does, the series is empty.
+    `opening` opens the series, or returns None while its file does not exist. Until then, the series is
+    empty. `path`: the file for a builder's process to read. None: states are saved here instead, as entries
+    are read.
     """
 
     def __init__(self, opening: Callable[[], SeriesSource | None], path: Path | None = None) -> None:
@@ -108,13 +110,17 @@ class Source:
 
     @property
     def building(self) -> int | None:
-        """The last entry after which the builder's process has saved a state. None: no builder is running."""
+        """The number of the last entry after which a state was saved (0: none yet), while the builder's process runs.
+
+        None: no builder is running.
+        """
         return None if self._builder is None else self._checkpoints.newest
 
     def poll(self, budget: int = POLL_ENTRIES) -> bool:
         """Read new entries, at most `budget`, and update the newest state.
 
-        Return whether there were new entries.
+        Return whether there were new entries. False also if the series cannot be read; `trouble` then says
+        why.
         """
         reader = self._open()
         if reader is None:
@@ -155,7 +161,7 @@ class Source:
     def take_completed(self) -> list[Entry]:
         """Return the entries about objects that became whole since the last call, the newest last.
 
-        Objects that were whole when the series was opened are left out. Of many entries, only the newest are
+        Objects that were whole when the series was opened are left out. Only the newest COMPLETED_KEPT are
         returned.
         """
         found = [*self._completed]
@@ -281,7 +287,10 @@ class Source:
     # ── checkpoints ─────────────────────────────────────────────────────────────────────────────
 
     def _probe(self, reader: SeriesSource, last: int) -> None:
-        """Start a builder (a process that computes states) if some part of the series has no usable checkpoints."""
+        """Start a builder (a process that computes states) if a long series has no usable checkpoints in some part.
+
+        A series of at most FAR_BEHIND entries, or one without a file, needs none.
+        """
         if self._path is None or last <= FAR_BEHIND:
             return
         for number in range(1, PROBES + 1):
@@ -302,7 +311,10 @@ class Source:
             self._builder = None
 
     def _jump(self, reader: SeriesSource, last: int) -> None:
-        """Continue from the newest checkpoint (saved state), because very many entries were not read yet."""
+        """Continue from the newest usable checkpoint (saved state), because very many entries were not read yet.
+
+        If there is none after the newest state, that state stays.
+        """
         candidates = [reader.checkpoint(last)]
         if self._kept is not None:
             candidates.append(self._kept.nearest(last))
@@ -311,7 +323,7 @@ class Source:
                 self._live = state
 
     def _keep(self, state: State) -> None:
-        """Save the state at intervals, because the series has no checkpoints itself."""
+        """Save the state every CHECKPOINT_EVERY entries, because the series has no checkpoints itself."""
         if state.seq - self._kept_at >= CHECKPOINT_EVERY:
             self._kept_at = state.seq
             self._checkpoints.add(state.seq, snapshot(state))

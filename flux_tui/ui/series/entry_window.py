@@ -98,7 +98,11 @@ _LIKE: dict[type[Event], Callable[..., Hashable]] = {
 
 
 class Window:
-    """The lines of the Series panel for the entries after entry `low` up to entry `high`."""
+    """The lines of the Series panel for the entries after entry `low` up to entry `high`.
+
+    It begins empty after entry `at`. `fold`: each run of similar entries is one line. `passes`: whether an
+    entry passes the panel's filter; other entries have no line. None: there is no filter.
+    """
 
     def __init__(self, at: int, *, fold: bool, passes: Callable[[Entry], bool] | None = None) -> None:
         self.low = self.high = at

@@ -78,7 +78,10 @@ class Filter(NamedTuple):
         )
 
     def takes_text(self, text: str) -> bool:
-        """Return whether a row that is not an entry passes the filter. `text`: its text in lower case."""
+        """Return whether a row that is not an entry passes the filter. `text`: its text in lower case.
+
+        Each term's value must be in the text (negated: must not be). The fields of the terms are ignored.
+        """
         return all((term.value in text) != term.negated for term in self.terms)
 
 
@@ -149,7 +152,10 @@ def cids_of(event: Event) -> tuple[Cid, ...]:
 
 
 def fields_of(event: Event) -> dict[str, object]:
-    """Return the names and values of the fields of an event, to show them."""
+    """Return the names and values of the fields of an event, to show them.
+
+    An event of an unknown kind has one field, `bytes`: its size.
+    """
     if isinstance(event, Unknown):
         return {"bytes": len(event.body)}
     return msgspec.structs.asdict(event)

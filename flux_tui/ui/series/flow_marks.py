@@ -165,7 +165,10 @@ class FlowWindow:
             self._fold(entry)
 
     def forget_before(self, at: float) -> None:
-        """Forget all messages before the time `at` (seconds since 1970): they are not shown any more."""
+        """Remove all columns and waiting periods before the time `at` (seconds since 1970) from the lanes.
+
+        They are not shown any more.
+        """
         first = self.bin_of(at)
         for lane in (self.own, *self.lanes.values()):
             for number in [number for number in lane.cells if number < first]:
@@ -274,7 +277,7 @@ class FlowWindow:
     def lane_of(self, name: str) -> Lane:
         """Return the lane with this name: a peer id, or OWN for this node.
 
-        A peer without a lane gets an empty one.
+        For a peer without a lane, return an empty lane, which is not added to the window.
         """
         return self.own if name == OWN else self.lanes.get(PeerId(name)) or Lane()
 
@@ -354,7 +357,7 @@ class FlowWindow:
             lane.owed[self.bin_of(at)] = lane.owes
 
     def _all_gone(self, at: float) -> None:
-        """Note that no peer is connected and nothing is granted, because the node started or stopped."""
+        """Note that no peer is connected, nothing is granted and no NO counts, because the node started or stopped."""
         self._granted.clear()
         for peer, lane in self.lanes.items():
             lane.here[self.bin_of(at)] = False

@@ -45,7 +45,7 @@ class PeerTrend:
         ]
 
     def rate(self, now: float) -> tuple[float, float]:
-        """Return the bytes per second that the peer sent to this node lately, and those that it got from this node."""
+        """Return the bytes per second that the peer sent to this node and got from it in the last RATE_SECONDS."""
         return rate_of(self.bytes_in, now), rate_of(self.bytes_out, now)
 
 
@@ -62,11 +62,11 @@ class Trends:
         self._pruned = 0
 
     def of(self, peer: PeerId) -> PeerTrend:
-        """Return the last minute of one peer; an empty one if nothing is known."""
+        """Return one peer's trend in the last minute, or an empty trend if nothing is known of the peer."""
         return self.peers.get(peer) or PeerTrend()
 
     def object_rate(self, root: Cid, now: float, seconds: int = RATE_SECONDS) -> float:
-        """Return the bytes per second that were received for one object lately."""
+        """Return the bytes per second that were received for one object in the last `seconds` seconds."""
         return rate_of(self._objects.get(root, {}), now, seconds)
 
     def object_eta(self, root: Cid, since: float, now: float, left: float) -> float | None:

@@ -263,7 +263,8 @@ def _name(arguments: list[str], context: Context) -> Outcome:
 def typed_peer(text: str, context: Context) -> PeerId | None:
     """Return the peer that a person typed: its id, its name, or the form in which it is shown.
 
-    None: there is none.
+    Any valid id is returned, even of a peer that is not known. None: the text is no id, and no known peer's
+    name.
     """
     if is_peer_id(text):
         return PeerId(text)
@@ -282,7 +283,10 @@ def _peers(last: str, context: Context) -> list[str]:
 
 
 def _suggested(before: str, context: Context) -> list[str]:
-    """Return the name that the peer in `before` suggests for itself; nothing while ids and names are hidden."""
+    """Return the name that a peer suggests for itself. `before`: the words before the last one, which name the peer.
+
+    Empty: they name no shown peer, it suggests no name that is free, or ids and names are hidden.
+    """
     others, word = last_argument(before.rstrip())
     peer = None if others.strip() else typed_peer(word, context)
     if peer is None or peer not in context.forms:

@@ -52,7 +52,10 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def filters(last: str, context: Context) -> list[str]:
-    """Return terms of a filter, such as `kind:status_no`, that begin with the typed word."""
+    """Return the fields of a filter, such as `kind:`, that begin with the typed word.
+
+    Once the word has a colon, return terms with values of that field, such as `kind:status_no`.
+    """
     sign = "!" if last.startswith("!") else ""
     word = last.removeprefix("!")
     field, colon, value = word.partition(":")

@@ -13,7 +13,10 @@ _SPECIAL = re.compile(r"[^\w@%+=:,./~…\-]")
 
 
 def arguments_of(rest: str) -> list[str]:
-    """Split a line into words as a shell does. Raise LineError if a quotation mark is not closed."""
+    """Split a line into words as a shell does. Raise LineError if a quotation mark is not closed.
+
+    If the line has a ticket, an open quotation mark is taken as pasted with it: the line is split at spaces.
+    """
     try:
         return shlex.split(rest)
     except ValueError:
@@ -58,7 +61,7 @@ def quoted(word: str) -> str:
 def split_last(rest: str) -> tuple[str, str]:
     """Split a line at its last space. Return the part up to the space, and the last word.
 
-    Quotation marks do not count.
+    A space between quotation marks counts, too.
     """
     head, space, last = rest.rpartition(" ")
     return head + space, last

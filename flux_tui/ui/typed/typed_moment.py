@@ -27,8 +27,9 @@ class Moment(NamedTuple):
 def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
     """Parse a moment that a person typed. Raise ValueError with one sentence.
 
-    `now`: the time at the cursor. `newest`: the last time that can be shown (None: `now`). Both are in seconds
-    since 1970. A time of day that is later than both is one of the day before.
+    `now`: the time at the cursor, to which `-5m` and `+30s` are relative. `newest`: the last time that can be
+    shown (None: `now`). Both are in seconds since 1970. A time of day more than a minute later than both is
+    one of the day before.
     """
     word = text.strip().lower()
     if word in ("live", "now", "end"):

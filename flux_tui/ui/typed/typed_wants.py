@@ -40,8 +40,9 @@ def read_wants(
 ) -> Reading:
     """Turn words into commands to want or get objects, with a preview and errors.
 
-    The file of a ticket goes to `folder` (None: it no longer exists) under the ticket's name, or to the path
-    `into`. `mark` returns an id for each command. `masked`: the preview shows no path and no id.
+    The file of a ticket with a name goes to `folder` (None: it no longer exists) under that name. With
+    `into`, the file of any word goes to this path. Other objects stay in the store. `mark` returns an id for
+    each command. `masked`: the preview shows no path and no id. More than MAX_WORDS words give only an error.
     """
     reading = Reading([], [], [])
     taken: set[Path] = set()
@@ -74,7 +75,7 @@ def read_wants(
 
 
 def named(state: State) -> dict[str, Cid]:
-    """Return the objects of a state by their names. If several have one name, the first object is returned."""
+    """Return the objects of a state by their names. Of several with one name, the one that came first is returned."""
     return {found.name: root for root, found in reversed(state.objects.items()) if found.name}
 
 
@@ -103,7 +104,8 @@ def _instead(word: str, sentence: str) -> str:
 def _place(ticket: Ticket, folder: Path | None) -> Path:
     """Return the path in `folder` for the file of a ticket.
 
-    Raise PathError if its name cannot be a file's name.
+    If the ticket has no name that a file can have, the name is its CID. Raise PathError if the name is too
+    long, or if `folder` is None.
     """
     path = Path((ticket.name or "").replace("\0", ""))
     name = path.name if path.name not in ("", "..") else ticket.root
@@ -120,7 +122,7 @@ def names(state: State) -> list[str]:
 def free(path: Path, taken: set[Path]) -> Path:
     """Return a path that is not used yet: `path` itself, or with a number, such as `film-2.mkv`.
 
-    Raise PathError. `taken`: paths that will be used.
+    `taken`: paths that will be used. Raise PathError if this node cannot look up whether a file exists there.
     """
     number, candidate = 1, path
     while candidate in taken or exists_at(candidate, follow=False):
@@ -132,7 +134,10 @@ def free(path: Path, taken: set[Path]) -> Path:
 
 
 def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> Plain:
-    """Return the preview line of a want: its name, its size, who has the object, and the path where it will be put."""
+    """Return the preview line of a want: its name, its size, who has the object, and the path where it will be put.
+
+    `path`: None if it stays in the store. `masked`: show neither id nor path.
+    """
     known = state.objects.get(ticket.root)
     name = ticket.name or (known.name if known else None) or (HIDDEN if masked else ticket.root)
     size = ticket.size if ticket.size is not None else known.size if known else None

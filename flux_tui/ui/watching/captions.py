@@ -56,7 +56,7 @@ class Narrator(Protocol):
         """Show the next caption (1) or the previous caption (-1)."""
 
     def press(self) -> None:
-        """Do what the caption says that the enter key does."""
+        """Do what the enter key does at this caption; `Caption.press` says it in words."""
 
     def toggle_pause(self) -> None:
         """Pause the narrated demo, or resume it at its newest caption."""

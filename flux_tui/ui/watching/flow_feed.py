@@ -143,7 +143,10 @@ class FlowFeed:
         return None
 
     def _fitting(self, view: View) -> float:
-        """Return the seconds of a column at which the shown object, or the newest want, is visible from its begin."""
+        """Return the seconds of a column at which the shown object is visible from its begin.
+
+        If all objects are shown: the want that was begun last, or else the object that was begun last.
+        """
         state = view.state
         if self._root is not None and (found := state.objects.get(self._root)) is not None:
             return fitting_step(view.width, found.since, view.now)

@@ -16,7 +16,8 @@ class Liveness:
     """Checks whether the shown node runs, at most once a second while it does.
 
     A node that does not run is checked every `seconds`, because it may just have started. `often`: a node
-    that runs is checked every `seconds`, too.
+    that runs is checked every `seconds`, too. `restart_key`: the key that starts the node, as a person reads
+    it.
     """
 
     def __init__(
@@ -82,11 +83,14 @@ class Liveness:
         return "starting" if self.starting else "none"
 
     def gone(self) -> str | None:
-        """Return a message that the node is gone, and which key starts it. None: the node is not gone."""
+        """Return a message that the node has died or is stopped, and which key starts it.
+
+        None: the node runs, is being started or never ran, or the shown series is a recording.
+        """
         return self._gone(f"press {self._restart_key} to start it again")
 
     def gone_behind_window(self) -> str | None:
-        """Return a message that the node is gone, for a window in which keys are text. None: the node is not gone.
+        """Return the message of `gone` for a window in which keys are text. None: as for `gone`.
 
         The message tells the person to close the window before they press the key that starts the node.
         """

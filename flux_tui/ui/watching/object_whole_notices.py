@@ -57,7 +57,10 @@ class WholeNotices:
         """The time of the last bell or desktop notice. None: there was none."""
 
     def tell(self) -> None:
-        """Tell the person of the objects that became whole since the last call."""
+        """Tell the person of the objects that became whole since the last call.
+
+        The bell or the desktop notice comes at most once in RING_SECONDS, and not if `by` is `none`.
+        """
         node = self._nodes.shown
         completed = node.source.take_completed()
         if node.recording or self._quiet or not completed:
@@ -93,11 +96,12 @@ def whole_words(entry: Entry, view: View) -> Plain | None:
 
 
 def desktop_notice(by: NoticeBy, text: Plain, *, tmux: bool = False) -> str:
-    """Return the control sequence with which a terminal shows a notice on the desktop: OSC 9, or OSC 777 with a title.
+    """Return the control sequence with which a terminal shows a notice on the desktop.
 
-    Names in `text` come from others, so `text` must have no control characters. The notice never begins with
-    `text`, because OSC 9 has other meanings for texts that begin with a number. Semicolons, which separate
-    fields, are replaced. `tmux`: wrap the sequence so that tmux passes it on.
+    It is OSC 777 with a title if `by` says so, otherwise OSC 9. Names in `text` come from others, so `text`
+    must have no control characters. The notice never begins with `text`, because OSC 9 has other meanings for
+    texts that begin with a number. Semicolons, which separate fields, are replaced. `tmux`: wrap the sequence
+    so that tmux passes it on.
     """
     words = text[:MAX_DESKTOP].replace(";", ",")
     sequence = f"\x1b]777;notify;flux-tui;{words}\x07" if by == "osc777" else f"\x1b]9;flux-tui: {words}\x07"

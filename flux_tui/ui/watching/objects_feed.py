@@ -50,8 +50,8 @@ class ObjectsFeed:
     def tab(self, state: State, selected: Cid | None) -> Tab:
         """Return the tab that the Objects panel shows.
 
-        It is the tab that the person chose, or else a tab with the selected object. So an object that becomes
-        whole does not disappear from the screen.
+        It is the tab that the person chose, or else a tab with the selected object, or else the first tab
+        that is not empty. So an object that becomes whole does not disappear from the screen.
         """
         if self._chosen is None:
             objects = objects_by_tab(state)
@@ -101,7 +101,8 @@ class ObjectsFeed:
     def _read(self, root: Cid) -> BlockMap | None:
         """Read some more entries about the blocks of an object, and return its block map.
 
-        None: no entry is about them, because the object was added here.
+        None: the object was added here, so no entry is about its blocks, or the state does not have the
+        object.
         """
         source = self._nodes.source
         found = source.state.objects.get(root)
@@ -131,7 +132,7 @@ class ObjectsFeed:
     def _files_of(self, root: Cid) -> tuple[ObjectFiles | None, str]:
         """Return the files of an object (None: not known), and a sentence that says why they are not known.
 
-        The sentence is empty if the files are known, or if the object has none.
+        The sentence is empty for every node that is not a recording.
         """
         node, found = self._nodes.shown, self._nodes.state.objects.get(root)
         if node.recording:

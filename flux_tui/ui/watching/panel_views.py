@@ -89,7 +89,10 @@ class Views:
         return self._of_panel(view, panel)
 
     def beside(self, node: WatchedNode, width: int) -> View:
-        """Return the state of another recording together with the display settings, at the time that is shown now."""
+        """Move the cursor of another recording to the time that is shown now.
+
+        Return its state there together with the display settings.
+        """
         now = self._playback.now
         node.source.poll()
         node.source.go_to_time(now)

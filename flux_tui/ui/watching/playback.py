@@ -179,7 +179,11 @@ class Playback:
     # ── playing ─────────────────────────────────────────────────────────────────────────────────
 
     def toggle_play(self) -> None:
-        """Play the series from the cursor on, or stop playing."""
+        """Play the series from the cursor on, or stop playing.
+
+        If no entry follows the cursor, a recording is played from its beginning. For a node, a notice tells
+        the person to go back first.
+        """
         if self._playing:
             self._stop()
             return
@@ -208,7 +212,10 @@ class Playback:
             self._notify(f"plays {speed}{self._times_sign} as fast", timeout=2)
 
     def advance(self) -> None:
-        """While the series plays, move the cursor forward by the time since the last tick, multiplied by the speed."""
+        """While the series plays, move the cursor forward by the time since the last tick, multiplied by the speed.
+
+        At the newest entry, playing ends and the cursor goes live.
+        """
         if not self._playing:
             return
         source, now = self._nodes.source, self._clock()

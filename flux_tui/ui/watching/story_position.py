@@ -77,7 +77,7 @@ class Narration:
             self._narrator.move(by)
 
     def press(self) -> None:
-        """Do what the caption says that the enter key does."""
+        """Do what the enter key does at this caption; `Caption.press` says it in words."""
         if self._narrator is not None:
             self._narrator.press()
 

@@ -68,7 +68,10 @@ class Nodes:
         return self._shown.source.state
 
     def show(self, title: str) -> bool:
-        """Show the node with this title. Return whether another node was shown before."""
+        """Show the node with this title. Return whether the shown node has changed.
+
+        False: it was shown already, or there is no node with this title.
+        """
         found = next((node for node in self.all if node.title == title), None)
         if found is None or found is self._shown:
             return False
@@ -77,7 +80,7 @@ class Nodes:
 
     @property
     def beside(self) -> tuple[WatchedNode, ...]:
-        """The other recordings of the same swarm. Empty: the shown node is not a recording."""
+        """All other recordings of this dashboard. Empty: the shown node is not a recording."""
         if not self._shown.recording:
             return ()
         return tuple(node for node in self.all if node is not self._shown and node.recording)

@@ -80,7 +80,7 @@ class Keybar(LineStrip):
             self.label = label
 
     def on_click(self, event: Click) -> None:
-        """Post a message with the label of the key that was clicked in the footer."""
+        """Post a message with the label that was clicked in the footer, or that follows the clicked key."""
         end = 0
         for text, role in self._line:
             end += width(text)
@@ -120,7 +120,7 @@ class Tabs(LineStrip):
         self.show(line)
 
     def on_click(self, event: Click) -> None:
-        """Post a message with the panel whose tab was clicked."""
+        """Post a message with the number of the panel whose tab was clicked."""
         for number, end in enumerate(self._ends, 1):
             if event.x < end:
                 self.post_message(self.Picked(number))

@@ -171,7 +171,10 @@ class LinesPanel(ScrollView, can_focus=True):
         self._marked_last = key
 
     def mark_range(self) -> int:
-        """Mark all lines from the last marked line to the selected line. Return how many lines these are."""
+        """Mark all lines from the last marked line to the selected line. Return how many lines these are.
+
+        0: no line was marked before, or none is selected, so nothing changes.
+        """
         keys = [row.key for row in self.rows if not row.title]
         if self._marked_last not in keys or self.selected not in keys:
             return 0

@@ -50,11 +50,17 @@ class PlainInput(Input):
         return Text(plain_in_place(self.value), no_wrap=True, overflow="ignore", end="")
 
     def pasted(self, text: str) -> str:
-        """Return the text to insert into the input for a pasted text. Subclasses may change it."""
+        """Return the text to insert into the input for a pasted text. Subclasses may change it.
+
+        Here, line breaks and repeated spaces become one space.
+        """
         return " ".join(text.split())
 
     def take(self, text: str) -> None:
-        """Insert a pasted text with all of its lines, not only the first one."""
+        """Insert a pasted text with all of its lines, not only the first one. Selected text is replaced by it.
+
+        A text of more than MAX_PASTED characters is not inserted; a notice says so.
+        """
         if len(text) > MAX_PASTED:
             self.notify(f"that is too long for a line: {len(text):,} characters", severity="warning")
             return

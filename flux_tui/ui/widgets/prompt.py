@@ -53,7 +53,7 @@ class History:
         return self._lines.get(kind, [])
 
     def add(self, kind: str, line: str) -> None:
-        """Remember a typed line.
+        """Remember a typed line, unless it is empty or the same as the line before.
 
         If it cannot be written to the home, it is remembered only until the dashboard ends.
         """
@@ -93,7 +93,7 @@ class PromptInput(PlainInput):
         self.prompt.recall(by)
 
     def action_complete(self, by: int) -> None:
-        """Show the next completion of the typed text (1) or the previous one (-1)."""
+        """Complete the typed text as far as all candidates agree, or show the next (1) or previous (-1) candidate."""
         self.prompt.complete(by)
 
     def action_leave(self) -> None:
@@ -197,7 +197,7 @@ class Prompt(Vertical):
         self.display = False
 
     def say(self, text: str, *, bad: bool = True) -> None:
-        """Show a message near the typed text. `bad`: it is an error."""
+        """Show a message near the typed text. `bad`: it is an error. An empty text removes the message."""
         label = self.query_one("#prompt-error", PlainText)
         label.set_class(bad, "error")
         label.display = bool(text)
@@ -210,7 +210,10 @@ class Prompt(Vertical):
         self.post_message(self.Left(kind))
 
     def recall(self, by: int) -> None:
-        """Show the previous (-1) or next (1) line of the history that begins with the typed text."""
+        """Show the previous (-1) or next (1) line of the history that begins with the typed text.
+
+        After the newest such line comes the typed text itself.
+        """
         if self._back == 0:
             self._typed = self.field.value
         lines = [line for line in self.history.of(self.kind) if line.startswith(self._typed)]

@@ -114,7 +114,10 @@ class SeriesPanel(LinesPanel):
         self._shown = ()
 
     def group(self, seq: int) -> Group:
-        """Return the entries that are shown in one line together with entry `seq`."""
+        """Return the entries that are shown in one line together with entry `seq`.
+
+        It is this entry alone if no line with it is made, or if entries are neither folded nor filtered.
+        """
         index = self._window.index_of(seq) if self._windowed else -1
         return self._window[index] if index >= 0 else Group(seq, seq, 1)
 
@@ -383,5 +386,8 @@ class SeriesPanel(LinesPanel):
 
 
 def _differ(old: Mapping[PeerId, Plain], new: Mapping[PeerId, Plain]) -> bool:
-    """Return whether the text that stands for a peer on the screen has changed."""
+    """Return whether the text that stands for a peer on the screen has changed.
+
+    Added and removed peers do not count.
+    """
     return any(new.get(peer, form) != form for peer, form in old.items())

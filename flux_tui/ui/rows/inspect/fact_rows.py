@@ -42,7 +42,8 @@ def fact_rows(facts: list[Fact], width: int) -> list[Row]:
 def column_widths(rows: list[tuple[Plain, ...]], room: int) -> list[int]:
     """Return the widths of the first columns of a table, as many columns as fit into `room`, but at least one.
 
-    The first column may be narrowed to FIRST, and its text is then wrapped. Other columns are not narrowed.
+    `room`: a number of terminal columns. The first column may be narrowed to FIRST, and its text is then
+    wrapped. Other columns are not narrowed. Empty: the table has no rows.
     """
     if not rows:
         return []
