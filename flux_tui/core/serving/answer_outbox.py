@@ -97,9 +97,9 @@ class Answers:
         addrs: tuple[str, ...] = (),
         news: bool = True,
     ) -> None:
-        """Answer NO to a peer. `has_it`: whether these chunks are stored here. `news`: also write an entry.
+        """Answer NO to a peer. `has_it`: whether these chunks are stored here. `addrs`: where to dial it (see `push`).
 
-        `addrs`: where to dial the peer if it is not connected.
+        `news`: also write an entry, if the NO could be pushed or stored.
         """
         reason, retry_after = refusal
         no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)

@@ -49,7 +49,7 @@ def snapshot(state: State) -> bytes:
 
 
 def restore(data: bytes) -> State | None:
-    """Return the state of a checkpoint; None if another version of the fold made the checkpoint."""
+    """Return the state of a checkpoint; None if another version of the fold made it, or if it cannot be decoded."""
     try:
         version, state = _decoder.decode(data)
     except msgspec.MsgspecError:

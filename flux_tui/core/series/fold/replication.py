@@ -39,7 +39,7 @@ def fold(state: State, event: ev.ReplicationEvent) -> None:
 
 
 def refused(state: State, event: ev.StatusNo) -> None:
-    """Record that a peer will not keep a replica."""
+    """Record that a peer will not keep a replica. A keeper that has said how much it has stays a keeper."""
     for cid in event.cids:
         if (hold := state.holds.get(cid)) is None:
             continue
