@@ -71,7 +71,8 @@ def typed_paths(text: str, folder: Path | None) -> list[Path]:
 def dropped_words(text: str) -> list[str]:
     r"""Return the paths in a text that was dropped on a terminal or copied in a file manager. Raises PathError.
 
-    The forms are `'/a b'`, `/a\\ b` and `file:///a%20b`, one or several. Any other text is one path as it is.
+    The forms are `'/a b'`, `/a\ b` and `file:///a%20b`, one or several. In any other text, each line that is
+    not blank is one path, unchanged.
     """
     if "file://" in text:
         return [path_of_url(word.strip("'\"<>")) for word in text.split()]
@@ -106,9 +107,9 @@ def path_of_url(word: str) -> str:
 def exists_at(path: Path, *, follow: bool = True, too_long: bool = True) -> bool:
     """Return whether a file, folder or anything else exists at a path.
 
-    `follow`: look at the target of a link. Raises PathError if this cannot be known: this process has no
-    permission to look there, or the path is not valid. `too_long`: a path that is too long raises as well;
-    otherwise the result is False.
+    `follow`: of a link, look at the target; otherwise at the link itself. Raises PathError if this cannot be
+    known: this process has no permission to look there, or the path is not valid. `too_long`: a path that is
+    too long raises as well; otherwise the result is False.
     """
     try:
         path.stat(follow_symlinks=follow)
@@ -145,7 +146,10 @@ def folder_here() -> Path | None:
 
 
 def working_folder() -> Path:
-    """Return the working folder of this process. Raises PathError if it was deleted."""
+    """Return the working folder of this process.
+
+    Raises PathError if it was deleted, or if this process has no permission to look there.
+    """
     if (found := folder_here()) is None:
         raise PathError(GONE)
     return found

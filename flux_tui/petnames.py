@@ -108,9 +108,9 @@ class PetNames(Mapping[PeerId, str]):
 
 
 def parse_names(text: str, path: Path) -> dict[PeerId, str]:
-    """Return the names in the text of a file of petnames.
+    """Return the names in the text of a file of petnames. Blank names are left out.
 
-    Raises SettingsError, which says `path` and the wrong line's key.
+    Raises SettingsError, which says `path` and what is wrong there.
     """
     try:
         values = tomllib.loads(text)

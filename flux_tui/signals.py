@@ -47,7 +47,8 @@ def end_status(error: KeyboardInterrupt) -> int:
 def ended_by_signals() -> Iterator[None]:
     """Inside the `with` block, let SIGINT, SIGTERM and SIGHUP raise Ended in the main thread.
 
-    Ignored signals stay ignored.
+    Ignored signals stay ignored. A signal that follows another within AGAIN_SECONDS has no effect. In any
+    other thread than the main thread, the block changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -270,7 +270,10 @@ class FluxNode:
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
     async def _stop(self, nursery: trio.Nursery) -> None:
-        """Stop in order: make the last entries durable, then end all tasks."""
+        """Stop in order: end the node's tasks, make the last entries durable, and start their effects.
+
+        Then give the network some seconds to send what is queued.
+        """
         nursery.cancel_scope.cancel()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             self._engine.feed(inp.NodeStopping(reason="stopped"))

@@ -21,8 +21,8 @@ async def serve(
 
     `announce(peer_id, addrs)` is called once, when the node listens on both the network and the command
     socket. `flags`: the flags with which the node was started, for programs that start it again. `noted`: the
-    signals that came before trio could handle them. Raises HomeError, StoreError, NetworkError, each with one
-    sentence for a person.
+    signals that came before trio could handle them; if there are any, no node is started. Raises HomeError,
+    StoreError, NetworkError, each with one sentence for a person.
     """
     # A SIGHUP that is ignored (nohup) stays ignored.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)

@@ -42,7 +42,7 @@ def budget(seq: int) -> int:
 def superfluous(kept: Sequence[StoredCheckpoint], allowed: int) -> list[StoredCheckpoint]:
     """Return the checkpoints to remove, at most AT_ONCE, until the rest fits in `allowed` bytes.
 
-    `kept`: in order of `seq`.
+    The NEWEST last ones are never removed. `kept`: all checkpoints, in order of `seq`.
     """
     left = list(kept)
     total = sum(one.size for one in left)

@@ -235,7 +235,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def _no_room(folder: Path) -> bool:
-    """Return whether a folder's file system has no room for more bytes or files.
+    """Return whether a folder's file system has no room for more bytes or files; False if that is not known.
 
     SQLite does not always say so.
     """

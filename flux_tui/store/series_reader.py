@@ -175,9 +175,9 @@ class MemorySeries(SeriesSource):
         self._entries = list(entries)
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Append entries. The first must have the number after the last entry.
+        """Append entries, which must continue the numbers of those that are there.
 
-        Raises ValueError if it has not.
+        Raises ValueError at the first entry with another number.
         """
         for entry in entries:
             if entry.seq != len(self._entries) + 1:

@@ -203,8 +203,8 @@ class Store:
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
         """Remove the fetched blocks of an object that can never be finished at `path`, and its unfinished files.
 
-        Blocks that the objects `others` contain stay. A finished file at `path` stays, too. Raises
-        StoreError.
+        Blocks that the objects `others` contain stay. A finished file at `path` stays, too. Return how many
+        chunks were forgotten, and their bytes. Raises StoreError.
         """
         with self._guarded(path):
             return self._evictions.discard(root, path, others)

@@ -50,9 +50,9 @@ class SupervisedManager(TrioManager):
         name: str | None = None,
         _internal: bool = False,
     ) -> None:
-        """Run a task of the service under the supervisor.
+        """Run a task of the service under the supervisor: a `daemon` that fails is restarted, any other task ends.
 
-        The service's own `run` only starts the other tasks, and is run as in libp2p.
+        The service's own `run` (`_internal`) only starts the other tasks, and is run as in libp2p.
         """
         if _internal:
             super().run_task(async_fn, *args, daemon=daemon, name=name, _internal=True)

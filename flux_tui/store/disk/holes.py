@@ -72,7 +72,8 @@ def is_all(runs: list[Run], size: int) -> bool:
 def has_holes_for(descriptor: int, offset: int, size: int, runs: list[Run]) -> bool:
     """Return whether the file has holes wherever this chunk has zeros, so that no zeros need to be written.
 
-    `offset` and `size`: where the chunk belongs. `runs`: its byte ranges that are not zeros.
+    False, too, if the system cannot tell where holes are. `offset` and `size`: where the chunk belongs.
+    `runs`: its byte ranges that are not zeros.
     """
     if _SEEK_DATA is None:
         return False
@@ -92,9 +93,9 @@ def _is_hole(descriptor: int, start: int, end: int, seek_data: int) -> bool:
 
 
 def extend_to(where: Inside, descriptor: int, end: int) -> None:
-    """Make a file at least `end` bytes long if it ends in a hole. Others may write to it meanwhile.
+    """Make an open file `end` bytes long if it is shorter, because a chunk's last zeros were not written to it.
 
-    Raises StoreError, OSError.
+    Others may write to the file meanwhile. Raises StoreError, OSError.
     """
     if os.fstat(descriptor).st_size >= end:
         return

@@ -378,8 +378,8 @@ class Trees:
     def share_file(self, tree: int, rel: str, stat: FileStat) -> int:
         """Add a row for a shared file of the user's with its present stat. Return the row's number.
 
-        Chunks that were shared from an older content of the file keep the older row, whose stat does not
-        match any more.
+        If the file has a row with the same stat, that row is used. Chunks that were shared from an older
+        content of the file keep the older row, whose stat does not match any more.
         """
         with self._lock:
             row = self._db.execute(

@@ -36,9 +36,9 @@ class Inside(NamedTuple):
         return self.base / self.rel if self.rel else self.base
 
     def open(self, flags: int, *, make: bool = False) -> int:
-        """Open this file and return its descriptor. `make`: create the folders above it.
+        """Open this file and return its descriptor. `flags`: those of `os.open`.
 
-        Raises StoreError, OSError.
+        `make`: create the folders above it. Raises StoreError, OSError.
         """
         flags |= os.O_NOFOLLOW | os.O_CLOEXEC
         if not self.rel:
@@ -69,9 +69,9 @@ class Inside(NamedTuple):
         return self._at(False, lambda folder, name: os.stat(name, dir_fd=folder, follow_symlinks=False))
 
     def chmod(self, mode: int, *, folder: bool) -> None:
-        """Set the permissions of this file or folder. Do nothing if the file system has no permissions.
+        """Set the permissions of this file, or of this folder if `folder` is true.
 
-        Raises StoreError, OSError.
+        Do nothing if the file system has no permissions. Raises StoreError, OSError.
         """
         if not folder:
             descriptor = self.open(os.O_RDONLY)

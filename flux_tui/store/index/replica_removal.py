@@ -71,14 +71,21 @@ class Evictions:
         self._set_apart = set_apart
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
-        """Remove the replica of object `root` at `path`, except the blocks that the objects `others` contain."""
+        """Remove the replica of object `root` at `path`, except the blocks that the objects `others` contain.
+
+        Return the counts of what was forgotten; if it was removed before, the counts of that removal.
+        """
         copy = self._find(root, "path = ?", path)
         if not copy.trees:
             return self._remembered(root)
         return self._remove(root, copy, others, _on_disk(path, root))
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
-        """Remove the unfinished object `root` at `path`, except the blocks that the objects `others` contain."""
+        """Remove the unfinished object `root` at `path`, except the blocks that the objects `others` contain.
+
+        If all blocks of the object are also here outside of this copy, its inner nodes stay. Return the
+        counts of what was forgotten; if it was removed before, the counts of that removal.
+        """
         copy = self._find(root, "path = ? AND part IS NOT NULL", path)
         if not copy.trees:
             return self._remembered(root)

@@ -197,7 +197,8 @@ class Freeing:
     def _delete_own(self, root: Cid, others: Collection[Cid], paths: Collection[str]) -> None:
         """Delete those of the object's files that the store made itself and that no other object needs.
 
-        Files at a path that the user chose are not deleted.
+        `others` and `paths`: the other objects, and their paths. Files at a path that the user chose are not
+        deleted.
         """
         objects = self._home / OBJECTS
         with self._lock:
@@ -230,7 +231,10 @@ class Freeing:
 
 
 class _Covered:
-    """A function of a file's row number: whether the file also belongs to an object other than the removed one."""
+    """A function of a file's row number: whether an object other than the removed one has the file, too.
+
+    The result is also True for the store's own files of single chunks.
+    """
 
     def __init__(
         self, db: sqlite3.Connection, lock: threading.RLock, others: frozenset[Cid], paths: frozenset[str]

@@ -44,7 +44,7 @@ class ObjectWriter:
         self._disk_space = disk_space
 
     def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
-        """Begin to fetch an object to `path`, or continue.
+        """Begin to fetch an object to `path`, or continue with the files that an earlier try left there.
 
         At most `limit` bytes of the object are written (None: no limit). In the folder of replicas, all
         leaves of the object are kept in one file. Raises StoreError.
@@ -105,10 +105,10 @@ class ObjectWriter:
             tree.link(rel, target)
 
     def place_leaves(self, root: Cid, rel: str, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Note where leaves of a file belong, each as (cid, offset, size).
+        """Note where leaves of a file belong, each as (cid, offset, size), and copy those that are in this home.
 
-        Copy leaves that are already in this home. A size of None is not known. Raises StoreError, also if a
-        leaf that is here has another size.
+        Return which leaves are at their place now, and which are missing. A size of None is not known. Raises
+        StoreError, also if a leaf that is here has another size.
         """
         tree = self._tree(root)
         file = tree.files[rel]
@@ -116,10 +116,10 @@ class ObjectWriter:
         return self._place(tree, places, (file,))
 
     def place_blocks(self, root: Cid, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
-        """Note leaves of a replica, each as (cid, offset, size).
+        """Note leaves of a replica, each as (cid, offset, size), and copy those that are in this home.
 
-        All leaves are written to one file, in any order, so the offsets are not used. Leaves that are already
-        in this home are copied. Raises StoreError.
+        All leaves are written to one file, in any order, so the offsets are not used. Return which leaves are
+        in that file now, and which are missing. Raises StoreError.
         """
         tree = self._tree(root)
         with self._guarded(tree.part):

@@ -84,7 +84,8 @@ class StatusLines:
     def _status(self, width: int) -> tuple[Span, str]:
         """Return the status for the header (live, frozen, playing and so on), and the moment that is shown.
 
-        The moment is an empty string while the dashboard is live.
+        While the series is being read, the second text says how far. While the dashboard is live, it is
+        empty.
         """
         glyphs, source = self._views.glyphs, self._nodes.source
         if (speed := self._playback.speed) is not None:
