@@ -17,7 +17,10 @@ NONCE_BYTES = 12
 
 
 def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
-    """Make an intent with this node's return addresses, and sign it with the node's key."""
+    """Make the intent that `effect` describes, with this node's return addresses, and sign it with the node's key.
+
+    `now`: the wall clock's time, from which the intent's expiry is counted.
+    """
     intent = Intent(
         origin=network.peer_id,
         nonce=effect.nonce or os.urandom(NONCE_BYTES),
@@ -32,9 +35,10 @@ def seal(network: Network, effect: Broadcast, now: float) -> SealedIntent:
 def broadcast(
     network: Network, effect: Broadcast, now: float, dropped: Callable[[PeerId, SealedIntent], None]
 ) -> None:
-    """Push an intent directly to the effect's peers, route it through the DHT, and gossip it to the swarm.
+    """Sign an intent, and push it directly to the effect's peers.
 
-    `dropped`: called for each peer to which the intent could not be pushed.
+    If the effect says so, route it through the DHT and gossip it to the swarm, too. `dropped`: called for
+    each peer to which the intent could not be pushed.
     """
     sealed = seal(network, effect, now)
     for peer in effect.peers:

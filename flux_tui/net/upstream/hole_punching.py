@@ -57,8 +57,8 @@ MAX_ADDRS = 8
 class HolePunching(DCUtRProtocol):
     """The hole punching of one host.
 
-    `outer`: returns the outer addresses of this node, without its peer id. `on_direct`: called with a peer and the
-    direct connection to it.
+    `outer`: returns the outer addresses of this node, without its peer id. `on_direct`: called with a peer
+    and the direct connection to it, once a hole was punched.
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class HolePunching(DCUtRProtocol):
         """Try to reach a relayed peer directly: one attempt after each of PAUSES, until one succeeds.
 
         Of two nodes, the one with the greater peer id makes the attempts. If that is the peer, or if attempts
-        to reach this peer are running already, this returns at once.
+        to reach this peer are running already, this returns at once. The attempts end, too, when there is no
+        connection to the peer any more. On success, `on_direct` is called.
         """
         if peer in self._begun or peer.to_bytes() > self.host.get_id().to_bytes():
             return

@@ -131,7 +131,7 @@ class ReadAheadSession(SecureSession):
         self._before_header = take
 
     async def ahead(self) -> None:
-        """Wait until some bytes are decrypted."""
+        """Wait until there are decrypted bytes that were not read; receive and decrypt more if needed."""
         while not self._plain:
             await self._decrypt_more()
 
@@ -141,7 +141,7 @@ class ReadAheadSession(SecureSession):
 
     @property
     def whole(self) -> int:
-        """The number of bytes that are decrypted and lie in one piece."""
+        """The number of bytes that `take` can return now: those of the next decrypted piece. 0: there is none."""
         return len(self._plain[0]) - self._offset if self._plain else 0
 
     def take(self, n: int) -> Piece | None:

@@ -44,8 +44,8 @@ FUTURE_SECONDS = 3600.0
 class BoundedPeerstore(PeerStore):
     """The peerstore of one host: the addresses, keys and protocols of peers.
 
-    `pinned`: whether a peer's entry has to stay. `admits`: returns which addresses of a peer may be stored. libp2p
-    dials the addresses that are stored here.
+    `pinned`: returns whether a peer's entry has to stay. `admits`: returns those of a peer's addresses that
+    may be stored. libp2p dials the addresses that are stored here.
     """
 
     def __init__(

@@ -77,7 +77,10 @@ def is_foreign(error: BaseException) -> bool:
 
 
 async def exactly(stream: INetStream, size: int) -> bytes:
-    """Read this many bytes from a stream. Raises EOFError, or the stream's error, if they do not come."""
+    """Read `size` bytes from a stream, and return them.
+
+    Raises EOFError if the stream ends before, or the stream's error.
+    """
     data = bytearray()
     while len(data) < size:
         part = await stream.read(size - len(data))

@@ -44,7 +44,7 @@ class LeasedUpnp(UpnpManager):
     async def map(self, port: int, outer: int, seconds: int) -> bool:
         """Let the router pass connections to its port `outer` on to this machine's `port`, for so many seconds.
 
-        Returns whether the router does so.
+        If the router supports no time limit, it does so without one. Returns whether the router does so.
         """
 
         async def ask() -> bool:
@@ -71,7 +71,7 @@ class LeasedUpnp(UpnpManager):
 
 
 async def _left_alone(ask: Callable[[], Awaitable[bool]]) -> bool:
-    """Run `ask`, a method of libp2p, in a thread with its own trio loop, and return its result.
+    """Run `ask`, which calls the router, in a thread with its own trio loop, and return its result.
 
     When this task is cancelled, the thread is left behind.
     """

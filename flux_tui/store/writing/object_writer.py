@@ -223,7 +223,7 @@ class ObjectWriter:
                 self._trees.end_writing(trees)
 
     def _write(self, tree: Tree, place: LeafPlace, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
-        """Write a chunk to one of the places that it has in objects. Return the row that says so."""
+        """Write a chunk to one of the places that it has in objects. Return the index row that names this place."""
         with self._guarded(tree.part):
             self._disk_space.take(tree.folder, len(data))
             with self._lock:

@@ -61,7 +61,7 @@ class Copying:
     def copy_id(self) -> None:
         """Copy the whole CID or peer id of the selected line to the clipboard.
 
-        For an entry, copy the first id that it names.
+        For an entry, copy the first id that it names. If there is no id, tell the person so.
         """
         key = self._panels.panel().selected
         if key is not None and self._panels.current == "series":
@@ -96,7 +96,7 @@ class Copying:
         self._notify(self._in_a_line("copied ", shown, f" ({how})"), timeout=4)
 
     def screenshot(self) -> None:
-        """Save a picture of the screen (SVG) in the working folder."""
+        """Save a picture of the screen (SVG) in the working folder. Show its path, or why it could not be saved."""
         name = f"flux-tui-{time.strftime('%Y%m%d-%H%M%S')}.svg"
         try:
             saved = Path(self._save_picture(name)).absolute()

@@ -143,7 +143,8 @@ class Panels:
     def selected_key(self) -> str | None:
         """Return the key of the selected line of the current panel. None: no line is selected, or it is gone.
 
-        In Objects, this is always the key of an object, even if the line of one of its files is selected.
+        The key is the id, or the entry's number, that the line is about. In Objects, this is always the key
+        of an object, even if the line of one of its files is selected.
         """
         panel = self.panel()
         if panel.selected is None or panel.selected_index() < 0:

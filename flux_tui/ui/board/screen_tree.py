@@ -37,7 +37,7 @@ class ScreenTree:
     def compose(self, classes: Mapping[str, set[str]]) -> ComposeResult:
         """Yield all widgets, from top to bottom.
 
-        `classes`: the CSS classes of each, by its id, for the terminal's size.
+        `classes`: the CSS classes of each panel and container, by its id. They depend on the terminal's size.
         """
 
         def shaped(part: Part) -> Part:
