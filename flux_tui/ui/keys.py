@@ -155,7 +155,7 @@ class Keys:
     """The table of actions with one person's keys. The settings file can give an action other keys."""
 
     def __init__(self, rebound: Mapping[str, str] | None = None, *, narrated: bool = False) -> None:
-        """Make the table. `rebound`: other keys, by the name of the action.
+        """Make the table. `rebound`: other keys, by the name or former name of the action, as in the settings file.
 
         `narrated`: with the actions of a narrated demo. Raises ValueError with one sentence for an unknown
         name, a bad key, or one key for two actions.

@@ -78,7 +78,8 @@ class Frame(NamedTuple):
 def frame(width: int, now: float, step: float) -> Frame:
     """Return the period of time that fits in a panel of `width` columns and ends at `now`.
 
-    `step`: the seconds of one column.
+    `step`: the seconds of one column. The period has at least 8 columns, even if the panel has no room for
+    them.
     """
     name, tail = WHO_WIDTH + 1, tail_of(width)
     columns = max(8, width - name - tail)
@@ -86,7 +87,7 @@ def frame(width: int, now: float, step: float) -> Frame:
 
 
 def tail_of(width: int) -> int:
-    """Return the columns for the words at the end of a lane, in a panel of `width` columns."""
+    """Return the number of columns for the words at the end of a lane, in a panel of `width` columns."""
     return 11 if width < NARROW else 17 if width < ROOMY else 24
 
 
@@ -166,7 +167,8 @@ def _next_rows(view: View, flow: FlowWindow) -> list[Row]:
 def _wait_period_now(view: View, known: PeerState | None) -> WaitPeriod | None:
     """Return the period in which a peer may not be asked, if the view's time is in it. Otherwise None.
 
-    The period may have begun before the first entry of the window.
+    `known`: the peer's state. None: the state does not know the peer, so there is no such period. The period
+    may have begun before the first entry of the window.
     """
     if known is None or known.until is None or known.reason is None or known.until <= view.now:
         return None

@@ -21,7 +21,11 @@ LOOSE_SHOWN = 100
 
 
 def pending_rows(view: View) -> list[Row]:
-    """Return the rows of the panel Pending: wanted objects, loose chunks and holds, each with what it waits for."""
+    """Return the rows of the panel Pending, each with what it waits for.
+
+    They are wanted objects, loose chunks (chunks that are wanted alone), and holds (replicas wanted on other
+    nodes).
+    """
     state = view.state
     rows: list[Row] = []
     senders = senders_of(view)
@@ -45,8 +49,8 @@ def pending_rows(view: View) -> list[Row]:
 def senders_of(view: View) -> dict[Cid, set[PeerId]]:
     """Return the connected peers that were granted chunks and have not sent them yet.
 
-    They are grouped by the object or loose chunk that they were granted. Empty: none, or the node does not
-    run.
+    They are grouped by the object of these chunks, or by the chunk if it is wanted alone. Empty: none, or the
+    node does not run.
     """
     found: dict[Cid, set[PeerId]] = {}
     for cid, lease in () if view.dead else view.state.leases.items():
@@ -83,10 +87,11 @@ def hold_rows(view: View) -> list[Row]:
 
 
 def keeping_words(view: View, hold: Hold, room: int) -> str:
-    """Return a text about a hold: which peers keep replicas, which refuse and why, and when others are asked again.
+    """Return a text about a hold (replicas wanted on other nodes).
 
-    If it does not fit in `room` columns, the names of the peers that refused are left out, but not the time.
-    If no replica is missing, the text only says which peers keep them.
+    It says which peers keep replicas, which refuse and why, and when others are asked again. If it does not
+    fit in `room` columns, the names of the peers that refused are left out, but not the time. If no replica
+    is missing, the text only says which peers keep them.
     """
     kept: list[str] = []
     if hold.keepers:

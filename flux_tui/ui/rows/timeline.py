@@ -33,7 +33,10 @@ class Column(NamedTuple):
 
 
 class Timeline:
-    """The timeline of one series, and the period of time that it shows."""
+    """The timeline of one series, and the period of time that it shows.
+
+    `whole`: the series is a recording, so all of it is shown at first.
+    """
 
     def __init__(self, source: Source, *, whole: bool) -> None:
         self._source = source

@@ -47,7 +47,7 @@ class TypedWindow(ModalScreen[None], Generic[Sent]):
         return self.query_one(PlainInput)
 
     def on_mount(self) -> None:
-        """Put the text that the window was opened with into the input."""
+        """Put the text that the window was opened with into the input, and show why no node takes commands, if so."""
         if self._text:
             self.field.take(self._text)
         if self._trouble is not None:

@@ -178,7 +178,10 @@ class Source:
         self._frozen = None
 
     def go_to(self, seq: int) -> None:
-        """Move the cursor to entry `seq`, or the nearest entry that exists, and freeze it there."""
+        """Move the cursor to entry `seq`, or the nearest entry that exists, and freeze it there.
+
+        If the series cannot be read, the cursor stays, and `trouble` says why.
+        """
         seq = min(max(seq, 0), self.last_seq)
         if self._frozen is None or self._frozen.seq != seq:
             try:
@@ -191,7 +194,10 @@ class Source:
         self.go_to(self.seq_at(at))
 
     def seq_at(self, at: float) -> int:
-        """Return the number of the last entry that is not later than `at` (seconds since 1970); 0 if there is none."""
+        """Return the number of the last entry that is not later than `at` (seconds since 1970).
+
+        0: there is none, or the series cannot be read.
+        """
         reader = self._open()
         try:
             return reader.seq_at(at) if reader is not None else 0

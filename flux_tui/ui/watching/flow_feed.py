@@ -31,8 +31,8 @@ class _PeriodReader:
     def window(self, view: View, step: float, root: Cid | None) -> FlowWindow:
         """Read some more entries, and return the messages of the period that ends at the time of the view.
 
-        One call reads as many entries as one frame allows. `step`: the seconds of one column. `root`: the
-        object; None: all.
+        One call reads as many entries as one frame allows. Of a period with more than MOST entries, only the
+        last MOST are read. `step`: the seconds of one column. `root`: the object; None: all.
         """
         source, window = self._source, self.shown
         first = frame(view.width, view.now, step).first * step

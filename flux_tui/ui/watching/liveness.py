@@ -85,7 +85,8 @@ class Liveness:
     def gone(self) -> str | None:
         """Return a message that the node has died or is stopped, and which key starts it.
 
-        None: the node runs, is being started or never ran, or the shown series is a recording.
+        None: the node runs, is being started or never ran, its series is still being read, or it is a
+        recording.
         """
         return self._gone(f"press {self._restart_key} to start it again")
 

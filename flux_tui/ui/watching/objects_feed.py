@@ -130,9 +130,10 @@ class ObjectsFeed:
         return self._blocks
 
     def _files_of(self, root: Cid) -> tuple[ObjectFiles | None, str]:
-        """Return the files of an object (None: not known), and a sentence that says why they are not known.
+        """Return the files of an object, and a sentence that says why they are not known.
 
-        The sentence is empty for every node that is not a recording.
+        The files are None if they are not known, or if the object is not a folder. The sentence is empty for
+        every node that is not a recording.
         """
         node, found = self._nodes.shown, self._nodes.state.objects.get(root)
         if node.recording:
@@ -155,9 +156,10 @@ class _FilesLookUp:
         self._found: ObjectFiles | None = None
 
     def read(self, index: Path, root: Cid, path: str | None, *, changing: bool) -> ObjectFiles | None:
-        """Return the files of an object; None: not known.
+        """Return the files of an object. None: the home does not know them, or the object is not a folder.
 
-        `changing`: the object is not whole yet, so read them again.
+        `index`: the database of the home. `path`: the path of the object; None: it has none. `changing`: the
+        object is not whole yet, so its files are read again at intervals.
         """
         asked, now = (index, root, path, changing), self._monotonic()
         if asked != self._asked or (changing and now >= self._again_at):
@@ -169,9 +171,10 @@ class _FilesLookUp:
 
 
 def _look_up(index: Path, root: Cid, path: str | None) -> ObjectFiles | None:
-    """Read the files of an object from the index of a home.
+    """Read the files of an object from the database of a home.
 
-    None: the home cannot be read, or does not know them.
+    `path`: the path of the object; None: it has none. None is returned if the home cannot be read or does not
+    know the files, or if the object is not a folder.
     """
     try:
         reader = ObjectFilesReader.open(index)

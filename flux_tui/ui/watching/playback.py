@@ -92,12 +92,15 @@ class Playback:
             self._changed()
 
     def step(self, by: int) -> None:
-        """Move the cursor `by` entries forward, or back if `by` is negative."""
+        """Move the cursor `by` entries forward, or back if `by` is negative. Freeze it there, and stop playing."""
         self._playing = False
         self.go_to(self._nodes.source.cursor + by)
 
     def leap(self, seconds: float) -> None:
-        """Move the cursor some seconds forward, or back if `seconds` is negative."""
+        """Move the cursor some seconds forward, or back if `seconds` is negative.
+
+        Freeze it there, and stop playing.
+        """
         self._playing = False
         source = self._nodes.source
         if not source.frozen:
@@ -111,7 +114,7 @@ class Playback:
         self.go_to(seq, at)
 
     def go_live(self) -> None:
-        """Move the cursor to the newest entry, and let it follow new entries."""
+        """Stop playing, move the cursor to the newest entry, and let it follow new entries."""
         self._nodes.source.live()
         self._shown_at, self._playing = None, False
         self._live()

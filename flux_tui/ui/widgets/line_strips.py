@@ -73,7 +73,7 @@ class Keybar(LineStrip):
     """The footer with keys and their labels. A click on a key has the same effect as the key."""
 
     class Picked(Message):
-        """Message: the person clicked a key in the footer."""
+        """Message: the person clicked a key in the footer, or its label."""
 
         def __init__(self, label: str) -> None:
             super().__init__()

@@ -401,7 +401,7 @@ class LinesPanel(ScrollView, can_focus=True):
             self.scroll_to(y=index - height + 1, animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
-        """Select the clicked line. If it was selected already, post Chosen, as after enter.
+        """Select the clicked line. If the person had selected it already, post Chosen, as after enter.
 
         If the line is a heading, post HeadClicked.
         """

@@ -18,7 +18,7 @@ class NextStepsStrip(LineStrip):
         self._lines: list[Line] = []
 
     def tell(self, lines: list[Line]) -> None:
-        """Replace the lines of this strip."""
+        """Replace the lines of this strip. An empty list hides it."""
         if lines == self._lines:
             return
         if len(lines) != len(self._lines):

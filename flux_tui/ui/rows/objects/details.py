@@ -134,7 +134,8 @@ def _file_lines(view: View, selected: Selected) -> list[Line]:
     """Return a line for each file of a folder object, with the progress of the file.
 
     At most FILES_SHOWN files are listed (FILES_UNFOLDED while the list is unfolded), then the number of the
-    others. If the files are not known, the only line says why. Empty: the object has no files.
+    others. If the files are not known, the only line says why. Empty: the object is not a folder, or no
+    reason is known.
     """
     files = selected.files
     if files is None:
