@@ -59,7 +59,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used (PEP 562). Raises AttributeError for any other name."""
+    """Import and return a public name when it is first used (PEP 562). Raises AttributeError for any other name."""
     if name == "FluxNode":
         from flux_tui.node.node import FluxNode
 

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line, then exit with its status. Does not return."""
+    """Run the command line of this process (`sys.argv`), then exit with its status. Does not return."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(
             signal.SIGINT, signal.SIG_DFL

@@ -119,7 +119,10 @@ def _parse_keys(value: Any) -> dict[str, str]:
 
 
 def parse_value(kind: Kind, value: Any) -> Any:  # noqa: C901 - a flat match: one line a case
-    """Parse the value of a setting as it came from TOML or the command line. Raises BadValueError."""
+    """Return the value of a setting of this kind, parsed from what TOML or the command line gave.
+
+    Raises BadValueError.
+    """
     match kind:
         case Kind.RATE:
             return parse_rate(value)
@@ -154,7 +157,10 @@ def parse_value(kind: Kind, value: Any) -> Any:  # noqa: C901 - a flat match: on
 
 
 class Settings(Policy, frozen=True, kw_only=True):
-    """The settings of a node: each field is a key of settings.toml. The fields of `Policy` limit what it gives."""
+    """The settings of a node: each field is a key of settings.toml.
+
+    The fields that come from `Policy` limit what the node gives to other nodes.
+    """
 
     listen: Annotated[tuple[str, ...], Spec(
         Kind.ADDRS, "Multiaddrs to listen on. Empty: every address of this machine, at the port used last."
@@ -259,7 +265,11 @@ class Settings(Policy, frozen=True, kw_only=True):
         return msgspec.structs.replace(settings, **parse_options(given))
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
-        """Return a copy with these values replaced. Raises SettingsError, which names `source` and the key."""
+        """Return a copy with these values, by setting name, parsed and replaced.
+
+        Raises SettingsError for an unknown name or a wrong value. Its message names `source`, where the values come
+        from, and the setting.
+        """
         for name in values:
             if name not in SETTINGS:
                 raise SettingsError(
@@ -289,12 +299,18 @@ SETTINGS: Mapping[str, Setting] = table(Settings)
 
 
 def parse_options(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parse command-line values, by setting name. Raises SettingsError, which names the option."""
+    """Parse values that came from the command line, and return them, by setting name.
+
+    Raises SettingsError for a wrong value. Its message names the option.
+    """
     return _parsed(values, lambda setting: setting.option or setting.name)
 
 
 def parse_change(values: Mapping[str, Any]) -> PolicyChange:
-    """Parse a change of limits, by setting name. `none` stands for a list without peers. Raises SettingsError."""
+    """Parse new limits that came from the command line, by setting name. Raises SettingsError for a wrong value.
+
+    For a list of peers, the single item `none` stands for an empty list.
+    """
     peers = {name: () for name, value in values.items() if value == ("none",)}
     return PolicyChange(**parse_options({**values, **peers}))
 

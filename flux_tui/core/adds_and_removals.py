@@ -73,7 +73,7 @@ class Sharing:
         """Removed objects from whose blocks a replica of the same object is being copied."""
 
     def start(self) -> None:
-        """Continue after a restart: delete removed objects, and the blocks of adds that were not finished."""
+        """Continue after a restart: have the store delete the blocks of removed objects and of unfinished adds."""
         for path in self._unfinished:
             self.ledger.do(EndAdd(share=0, keep=False, others=self.ledger.state.roots, path=path))
         for root in self.ledger.state.removing:
@@ -81,7 +81,7 @@ class Sharing:
         self.settle()
 
     def settle(self) -> None:
-        """Delete removed objects, once no replica is copied from their blocks any more.
+        """Have the store delete the blocks of removed objects, once no replica is copied from these blocks any more.
 
         Called after the machine has handled an input.
         """
@@ -126,7 +126,10 @@ class Sharing:
         self.keeper.adopt(added.root)
 
     def ended(self, ended: AddEnded) -> None:
-        """Clean up after an add that was cancelled or failed: delete the blocks that it had stored."""
+        """Record that an add was cancelled or failed, and have the store delete the blocks that it had stored.
+
+        Blocks that another object contains stay.
+        """
         self._forget((ended.path, ended.by))
         if ended.text is None:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))
@@ -139,7 +142,7 @@ class Sharing:
             self._adds.remove(add)
 
     def announce(self, root: Cid) -> None:
-        """Announce a complete object to the swarm and the DHT."""
+        """Announce a complete object to the swarm and the DHT. Does nothing if this node does not know the object."""
         if known := self.ledger.state.objects.get(root):
             self.responder.announce(root, known.name, known.size or 0)
             self.provider_records.add(root)
@@ -147,7 +150,10 @@ class Sharing:
     # ── removing ────────────────────────────────────────────────────────────────────────────────
 
     def remove(self, command: cmd.Remove) -> None:
-        """Stop sharing the objects and loose chunks of a `Remove` command."""
+        """Stop sharing the objects and loose chunks of a `Remove` command.
+
+        For each one that cannot be removed, an error entry gives the reason.
+        """
         removed = []
         for cid in dict.fromkeys(command.cids):
             if (why := self._why_not(cid)) is not None:
@@ -174,7 +180,10 @@ class Sharing:
         self.settle()
 
     def freed(self, freed: Freed) -> None:
-        """Record that the store has deleted the blocks of a removed object."""
+        """Record that the store has deleted the blocks of a removed object.
+
+        Answer `not_held` to peers that wait for one of these blocks.
+        """
         removing = self.ledger.state.removing.get(freed.root)
         if removing is None:
             return

@@ -16,7 +16,7 @@ MIN_COLUMNS, MIN_ROWS = 60, 20
 
 
 class _Size(click.ParamType[tuple[int, int]]):
-    """The type of a terminal size option, such as `120x40`: columns, then rows."""
+    """A Click type: the size of a terminal, such as `120x40`, converted to (columns, rows). Too small is an error."""
 
     name = "size"
 

@@ -61,7 +61,10 @@ def _state_of(database: Path) -> State:
 
 
 def find_peer(text: str, names: PetNames, state: State) -> PeerId:
-    """Return the peer that a person typed: its peer id, its short id as it is shown, or its name. Raises Failure."""
+    """Return the peer that a person typed: its peer id, its short id as it is shown, or its name.
+
+    A complete peer id need not be known here. Raises Failure if no known peer has the short id or name.
+    """
     if is_peer_id(text):
         return PeerId(text)
     shown = StateNames(state, names)

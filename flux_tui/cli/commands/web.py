@@ -87,7 +87,9 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
 def serve_in_browser(command: Sequence[str], port: int, title: str) -> None:
     """Serve a program in the browser until ctrl+c. Each page that is opened runs `command` in its own process.
 
-    The program must speak the packets of Textual's web server (cli/web_terminal.py).
+    The server listens at `port` of 127.0.0.1 (0: any free port), and prints the address to open. `title`: of the
+    page. The program must speak the packets of Textual's web server (cli/web_terminal.py). Raises Failure if the
+    port cannot be used.
     """
     asyncio.run(_serve(shlex.join(command), _listen(port), title))
 
@@ -138,7 +140,11 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
 
 
 def guard(host: str, secret: str) -> Any:
-    """Make an aiohttp middleware that refuses requests without the secret, from another site, or for another host."""
+    """Make an aiohttp middleware that refuses requests without the secret, from another site, or for another host.
+
+    `host`: this server's address and port; `localhost` with this port is accepted too. The secret of the printed
+    address is moved into a cookie.
+    """
     from aiohttp import web as http
 
     port = host.rpartition(":")[2]

@@ -39,7 +39,7 @@ class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"
 
 
 class Want(_Command, tag="want", frozen=True):
-    """Want one object (by its root CID) or one loose chunk, and keep it in the store."""
+    """Want one object (by its root CID) or one loose chunk, and keep it in the store when it has come."""
 
     cid: Cid
     by: str | None = None
@@ -66,7 +66,10 @@ class Get(_Command, tag="get", frozen=True):
 
 
 class Custom(_Command, tag="custom", frozen=True):
-    """Push a custom message, which a program has defined: an intent to all nodes, or a message to one peer."""
+    """Push a custom message, whose kind a program has defined.
+
+    It is a message to the peer `to`, or an intent to all nodes if `to` is None.
+    """
 
     kind: str
     """Lower-case letters, digits, `_ . -`, at most 64; not a kind that this program uses itself."""

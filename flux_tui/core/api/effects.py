@@ -218,7 +218,10 @@ class StopAdd(_Effect, frozen=True):
 
 
 class EndAdd(_Effect, frozen=True):
-    """Close an add in the store. With `keep` false, remove its blocks that no other object contains."""
+    """Tell the store that an add has ended, so that it forgets the add's number (`share`).
+
+    With `keep` false, its blocks that no other object contains are removed.
+    """
 
     share: int
     keep: bool

@@ -251,7 +251,10 @@ class NodeRead(_Input, frozen=True):
 
 
 class Placed(_Input, frozen=True):
-    """The store has answered a Place: it has the leaves `present`, and the leaves `missing` must be fetched."""
+    """The store has answered a Place: it has the leaves `present`, and the leaves `missing` must be fetched.
+
+    If there is an `error`, nothing was placed.
+    """
 
     root: Cid
     present: tuple[Cid, ...]

@@ -7,7 +7,10 @@ from flux_tui.core.wire import messages as msg
 
 
 def pusher(given: Input) -> PeerId | None:
-    """Return the peer that pushed this input unasked. None: no peer did, or the input must always be accepted."""
+    """Return the peer that pushed this input unasked. None: no peer did, or the input must always be accepted.
+
+    An intent was pushed by its origin, whoever passed it on.
+    """
     match given:
         case inp.MessageCame() | inp.RecordsCame() | inp.IntroductionCame() | inp.NameSuggested():
             return given.peer
@@ -18,7 +21,10 @@ def pusher(given: Input) -> PeerId | None:
 
 
 def payer(given: Input) -> PeerId | None:
-    """Return the peer that is charged for the entries of this input: the peer that pushed it or is at fault."""
+    """Return the peer that is charged for the entries that this input causes: the one that pushed it or is at fault.
+
+    None: no peer is charged.
+    """
     match given:
         case (
             inp.ChunkSkipped() | inp.ChunkCorrupt() | inp.PeerFault() | inp.NotAdmitted() | inp.UnknownCame()

@@ -27,7 +27,10 @@ _Keyed = tuple[bytes, FolderEntry]
 
 
 class Prefix(NamedTuple):
-    """The first bits that the hashes of all names below a shard have in common. `bits`: how many."""
+    """The first bits that the hashes of all names below a shard have in common.
+
+    `bits`: how many; `value`: these bits as a number.
+    """
 
     bits: int = 0
     value: int = 0
@@ -43,7 +46,9 @@ class Prefix(NamedTuple):
 
 
 def check(node: ShardNode, prefix: Prefix) -> None:
-    """Check that every name of a shard is in the slot that its hash gives. Raises BadBlockError.
+    """Check that every name of a shard is in the slot that its hash gives. Raises BadBlockError if one is not.
+
+    `prefix`: how the hashes of all names in this shard must begin.
 
     `prefix`: the bits that choose this shard, from the root on. The hash of each name in the shard begins with them.
 
@@ -69,7 +74,11 @@ def _key(name: str) -> bytes:
 
 
 def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | None = None) -> PBLink:
-    """Build the node of these entries and all nodes below it. Append them to `blocks`, and return the link to it."""
+    """Build the node of these entries and all nodes below it. Append them to `blocks`, and return the link to it.
+
+    `level`: how deep the node is; this byte of a name's hash chooses its slot. `mode`: permissions to record in the
+    node. Raises ValueError if two names have the same hash.
+    """
     if level == DEPTH:
         raise ValueError("two names of a folder have the same hash, which no folder of this kind can hold")
     slots: dict[int, list[_Keyed]] = {}

@@ -115,7 +115,7 @@ class Outline:
 
     @property
     def size_so_far(self) -> int:
-        """Bytes of content, as far as the nodes that have come tell."""
+        """Bytes of content that the root says it has; 0 if the root has not come, or is not a file."""
         root = self._known.get(self.root)
         return root.size if root is not None and root.kind == "file" else 0
 
@@ -125,7 +125,7 @@ class Outline:
     def add(self, cid: Cid, data: bytes) -> list[Cid]:
         """Add an inner node that came. Returns the CIDs of inner nodes that are needed now for the first time.
 
-        Raises BadBlockError or TooLargeError.
+        Returns none if the node was added before. Raises BadBlockError or TooLargeError.
         """
         self.lacking.discard(cid)
         if cid in self._known:
@@ -183,9 +183,10 @@ class Outline:
         return _Inner(kind, own, tuple(edges), 0)
 
     def _leaf(self, cid: Cid, size: int, *, exact: bool) -> None:
-        """Record the bytes that a parent gives for a leaf. Raises BadBlockError if another parent gave other bytes.
+        """Record the length in bytes (`size`) that a parent gives for a leaf.
 
-        `exact`: the leaf must have exactly this length (the parent is a file); otherwise at most this length.
+        `exact`: the leaf must have exactly this length (the parent is a file); otherwise at most this length. Raises
+        BadBlockError if another parent gave another length, or if no block can be so long.
         """
         if size > MAX_PAYLOAD:
             raise BadBlockError(f"the leaf {cid} is said to have {size:,} bytes, more than a block can have")
@@ -281,7 +282,7 @@ _WORDS = {"file": "file", "folder": "folder of its own", "shard": "folder", "lin
 
 
 def slices(outline: Outline, count: int) -> Iterator[list[tuple[Cid, int]]]:
-    """Yield every distinct leaf and its length in bytes, in lists of at most `count`."""
+    """Yield every distinct leaf and the length in bytes that its parents give, in lists of at most `count`."""
     part: list[tuple[Cid, int]] = []
     for item in outline.sizes.items():
         part.append(item)

@@ -61,7 +61,7 @@ class Ticket(NamedTuple):
 
 
 def format_ticket(ticket: Ticket) -> str:
-    """Return the text of a ticket. It names loopback addresses only if it has no others."""
+    """Return the text of a ticket, with at most MAX_ADDRS addresses. Loopback ones are left out if there are others."""
     by_peer: dict[bytes, list[str]] = {}
     far = [addr for addr in ticket.addrs if not addr.startswith(LOOPBACK)]
     for addr in (far or ticket.addrs)[:MAX_ADDRS]:
@@ -90,7 +90,7 @@ def parse_ticket(text: str) -> Ticket:
 def ticket_words(text: str) -> list[str]:
     """Return the words of a typed or pasted text: tickets, CIDs, and all others.
 
-    A ticket that was broken into lines is joined again.
+    A ticket or CID that was broken into lines is joined again.
     """
     pieces = [_without_label(word) for word in pasted_words(text)]
     words: list[str] = []
@@ -127,7 +127,7 @@ def is_ticket_like(word: str) -> bool:
 
 
 def _without_label(word: str) -> str:
-    """Return the word without a label before it, as in `ticket:flux1…`."""
+    """Return the word without a label before the ticket in it, as in `ticket:flux1…`. Other words stay as they are."""
     found = _TICKET_INSIDE.search(word)
     return word if found is None else word[found.start() :]
 
@@ -135,9 +135,9 @@ def _without_label(word: str) -> str:
 def _pieces_of_one(pieces: list[str], at: int) -> int:
     """Return how many pieces, from index `at` on, belong to one ticket or CID that was broken into lines.
 
-    This is the smallest number that makes a complete ticket or CID. If no number does, the ticket is damaged:
-    all pieces that are as long as a broken line are taken to belong to it. 1 if no ticket or CID begins at
-    `at`.
+    This is the smallest number that makes a complete ticket or CID. If no number does, it is damaged. Then the
+    next pieces that are as long as a broken line are taken to belong to a ticket, and none to a CID. 1 if no ticket
+    or CID begins at `at`.
     """
     start = pieces[at].lower()
     if not start.startswith((PREFIX, *_CID_STARTS)):
