@@ -293,7 +293,11 @@ def _way(view: View, peer: PeerState) -> Line:
 
 
 def peer_columns(view: View) -> list[Column]:
-    """Return the columns of the panel Peers: name, rate, bytes, grants, delivered chunks, standing, way, address."""
+    """Return the columns of the panel Peers.
+
+    They are the name, the rate now and its chart, bytes in and out, chunks granted and received, the share
+    that was delivered, the standing, the time to answer, how the peer is connected (`way`), and its address.
+    """
     glyphs, now = view.glyphs, view.now
 
     peers = view.state.peers.values()
