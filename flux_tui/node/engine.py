@@ -6,7 +6,7 @@ Rules:
 
 - Every input goes through `feed`. It is synchronous, never blocks, and may be called from any task of the node's
   trio thread. So a push returns before anything has left this process.
-- A worker thread commits the events of one or more turns together (group commit). Inputs that arrive
+- A worker thread commits the events of one or more inputs together (group commit). Inputs that arrive
   meanwhile make up the next group. The effects of a group run after its commit: append, then act.
 - When the disk is full, the engine stalls: it keeps its entries in memory, runs no effects, accepts no chunks, and
   tries again. So no entry is lost, and no peer is told anything that is not on disk.
@@ -138,14 +138,14 @@ class Engine:
             last = trio.current_time()
 
     def tick(self) -> None:
-        """Feed the input `Tick`, if the machine's deadline has passed."""
+        """Feed the input `Tick`, if the machine's next timer is due (`next_deadline`)."""
         if self.machine.next_deadline() <= self.clock():
             self.feed(Tick())
 
     async def _until_effect(self) -> None:
         """Wait until the machine has made an effect. Until then, a commit is not urgent.
 
-        After each chunk that arrives, feed the input `Tick` if the machine's deadline has passed.
+        After each chunk that arrives, feed the input `Tick` if a timer of the machine is due.
         """
         while not self._urgent.is_set():
             await self._stirred.wait()
@@ -207,7 +207,7 @@ class Engine:
             self.feed(Failed(text=f"the series could not be written for {seconds:.0f} s; it can now"))
 
     async def _wait(self) -> None:
-        """Wait until there is an input, or until the machine's deadline."""
+        """Wait until there is an input, or until the machine's next timer is due (`next_deadline`)."""
         if not self._wake.is_set():
             deadline = self.machine.next_deadline()
             with trio.move_on_after(max(0.0, deadline - self.clock())):

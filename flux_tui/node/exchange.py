@@ -1,7 +1,8 @@
 """Sends messages about peers, with this node's own signed record, and checks such messages from peers.
 
-The signature of a record is checked before anything else is done with the record. A check costs some 0.1 ms. So the
-records that are checked for each peer, and for all together, have a limited rate. Records above it are dropped.
+A record names a peer's addresses, and is signed with that peer's key. The signature of a record is checked before
+anything else is done with the record. A check costs some 0.1 ms. So the records that are checked for each peer, and
+for all together, have a limited rate. Records above it are dropped.
 """
 
 from collections.abc import Callable
@@ -24,7 +25,7 @@ MAX_TELLERS = 1024
 
 
 class OwnRecord:
-    """Makes the signed record of this node, and sends records and introductions to peers."""
+    """Makes this node's record (its addresses, signed by its key); sends records and introductions to peers."""
 
     def __init__(self, network: Network, wall: Callable[[], float]) -> None:
         self._network = network
@@ -43,7 +44,7 @@ class OwnRecord:
         return record
 
     def tell(self, effect: TellRecords) -> None:
-        """Send the records of `effect` to its peers; with `own`, this node's record too."""
+        """Send the records in `effect` to the peers that it names. If `effect.own` is true, add this node's record."""
         records = (*((self.sealed(),) if effect.own else ()), *effect.records)
         if records:
             self._send(effect.peers, Records(records=records))
@@ -63,14 +64,17 @@ class OwnRecord:
 
 
 class RecordLimits:
-    """Limits how many records are checked: for each peer, and for all peers together."""
+    """Limits the rate at which signatures of records are checked: for each peer, and for all peers together."""
 
     def __init__(self) -> None:
         self._tellers: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_TELLERS, refresh=True)
         self._all: TokenBucket | None = None
 
     def admits(self, teller: PeerId, records: int, now: float) -> bool:
-        """Return whether to check so many records from this peer now. If so, they count against both limits."""
+        """Return whether to check so many records from this peer now. If so, they count against both limits.
+
+        `records`: their number. If not, none of them may be checked.
+        """
         if self._all is None:
             self._all = TokenBucket(ALL_BURST, ALL_RATE, now)
         bucket = self._tellers.setdefault(teller, TokenBucket(TELLER_BURST, TELLER_RATE, now))

@@ -359,7 +359,7 @@ async def _look_every_second(engine: Engine, clock: SteadyClock) -> None:
     """Every second, feed the engine an input for each of these that has happened. Never returns.
 
     - Somebody set the wall clock.
-    - The machine's deadline has passed, perhaps while the computer slept.
+    - A timer of the machine is due, perhaps since the computer slept.
     - The database was found to be damaged.
     """
     while True:

@@ -46,7 +46,10 @@ class FileStat(NamedTuple):
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, recorded_ns)
 
     def proves(self, now: os.stat_result) -> bool:
-        """Return whether a file with the stat `now` still has the bytes that it had when this stat was recorded."""
+        """Return whether a file with the stat `now` still has the bytes that it had when this stat was recorded.
+
+        False: the bytes may have changed, so they must be hashed.
+        """
         if (self.size, self.mtime_ns, self.ctime_ns, self.inode) != (
             now.st_size,
             now.st_mtime_ns,

@@ -96,7 +96,7 @@ class Tree:
         """Count `size` bytes that are about to be written to this object's files.
 
         Raises UnfitError if the object would have more bytes than its limit. `cid`: the chunk that has the
-        bytes. A chunk that two holders sent is counted once.
+        bytes; None: it is not known. With a limit, a chunk that two holders sent is counted once.
         """
         if cid is not None and cid in self._taken:
             return

@@ -49,7 +49,10 @@ class CommandSender:
         return True
 
     def gone(self) -> str | None:
-        """Return a sentence if the shown node is gone. None: the node runs or is starting."""
+        """Return a sentence for the person if the shown node is gone, to be shown in a window.
+
+        None: the node runs or is starting, or a recording is shown.
+        """
         return self._liveness.gone_behind_window()
 
     def push(self, commands: Sequence[Command], done: str) -> bool:
