@@ -27,7 +27,8 @@ def the_home(path: Path | None) -> Home:
 def home_for_settings(path: Path | None) -> Home:
     """Return the home whose settings a dashboard uses when it shows a recording and not this home's node.
 
-    If the home does not exist, an empty home is returned, which has the default settings.
+    If `path` is None and this machine has no folder for a default home, an empty home is returned, which has the
+    default settings.
     """
     try:
         return the_home(path)

@@ -28,7 +28,10 @@ SIZE = (80, 24)
 
 
 def main(arguments: list[str]) -> int:
-    """Run `flux-tui ARGUMENTS` until it ends or the page is closed. Return the exit status of the program."""
+    """Run `flux-tui ARGUMENTS` until it ends or the page is closed.
+
+    Returns the exit status of the program; 128 + N if signal N ended it.
+    """
     columns, rows = (
         int(os.environ.get(name) or size) for name, size in zip(("COLUMNS", "ROWS"), SIZE, strict=True)
     )
@@ -89,7 +92,10 @@ def packets(pending: bytearray) -> Iterator[tuple[bytes, bytes]]:
 
 
 def handle_message(terminal: int, told: dict[str, object]) -> bool:
-    """Handle a JSON message of the page: a new size, or the end. Returns whether the page is still open."""
+    """Handle a JSON message of the page (`told`): a new size of the terminal, or the end. Others are ignored.
+
+    Returns False if the page says that it ends.
+    """
     match told:
         case {"type": "resize", "width": int(columns), "height": int(rows)}:
             set_size(terminal, columns, rows)

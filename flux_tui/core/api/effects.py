@@ -39,7 +39,10 @@ class Broadcast(_Effect, frozen=True):
 
 
 class Forward(_Effect, frozen=True):
-    """Forward another node's intent to the known providers of these roots. No input reports the result."""
+    """Forward another node's intent to the providers of these roots that this node knows from the DHT.
+
+    No input reports the result.
+    """
 
     roots: tuple[Cid, ...]
     intent: SealedIntent

@@ -48,7 +48,10 @@ of a folder."""
 
 
 class TooLargeError(ValueError):
-    """An object has more bytes, files or blocks than this node accepts."""
+    """An object has more bytes, more blocks or a longer path than this node accepts.
+
+    Or it has more bytes than its ticket says.
+    """
 
 
 class Edge(NamedTuple):
@@ -271,7 +274,10 @@ class Outline:
 
 
 def more_than_said(size: int, limit: int) -> str:
-    """Return the sentence for an object that is refused because it has more bytes than its ticket says."""
+    """Return the reason to show for an object that is refused because it has more bytes than its ticket says.
+
+    `size`: its bytes; `limit`: the bytes that the ticket says.
+    """
     return (
         f"it has {human_size(size)}, and its ticket says {human_size(limit)}; "
         "get it by its CID alone, if you want all of it"

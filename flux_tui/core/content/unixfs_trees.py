@@ -292,7 +292,11 @@ def _entries(named: Iterable[tuple[str, PBLink]]) -> tuple[FolderEntry, ...]:
 
 
 def _wrong_name(name: str) -> str | None:
-    """Return what is wrong with a name: it could leave its folder, or no folder can have it. None: it is fine."""
+    """If a name is not allowed, return it in quotes, for an error message. None: the name is fine.
+
+    Names that could leave their folder are not allowed, nor names that no folder can have. A name that is too long
+    is cut, and the limit is added.
+    """
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         return repr(name)
     try:

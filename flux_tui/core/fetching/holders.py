@@ -289,7 +289,7 @@ class Holder:
     def came_late(self, cid: Cid) -> Waste | None:
         """Handle a copy of a chunk whose lease has ended. Returns the cause to count it under.
 
-        None: the chunk was not granted, or a copy has come for each of its grants.
+        None: no lease of the chunk has ended at this holder, or a late copy has come for each lease that ended.
         """
         if (found := self._lapsed.pop(cid, None)) is None:
             return None
@@ -329,7 +329,7 @@ class Holders:
 
     @property
     def ready(self) -> Collection[PeerId]:
-        """Peers to look at soon, because they may have room for another grant."""
+        """Peers that the scheduler looks at soon, because they may have room for another grant in their queues."""
         return self._ready
 
     def may_have_room(self, peer: PeerId) -> None:

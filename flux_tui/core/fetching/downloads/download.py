@@ -140,7 +140,7 @@ class Download:
 
     @property
     def missing(self) -> Mapping[Cid, None]:
-        """The blocks that are neither here nor granted to a holder, in the order of the content."""
+        """The blocks to be fetched for this download that no holder is granted; the next to be granted is first."""
         return self._missing
 
     @property

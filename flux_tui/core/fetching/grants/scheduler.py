@@ -215,7 +215,10 @@ class Scheduler:
     # ── grants ──────────────────────────────────────────────────────────────────────────────────
 
     def grant_all(self) -> None:
-        """Grant chunks to each holder that may have room in its queue."""
+        """Grant chunks to each holder that may have room in its queue.
+
+        An idle holder for which no chunk is missing is granted chunks of slow or late holders.
+        """
         # Snubbed holders, which let a lease lapse and have sent nothing since, come last. However many they
         # are and whatever they offer, they never go before a holder that delivers or was not tried yet.
         for peer in sorted(self.holders.ready, key=lambda peer: self.holders.get(peer).snubbed):

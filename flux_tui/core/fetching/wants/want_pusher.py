@@ -87,7 +87,7 @@ class WantPusher:
     def at_once(self, wants: int) -> bool:
         """Whether a person's `wants` wants may be pushed at once, even if max_pending wants are in the network already.
 
-        A token bucket limits how often. If it has enough tokens, one is taken for each want.
+        A token bucket limits such pushes. If it has a token for each want, takes them and returns True.
         """
         return self._at_once.spend(wants, self.ledger.now)
 
@@ -427,7 +427,8 @@ class WantPusher:
     def _draw(self, peer: PeerId | None) -> float:
         """Return a random number from 0 to 1.
 
-        It is the same for all wants that one answer put off. So one intent can push them all again.
+        It is the same for all wants that one answer put off. So one intent can push them all again. `peer`: the peer
+        that answered; None: no peer did.
         """
         turn = self.ledger.now, peer
         if self._drawn[0] != turn:
