@@ -98,10 +98,10 @@ class FluxNode:
     ) -> AsyncIterator["FluxNode"]:
         """Open a home and start its node. On leaving the context, the node stops in order.
 
-        `settings`: None: read them from the home's file. `network`: None: libp2p. `recorder`: records all inputs of
-        the node's machine (core/machine_recording.py).
+        `settings`: None: read them from the home's file. `network`: None: libp2p. `recorder`: records all
+        inputs of the node's machine (core/machine_recording.py); None: they are not recorded.
 
-        Raises HomeError (busy, not writable), StoreError (damaged, from a
+        Raises HomeError (busy, not writable), SettingsError (in the home's file), StoreError (damaged, from a
         newer version), NetworkError (port in use).
         """
         place = home if isinstance(home, Home) else Home(Path(home))

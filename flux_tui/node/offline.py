@@ -25,9 +25,9 @@ def add_offline(
 ) -> ev.ObjectAdded:
     """Share a file or folder while no node runs, under the home's lock. Returns the event about the object.
 
-    `progress(done, size)` is called with bytes. `tell` is called with a sentence about each part that other nodes
-    will not get. If the add is interrupted, nothing of it stays in the store. Raises AddError, HomeError (busy),
-    StoreError.
+    `by`: the mark of the command that wants this. `progress(done, size)` is called with bytes. `tell` is
+    called with a sentence about each part that other nodes will not get. If the add is interrupted, nothing
+    of it stays in the store. Raises AddError, HomeError (busy), StoreError.
     """
     with home.lock():
         store = Store.open(home.path)

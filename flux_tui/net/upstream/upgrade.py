@@ -68,7 +68,11 @@ class Upgrades:
         return sum(map(len, self._stages))
 
     async def inbound(self, raw: IRawConnection, addr: Multiaddr) -> IMuxedConn:
-        """Set up Noise and yamux on an incoming connection, and register it. Raises SwarmException."""
+        """Set up Noise and yamux on an incoming connection, and register it.
+
+        Raises SwarmException if that fails, or if newer handshakes ended this one. `addr` is used in the
+        error only.
+        """
         handshake = Handshake(_network_of(raw))
         securing, secured = self._stages
         _enter(securing, handshake)
@@ -86,7 +90,10 @@ class Upgrades:
         raise SwarmException(f"{addr} did not finish its handshake, and others wait")
 
     async def outbound(self, raw: IRawConnection, peer: ID, scope: object = None) -> INetConn:
-        """Set up Noise and yamux on a connection that this node dialled, and register it. Raises SwarmException."""
+        """Set up Noise and yamux on a connection that this node dialled, and register it. Raises SwarmException.
+
+        `peer`: the peer that was dialled. `scope` is ignored: it belongs to libp2p's resource manager.
+        """
         return await self._upgrade(raw, peer, lambda: None)
 
     async def _upgrade(self, raw: IRawConnection, peer: ID | None, secured: Callable[[], None]) -> INetConn:

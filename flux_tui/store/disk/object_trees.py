@@ -96,7 +96,7 @@ class Tree:
         """Count `size` bytes that are about to be written to this object's files.
 
         Raises UnfitError if the object would have more bytes than its limit. `cid`: the chunk that has the
-        bytes; None: it is not known. With a limit, a chunk that two holders sent is counted once.
+        bytes; None: it was in this home already. With a limit, a chunk that two holders sent is counted once.
         """
         if cid is not None and cid in self._taken:
             return
@@ -192,7 +192,10 @@ class Tree:
             self.at(rel).chmod(self._modes[rel], folder=self._kinds.get(rel) == "folder")
 
     def make_links(self) -> None:
-        """Make the object's symbolic links, after everything else was written. Raises StoreError, OSError."""
+        """Make the object's symbolic links, after everything else was written. Raises StoreError, OSError.
+
+        A link whose path something else has is left out.
+        """
         for rel, target in self._links.items():
             made = self.at(rel).make_link(target)
             self._names.take(rel, self.at(rel).stat())

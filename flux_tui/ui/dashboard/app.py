@@ -126,7 +126,7 @@ class Dashboard(App[bool]):
     def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
         """Open a window over the panels and over other windows.
 
-        When it closes, `then` gets its answer, or None.
+        When it closes, `then` gets the person's answer; None if they gave none.
         """
         self.push_screen(window, then)
 
