@@ -19,7 +19,8 @@ from flux_tui.store.disk.placement_check import placement
 def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
     """Return the path where `get` puts the object. `output`: the path that the person gave, if any.
 
-    Raises Failure if the path is not UTF-8, or if the folder that it is in does not exist and is not to be made.
+    Raises Failure if the path is not UTF-8, or if its folder does not exist. Only the folder of `-o NEW/` may be
+    missing: it is made later.
     """
     into_folder = output is not None and output.folder
     path = _named_path(home, ticket, output)
@@ -35,8 +36,8 @@ def target_of(home: Home, ticket: Ticket, output: Output | None) -> Path:
 def _named_path(home: Home, ticket: Ticket, output: Output | None) -> Path:
     """Return the path that the person (`output`) or else the ticket names.
 
-    If `output` is a folder, the path is the ticket's name in it. If the ticket has no usable name, the root CID is
-    the name. Raises Failure if `output` must be a folder and cannot be one.
+    If `output` is a folder, but not the object itself, the path is the ticket's name in it. If the ticket has no
+    usable name, the root CID is the name. Raises Failure if `output` must be a folder and cannot be one.
     """
     name = Path((ticket.name or "").replace("\0", "")).name
     if name in ("", ".."):

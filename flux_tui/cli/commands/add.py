@@ -192,7 +192,7 @@ def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
     """Return the addresses at which the stopped node of this home can probably be dialled when it runs again.
 
     They are this machine's addresses with the port of the last run, and addresses through relays. If the person
-    chose the addresses, or the node never ran, they are those of the state.
+    chose where the node listens, they are the addresses of its last run. Empty: it never ran.
     """
     port = home.last_port()
     listen = Settings.load(home).listen_addrs(home)

@@ -256,7 +256,7 @@ class Starter:
         self._process = process
 
     def stop(self) -> None:
-        """Stop the node if this object started it. Wait for that for at most LEAVING_SECONDS."""
+        """Stop the node if this object started it, and wait at most LEAVING_SECONDS until it has stopped."""
         process = self._process
         if process is None or not self.stops:
             return

@@ -95,7 +95,7 @@ def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple
 def find_pending(state: State, text: str) -> Cid:
     """Return the CID of the pending object or chunk that a person typed as a name, a ticket, a CID or a short CID.
 
-    Raises Failure if nothing pending has it, or several pending objects have it.
+    Raises Failure if the text fits nothing that is pending, or several pending objects.
     """
     named = [
         cid for cid in state.pending if (found := state.objects.get(cid)) is not None and found.name == text

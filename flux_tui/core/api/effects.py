@@ -27,7 +27,10 @@ class Push(_Effect, frozen=True):
 
 
 class Broadcast(_Effect, frozen=True):
-    """Sign an intent and push it to these peers directly. With `gossip`, also publish it to the swarm."""
+    """Sign an intent and push it to these peers directly.
+
+    With `gossip`, also publish it to the swarm. With `routes`, also route it through the DHT.
+    """
 
     body: IntentBody
     peers: tuple[PeerId, ...]

@@ -282,7 +282,10 @@ class Holder:
         return self._lapsed
 
     def let_lapse(self, cid: Cid, cause: Waste) -> None:
-        """Remember that this holder may still send this chunk, whose lease has ended. `cause`: how to count a copy."""
+        """Remember that this holder may still send this chunk, whose lease has ended.
+
+        `cause`: if a copy comes, its bytes are counted as wasted for this cause.
+        """
         _, copies = self._lapsed.get(cid, (cause, 0))
         self._lapsed[cid] = cause, copies + 1
 

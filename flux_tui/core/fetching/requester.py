@@ -113,7 +113,7 @@ class Requester:
     def begin(self, download: Download, priority: WantPriority = "new") -> None:
         """Start a download that is recorded in the series, or continue it after a restart.
 
-        `priority`: which queued wants are pushed first (want_queue.py).
+        `priority`: urgent, new or due, which decides how soon its want is pushed (want_queue.py).
         """
         self.downloads[download.root] = download
         self.want_pusher.enqueue(download, priority)
@@ -153,7 +153,10 @@ class Requester:
     def _moved(
         self, download: Download, path: str | None, name: str | None, size: int | None, by: str | None
     ) -> None:
-        """Start a download again for another path. The chunks that came so far are found in the store."""
+        """Start a download again, for another path, or as the user's own if it was only a replica for others.
+
+        The chunks that came so far are found in the store.
+        """
         self.cancel(download.root)
         if download.tree:
             self.ledger.do(DropTree(root=download.root))

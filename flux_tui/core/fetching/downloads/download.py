@@ -300,7 +300,7 @@ class Download:
         self._not_held.setdefault(peer, set()).add(cid)
 
     def is_offered(self, peer: PeerId, cid: Cid) -> bool:
-        """Whether this peer offers this block."""
+        """Whether this peer offers this block, and has not turned out to lack it."""
         if peer not in self._holders or (self._not_held and cid in self._not_held.get(peer, ())):
             return False
         bitmap = self._bitmaps.get(peer) if self._bitmaps else None

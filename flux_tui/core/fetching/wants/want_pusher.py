@@ -94,8 +94,8 @@ class WantPusher:
     def enqueue(self, download: Download, priority: WantPriority) -> None:
         """Queue a want that this node has not pushed since it started.
 
-        It is pushed as soon as fewer than max_pending wants are in the network. `priority`: which queued wants go
-        first (want_queue.py).
+        It is pushed as soon as fewer than max_pending wants are in the network. `priority`: urgent, new or due, which
+        decides how soon it is pushed (want_queue.py).
         """
         self.queue.add(download.root, priority)
         self.wantlist.add(download.root)
@@ -227,7 +227,7 @@ class WantPusher:
         self.wantlist.peer_up(peer, self.ledger.now)
 
     def peer_down(self, peer: PeerId) -> None:
-        """Stop pushing wants, a few at a time, to a peer that had just connected: it has disconnected."""
+        """Push no further wants to a peer that had connected, because it has disconnected."""
         self.wantlist.peer_down(peer)
 
     def ask_others(self, downloads: Iterable[Download]) -> None:
