@@ -71,9 +71,9 @@ class RecordLimits:
         self._all: TokenBucket | None = None
 
     def admits(self, teller: PeerId, records: int, now: float) -> bool:
-        """Return whether to check so many records from this peer now. If so, they count against both limits.
+        """Return whether to check `records` records of the peer `teller` now.
 
-        `records`: their number. If not, none of them may be checked.
+        If so, they count against both limits. If not, none of them is to be checked.
         """
         if self._all is None:
             self._all = TokenBucket(ALL_BURST, ALL_RATE, now)

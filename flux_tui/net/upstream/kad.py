@@ -69,7 +69,10 @@ class KadHost:
         return self._peerstore
 
     def set_stream_handler(self, protocol: TProtocol, handler: Callable[[INetStream], Any]) -> None:
-        """Set the handler for streams of flux's DHT protocol. Each peer may have a limited number of streams."""
+        """Set the handler for streams of flux's DHT protocol. `protocol`: the name that libp2p's DHT gives.
+
+        A stream is reset if its peer has MAX_SERVED_EACH already, or if it takes more than SERVE_SECONDS.
+        """
 
         async def handle(stream: INetStream) -> None:
             peer = stream.muxed_conn.peer_id

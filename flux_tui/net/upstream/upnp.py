@@ -42,9 +42,9 @@ class LeasedUpnp(UpnpManager):
         return self.get_external_ip() if await _left_alone(self.discover) else None
 
     async def map(self, port: int, outer: int, seconds: int) -> bool:
-        """Let the router pass connections to its port `outer` on to this machine's `port`, for so many seconds.
+        """Let the router pass connections to its port `outer` on to this machine's `port`, for `seconds`.
 
-        If the router supports no time limit, it does so without one. Returns whether the router does so.
+        A router that supports no time limit is asked to do so without one. Returns whether the router agreed.
         """
 
         async def ask() -> bool:
@@ -73,6 +73,6 @@ class LeasedUpnp(UpnpManager):
 async def _left_alone(ask: Callable[[], Awaitable[bool]]) -> bool:
     """Run `ask`, which calls the router, in a thread with its own trio loop, and return its result.
 
-    When this task is cancelled, the thread is left behind.
+    When this task is cancelled, the thread goes on, and its result is dropped.
     """
     return await trio.to_thread.run_sync(trio.run, ask, abandon_on_cancel=True)  # type: ignore[call-arg]  # stubs of an older trio

@@ -48,7 +48,7 @@ class Leaves(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The last step of `walk`: everything was read."""
+    """The last value that `walk` yields, when all was read: the root, and how much was read."""
 
     root: FolderEntry
     size: int

@@ -46,8 +46,7 @@ class DiskSpace:
     def take(self, folder: Path, size: int) -> None:
         """Check that the folder's disk has room for `size` more bytes, which the caller will write now.
 
-        Raises NoRoomError. The disk is not asked each time: after each look, some bytes may be written
-        without one.
+        Raises NoRoomError. The free space is looked up again only after some bytes were written.
         """
         credit = self._credit.get(folder, 0) - size
         if credit < 0:

@@ -122,9 +122,9 @@ class Inside(NamedTuple):
             os.close(folder)
 
     def _with_path_in_errors(self, act: Callable[[], T]) -> T:
-        """Run `act` and return its result. An error that `act` raises gets the whole path.
+        """Run `act` and return its result. An OSError that `act` raises gets the whole path.
 
-        If a link is in the way, the error says so.
+        Raises StoreError instead if a file or link is where a folder should be.
         """
         try:
             return act()

@@ -177,7 +177,10 @@ class ChunkIndex:
             self._gone.add(cid)
 
     def move(self, row: Landed) -> None:
-        """Change the row of a chunk: its bytes are at another place now. Raises sqlite3.Error."""
+        """Put `row` in place of the chunk's row, because the chunk's bytes are at another place now.
+
+        If the chunk has no row, `row` is added. Raises sqlite3.Error.
+        """
         with self._lock:
             self._overlay.pop(row.cid, None)
             self._db.execute(

@@ -118,7 +118,8 @@ class ObjectFilesReader:
 def _sized(place: Path, file: ObjectFile) -> ObjectFile:
     """Return the file with its size, which is read from the disk if the index does not know it.
 
-    An unfinished file has its whole size on the disk from the beginning. `place`: the path of the object.
+    An unfinished file has its whole size on the disk from the beginning. If the disk does not say the size
+    either, the file is returned unchanged. `place`: the path of the object.
     """
     if file.size is not None:
         return file

@@ -147,7 +147,10 @@ class Evictions:
         return _Copy(trees, [row[1] for row in rows if row[1]], files, leaves)
 
     def _move(self, stay: set[Cid], copy: _Copy) -> None:
-        """Index the leaves `stay` in another file that has them, or copy each to a place of its own."""
+        """Keep those of the blocks `stay` that are in the copy's files, which will be deleted.
+
+        Index each in another file that has it, or copy it to a place of its own.
+        """
         going = set(copy.files)
         for cid in stay & copy.leaves.keys():
             key, file = cid_bytes(cid), copy.leaves[cid][1]
@@ -256,7 +259,7 @@ def _on_disk(path: Path, root: Cid) -> list[Path]:
 
 
 def apart_marker(cid: Cid) -> str:
-    """Return the database key for the note that a chunk has a place of its own, because an object was removed."""
+    """Return the key of the database's note that a chunk was copied to a place of its own: see `mark_apart`."""
     return f"apart {cid}"
 
 

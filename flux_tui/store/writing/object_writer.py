@@ -272,6 +272,9 @@ class ObjectWriter:
 
 
 def _check_size(tree: Tree, cid: Cid, place: LeafPlace, size: int) -> None:
-    """Raise UnfitError unless a leaf has the size that its place in the object says."""
+    """Raise UnfitError if a leaf has not the size that its place in the object says.
+
+    A place that says no size admits any size.
+    """
     if place.size is not None and place.size != size:
         raise UnfitError(tree.root, f"the leaf {cid} has {size:,} bytes, and should have {place.size:,}")
