@@ -84,7 +84,7 @@ class Totals(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of content. Too large if a folder says that a leaf is longer than it is."""
+        """Bytes of content. The number is too large if a folder says that a leaf is longer than it is."""
         return self.sure + self.told
 
 

@@ -224,7 +224,10 @@ class Planning:
             self.ledger.do(FinishTree(root=download.root))
 
     def _gather(self, download: Download, place: Place, rows: int) -> None:
-        """Collect a small plan. The plans of one object go to the store together, because each request costs time."""
+        """Collect a plan of `rows` rows. It goes to the store together with others of its object.
+
+        They go when they have SLICE rows, or at the end of `run`. Each request to the store costs time.
+        """
         gathered = self._gathered.get(download.root)
         if gathered is None:
             gathered = self._gathered[download.root] = _Gathered(download)

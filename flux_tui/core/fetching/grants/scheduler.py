@@ -123,7 +123,8 @@ class Scheduler:
         """Handle a batch whose deadline has passed: give its holder more time, or end the leases.
 
         A holder that is sending gets more time. So does a holder whose chunks no other holder can send now, a
-        few times. Otherwise the leases lapse, and the chunks can be granted to others.
+        limited number of times. Otherwise the leases lapse, and the chunks can be granted to others. Leases from
+        before this node was restarted lapse at once.
         """
         holder = batch.holder
         downloads = {id(f): f for f in batch.chunks.values()}.values()
@@ -153,9 +154,10 @@ class Scheduler:
             self._extend(batch, min(max(2 * batch.seconds, LEASE_MIN), EXTENSION_MAX))
 
     def _sends(self, batch: Batch) -> bool:
-        """Whether the chunks of this batch may still come: their holder is sending, and has not begun a later grant.
+        """Whether the chunks of this batch may still come.
 
-        A holder sends its grants in order. It may be sending an earlier grant now.
+        True if their holder is connected, is sending, and has not begun a later grant. A holder sends its grants in
+        order. It may be sending an earlier grant now.
         """
         holder = batch.holder
         if holder.peer not in self.holders.connected or batch.number < holder.reached:
@@ -232,7 +234,10 @@ class Scheduler:
                     self._hedge(holder)
 
     def _grant(self, holder: Holder) -> None:
-        """Keep one holder busy: once half of its queue is done, grant it enough chunks to fill the queue."""
+        """Keep one holder busy: once half of its queue is done, grant it enough chunks to fill the queue.
+
+        A slow holder, whose queue is a single chunk, is granted one more while that chunk is coming.
+        """
         window = holder.window
         sole = self._sole(holder)
         if not holder.measured and sole:
