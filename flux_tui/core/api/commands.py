@@ -267,7 +267,10 @@ def _check_change(change: PolicyChange) -> None:
 
 
 def check_kind(kind: str) -> None:
-    """Raise BadCommandError if `kind` is not a valid name for a kind of custom message."""
+    """Raise BadCommandError if a program cannot use `kind` as a kind of custom message.
+
+    It has wrong characters, is too long, or is the name of a kind of entry or data of flux-tui itself.
+    """
     if _KIND.fullmatch(kind) is None:
         raise BadCommandError(
             f"{kind!r} is not a kind: lower-case letters, digits, _ . -, at most 64 of them"
