@@ -169,7 +169,10 @@ class Menu(App[str]):
         self.query_one("#more", PlainText).tell(plain_lines(*lines[:2]))
 
     async def run_async(self, **options: Any) -> Any:
-        """Install the signal handlers before Textual takes the terminal, so that it can always be restored."""
+        """Run the menu. In a terminal, install the signal handlers first.
+
+        They must be there before Textual takes the terminal, so that it can always be restored.
+        """
         if self._has_terminal:
             self._signal_end.install()
         return await super().run_async(**options)

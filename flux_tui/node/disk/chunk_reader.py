@@ -99,6 +99,6 @@ class ChunkReader:
         return []
 
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
-        """Return the chunks that were not cancelled since they were read."""
+        """Return those of `chunks` whose grant to `peer` was not cancelled since they were read."""
         granted = self._engine.machine.is_granted
         return [chunk for chunk in chunks if granted(peer, chunk.cid)]

@@ -113,7 +113,7 @@ class ChunkIndex:
         return ReadResult([(cid, found[cid]) for cid in cids if cid in found], lost)
 
     def read_block(self, cid: Cid) -> bytes | None:
-        """Return the bytes of one chunk, such as an inner node. None: it is not here."""
+        """Return the bytes of one chunk, such as an inner node. None: it is not here, or its bytes are lost."""
         result = self.read([cid])
         return result.chunks[0][1] if result.chunks else None
 

@@ -56,7 +56,7 @@ class CommandSender:
         return self._liveness.gone_behind_window()
 
     def push(self, commands: Sequence[Command], done: str) -> bool:
-        """Push commands, then show `done` as a notice. On an error, show the error instead.
+        """Push commands in order, then show `done` as a notice. At the first error, stop, and show the error instead.
 
         Return whether all were pushed.
         """
@@ -68,9 +68,10 @@ class CommandSender:
         return True
 
     def push_or_raise(self, commands: Sequence[Command], done: str) -> None:
-        """Push commands, then show `done` as a notice.
+        """Push commands in order, then show `done` as a notice.
 
-        Raise ValueError with one sentence if a command cannot be pushed.
+        Raise ValueError with one sentence at the first command that cannot be pushed. Those before it were
+        pushed.
         """
         push = self._nodes.shown.push
         if push is None:

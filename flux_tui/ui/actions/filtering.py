@@ -47,7 +47,7 @@ class Filtering:
             self._prompt.open("filter", "/", FILTERS, completer=self._completion.filters)
 
     def set(self, text: str) -> None:
-        """Filter the current panel by the text that a person typed."""
+        """Filter the current panel by the text that a person typed. An empty text removes the filter."""
         wanted = parse_filter(text)
         if wanted != self._panels.filter_of():
             self._panels.set_filter(wanted)

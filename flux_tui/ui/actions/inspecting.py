@@ -47,7 +47,10 @@ class Inspecting:
         self._copy = copy
 
     def inspect(self) -> None:
-        """Open the window Inspect for the selected entry, peer or object of the current panel."""
+        """Open the window Inspect for the selected entry, peer or object of the current panel.
+
+        Do nothing if none is selected.
+        """
         from flux_tui.ui.screens.inspect import InspectScreen  # imported when it is first opened
 
         subject = self._subject()

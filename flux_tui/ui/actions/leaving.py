@@ -15,7 +15,7 @@ NAME_WIDTH = 80
 class Leaving:
     """Leaves the dashboard. `leave` ends it, and is told whether the node keeps running.
 
-    A node that was running before goes on in any case, so nothing is asked then.
+    A node that ran before the dashboard was opened goes on in any case, so nothing is asked then.
     """
 
     def __init__(

@@ -207,7 +207,10 @@ class SelectedObjects:
         self._open_window(ConfirmScreen(question, *facts), answer)
 
     def _not_shared(self, root: Cid) -> Plain | None:
-        """Return which key or command to use instead, if an object is not shared. None: the object is shared."""
+        """Return why an object cannot be taken out of sharing, and which key or command ends it instead.
+
+        None: the object is shared.
+        """
         state = self._nodes.state
         name, pending = self._name(root), state.pending.get(root)
         if pending is not None and not pending.held:

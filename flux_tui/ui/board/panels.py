@@ -152,7 +152,7 @@ class Panels:
         return root_of(panel.selected) if self._current == OBJECTS else panel.selected
 
     def selected_entry(self) -> Entry | None:
-        """Return the selected entry, if the current panel is Series. Otherwise None."""
+        """Return the selected entry of the Series panel. None: none is selected, or another panel is current."""
         key = self.selected_key()
         return self._nodes.source.entry(int(key)) if key is not None and self._current == "series" else None
 
