@@ -160,7 +160,10 @@ class Handshake:
 
 
 def _enter(stage: dict[Handshake, None], handshake: Handshake) -> None:
-    """Add a handshake to a stage. If the stage is full, first end the oldest one of the busiest network."""
+    """Add a handshake to a stage.
+
+    If the stage is full, first end the oldest handshake of the network that has the most handshakes in it.
+    """
     if len(stage) >= MAX_HANDSHAKES:
         crowd = Counter(one.network for one in stage).most_common(1)[0][0]
         oldest = next(one for one in stage if one.network == crowd)

@@ -77,9 +77,11 @@ class Story:
             self._point(pointer)
 
     def enter(self, inspect: Callable[[], None]) -> None:
-        """React to the enter key: if the caption says what enter does, do that.
+        """React to the enter key: if the present caption asks for it, the narrated demo goes on.
 
-        Otherwise call `inspect`, which opens the window Inspect for the selected line.
+        `inspect` opens the window Inspect for the selected line. It is called if the caption does not ask for
+        enter, or asks the person to inspect the line. In the latter case the demo goes on when the window is
+        closed.
         """
         caption = self._narration.read()
         if caption is None or not caption.press:

@@ -137,7 +137,10 @@ class CommandLine:
                 raise AssertionError(other)
 
     def _name(self, outcome: Outcome) -> None:
-        """Give the peer in a line its new name, if the line names one. Raise LineError with one sentence."""
+        """Rename a peer, if the entered line asks for that; an empty name removes the peer's name.
+
+        Raise LineError with one sentence if the names cannot be changed.
+        """
         if outcome.named is None:
             return
         rename = self._nodes.shown.rename
