@@ -175,7 +175,11 @@ def _node(order: dict[str, Any], orders: int) -> None:
 
 
 def _relay(order: dict[str, Any], orders: int) -> None:
-    """Run a relay to one node that delays each byte by `seconds`, in both directions."""
+    """Run a relay in front of one node. The relay delays each byte, in both directions.
+
+    `order`: the `name` of the relay, the `port` of the node, and the delay in `seconds`. `orders`: the descriptor of
+    the pipe from the parent. When the pipe ends, this process exits.
+    """
     import trio
 
     from flux_tui.demo.delay import serve_delay

@@ -16,7 +16,7 @@ from flux_tui.core.wire.messages import IntentBody, Message, SealedIntent
 
 
 class _Effect(msgspec.Struct, frozen=True, gc=False):
-    """Base class of all effects."""
+    """Base class of all effects: what the node has to do for the machine, which does no I/O itself."""
 
 
 class Push(_Effect, frozen=True):

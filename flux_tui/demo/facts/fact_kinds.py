@@ -152,9 +152,10 @@ def _next(question: Question) -> Plain:
 
 
 def _refusals(question: Question) -> Plain:
-    """Return a list in words: for each reason of a NO, one peer that said it, and when that peer is asked again.
+    """Return in words who refused this node's wants.
 
-    At most MOST_REFUSALS reasons. `nobody` if no peer said NO.
+    For each reason of a NO, at most MOST_REFUSALS: one peer that gave it, and whether or when that peer may be
+    asked again. `nobody` if no peer said NO.
     """
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)

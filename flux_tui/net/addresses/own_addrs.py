@@ -68,7 +68,10 @@ def _is_here(addr: str) -> bool:
 
 
 def dialable(listen: Iterable[Multiaddr | str], peer: PeerId) -> tuple[str, ...]:
-    """Return all addresses of `concrete(listen)`, each with /p2p/ and the node's peer id `peer` at its end."""
+    """Return the full addresses at which peers can dial a node, the best first, each ending in /p2p/ and its id `peer`.
+
+    `listen`: the addresses on which it listens. A wildcard is replaced by this machine's addresses (see `concrete`).
+    """
     return tuple(dict.fromkeys(f"{one}/p2p/{peer}" for one in concrete(listen)))
 
 

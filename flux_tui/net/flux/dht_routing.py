@@ -240,9 +240,10 @@ class Dht:
         self._tell_size()
 
     def _tell_size(self) -> None:
-        """If the size of the routing table has changed, tell the receiver which nodes came and went.
+        """If the size of the routing table has changed, tell the receiver which nodes entered and left it.
 
-        If the table has grown, this node is looked up again soon. This is cheap, as it is called often.
+        If it has grown, this node soon looks for the nodes nearest to itself again. This method is called often, so
+        it compares only the size.
         """
         known = self._kad.routing_table.size()
         if known == self._known:

@@ -320,9 +320,10 @@ class Libp2pNetwork(Network):
         self._guard.heard(ID.from_base58(teller), addrs, reach)
 
     def found(self, addr: str) -> None:
-        """Tell the receiver an address that mDNS found, and the dial guard that a host of the local network named it.
+        """Handle an address that mDNS found: give it to the receiver.
 
-        Any such host can send it. If this node listens only on loopback, it counts as named on this machine.
+        Any host of the local network can announce any address. So the dial guard is told first that the address
+        comes from such a host, or from this machine if this node listens only on loopback.
         """
         alone = all(reach_of(own) == Reach.LOOPBACK for own in self.addrs)
         self._guard.heard("mDNS", [addr], Reach.LOOPBACK if alone else Reach.NEAR)

@@ -41,12 +41,13 @@ RETRY_SECONDS = 15.0
 
 
 class Schedule:
-    """Decides which root is provided next.
+    """Decides which root this node provides (announces in the DHT) next.
 
     Roots that were never provided come first, the latest added before the others. Then come the provided roots that are
     due: the time has come at which to provide them again, before their records expire.
 
-    At most MAX_PROVIDED roots are in the schedule. Beyond that, the oldest are removed.
+    At most MAX_PROVIDED roots are in the schedule. Beyond that, roots that were provided already are removed, those
+    that were first provided longest ago first. If there are none, the oldest root is removed.
     """
 
     def __init__(self) -> None:

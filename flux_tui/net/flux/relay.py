@@ -5,8 +5,7 @@ Three parts:
 - `Relay` forwards bytes for other nodes: much, if its owner asks for it (`--serve-relay`), else a little for this
   node's peers (`nat/peer_relays.py`).
 - `Reservations` keeps a reservation at each `--relay`, and accepts connections that come through it.
-- `CircuitTransport` dials relayed addresses. `upstream/dial_peer.py` chooses which addresses of a peer are
-  dialled.
+- `CircuitTransport` dials relayed addresses. `upstream/dial_peer.py` chooses which of a peer's addresses are dialled.
 
 A connection inside a circuit is like any other, with Noise end to end: a relay sees only encrypted bytes.
 
@@ -91,7 +90,7 @@ def circuit_addr(relay: str, peer: str) -> str:
 
 
 class Terms(NamedTuple):
-    """The limits of a relay. `size`, `seconds`, `rate`: 0 means no limit."""
+    """The limits within which this node relays for others. `size`, `seconds`, `rate`: 0 means no limit."""
 
     reservations: int = MAX_RESERVATIONS
     circuits: int = MAX_CIRCUITS
@@ -448,14 +447,15 @@ class _Dialled(Circuit):
 
 
 async def _join(
-    one: INetStream, other: INetStream, terms: Terms, wait_for: Callable[[int], Awaitable[None]]
+    one: INetStream, other: INetStream, terms: Terms, wait: Callable[[int], Awaitable[None]]
 ) -> None:
-    """Forward bytes between two streams in both directions, until either side ends or a limit of `terms` is reached.
+    """Forward bytes between two streams in both directions, until either ends or a limit of `terms` is reached.
 
-    Also ends IDLE_SECONDS after the last bytes, then closes both. `wait_for`: waits until so many more may pass.
+    Also ends after IDLE_SECONDS without bytes. Then closes both. `wait`: waits until this many more bytes may pass.
     """
     passed, ends = 0, trio.current_time() + (terms.seconds or inf)
     async with trio.open_nursery() as nursery:
+        nursery.cancel_scope.deadline = min(trio.current_time() + IDLE_SECONDS, ends)
         await widen(one)
 
         async def pass_on(source: INetStream, sink: INetStream) -> None:
@@ -466,7 +466,7 @@ async def _join(
                     if terms.size and passed > terms.size:
                         break
                     nursery.cancel_scope.deadline = min(trio.current_time() + IDLE_SECONDS, ends)
-                    await wait_for(len(data))
+                    await wait(len(data))
                     await sink.write(data)
             except Exception as error:  # the end of the stream, in any wording of libp2p
                 log.debug("a circuit ends: %r", error)
@@ -475,8 +475,8 @@ async def _join(
         nursery.start_soon(pass_on, one, other)
         nursery.start_soon(pass_on, other, one)
     with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
-        for stream in (one, other):
-            await _try_to_close(stream.reset)
+        await _try_to_close(one.reset)
+        await _try_to_close(other.reset)
 
 
 async def _answer(stream: INetStream, kind: type[HopMessage], status: Any, **fields: Any) -> None:
@@ -489,8 +489,8 @@ async def _answer(stream: INetStream, kind: type[HopMessage], status: Any, **fie
 
 
 def _relayed(stream: INetStream) -> bool:
-    kind = getattr(stream.muxed_conn, "get_connection_type", lambda: ConnectionType.DIRECT)
-    return bool(kind() == ConnectionType.RELAYED)
+    kind = getattr(stream.muxed_conn, "get_connection_type", None)
+    return kind is not None and bool(kind() == ConnectionType.RELAYED)
 
 
 async def _try_to_close(close: Callable[[], Any]) -> None:

@@ -103,8 +103,8 @@ def fitting_step(width: int, since: float, now: float) -> float:
 def flow_rows(view: View, flow: FlowWindow, order: str = ORDERS[0]) -> list[Row]:
     """Return the rows of the Flow panel: the line of times, this node's lane, and a lane for each peer.
 
-    If the panel shows one pending object, lines follow that say what comes next for this object. `order`: how
-    peers are sorted, one of ORDERS. Empty: no peer has a lane, and this node's lane has no mark.
+    If the panel shows one pending object, lines follow that say what comes next for this object. Returns an empty
+    list if no peer has a lane and this node's lane has no mark. `order`: how peers are sorted, one of ORDERS.
     """
     shown = frame(view.width, view.now, flow.step)
     lanes = _ordered(view, flow, order, shown)

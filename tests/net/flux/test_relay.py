@@ -15,6 +15,7 @@ from libp2p.relay.circuit_v2.protocol import CircuitV2Protocol
 from libp2p.relay.circuit_v2.resources import RelayLimits
 from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
+from trio.testing import MockClock
 
 from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.net.addresses.dial_guard import told_by_person
@@ -287,3 +288,34 @@ async def test_a_reservation_is_kept_with_any_clock_of_the_relay(
         with trio.fail_after(BOUND):
             await kept.wait()
     assert relay.KEPT_MIN <= lasting[0] <= relay.KEPT_MAX < relay.RESERVED_SECONDS
+
+
+class SilentStream:
+    """One end of a circuit: nothing arrives on it."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
+    async def read(self, count: int) -> bytes:
+        await trio.sleep_forever()
+        raise AssertionError(count)
+
+    async def reset(self) -> None:
+        self.ended = True
+
+
+async def test_a_circuit_on_which_nothing_ever_comes_is_ended(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
+) -> None:
+    async def nothing(*_: Any) -> None:
+        await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr(relay, "widen", nothing)
+    one, other = SilentStream(), SilentStream()
+    with trio.fail_after(relay.IDLE_SECONDS + 60):
+        await relay._join(one, other, relay.FULL, nothing)  # type: ignore[arg-type]
+    assert one.ended
+    assert other.ended
+    began = trio.current_time()
+    await relay._join(one, other, relay.Terms(seconds=5.0), nothing)  # type: ignore[arg-type]
+    assert trio.current_time() - began == pytest.approx(5.0)

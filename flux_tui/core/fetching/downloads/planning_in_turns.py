@@ -43,8 +43,8 @@ class _Task(NamedTuple):
     work: _Work
 
 
-class _Open(NamedTuple):
-    """A request that the store has not answered yet: its download, and the number of its rows."""
+class _OpenRequest(NamedTuple):
+    """A request to the store that is not answered yet: the download it is for, and how many rows of the plan it has."""
 
     download: Download
     rows: int
@@ -83,7 +83,7 @@ class Planning:
         """Plans made in this turn, by root."""
         self._rows: dict[Cid, int] = {}
         """Rows that the store has not answered yet, by root."""
-        self._open: dict[Cid, deque[_Open]] = {}
+        self._open: dict[Cid, deque[_OpenRequest]] = {}
         """Requests to the store, by root, in the order in which it answers."""
         self._running = False
 
@@ -93,7 +93,7 @@ class Planning:
         """Ask the store to carry out this effect. The store answers the requests for one root in their order."""
         download.begin_request()
         rows = _rows(effect)
-        self._open.setdefault(download.root, deque()).append(_Open(download, rows))
+        self._open.setdefault(download.root, deque()).append(_OpenRequest(download, rows))
         self._rows[download.root] = self._rows.get(download.root, 0) + rows
         self.ledger.do(effect)
 

@@ -369,9 +369,9 @@ class WantPusher:
         return download is not None and bool(download.missing) and peer not in download.holders
 
     def _push_all(self, roots: list[Cid], *, retry: bool) -> None:
-        """Push these wants, in batches. A want that was not in the network is in it from now on.
+        """Push the wants of these roots, in batches. Each takes one of the `max_pending` places, unless it has one.
 
-        `retry`: whether they were pushed before. Wants that have ended are left out.
+        `retry`: whether these wants were pushed before. Roots whose download has ended are left out.
         """
         downloads = (download for root in roots if (download := self.downloads.get(root)))
         for batch in batches(downloads, MAX_CIDS_WANT):

@@ -65,7 +65,8 @@ def map_lines(view: View, blocks: BlockMap, found: ObjectState, rows: int) -> li
 def _cells(view: View, blocks: BlockMap, cells: list[Cell]) -> Line:
     """Return one line of the block map.
 
-    Cells of one peer that follow each other begin with the peer's letter.
+    In each run of equal cells (the same kind and the same peer), the first cell shows the peer's letter, if the peer
+    has one: upper case for blocks that are here, else lower case.
     """
     line: Line = []
     before: Cell | None = None
