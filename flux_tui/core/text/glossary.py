@@ -16,7 +16,7 @@ WORDS: Mapping[str, str] = {
     "dormant": "Pending without a place in the network, as no holder is about to send it. It is pushed again later.",
     "retry": "The next push of a want, or the next grant to a holder, with the time when it is due.",
     "NO": "An answer that says why not now, and when to ask again. A NO is data: the requester plans with it.",
-    "has": "Whether a peer has what it was asked for. some: one thing yes, another no; ?: it never said.",
+    "has": "Whether a peer has what it was asked for. part: one thing yes, another no; ?: it never said.",
     "holder": "A peer that has an object, or chunks of it.",
     "grant": "Tell one holder to send certain chunks. Until the deadline no other holder is told to send them.",
     "lease": "The time that a holder has for granted chunks. When it lapses, they can be granted to another holder.",
