@@ -3,6 +3,7 @@
 - `TokenBucket`: a burst at once, and a rate in the long run.
 - `Backoff`: the wait after the n-th failure in a row.
 - `BoundedTable`, `BoundedSet`: a dict and a set with a maximum. When one more item is added, the oldest is removed.
+- `TokenBuckets`: a token bucket for each key, at most so many.
 - `batches`: a long list in parts of at most so many items.
 """
 
@@ -10,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, MutableSet
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -130,6 +131,37 @@ class BoundedTable(OrderedDict[K, V]):
             oldest = self.popitem(last=False)
         self[key] = value
         return oldest
+
+
+class TokenBuckets(Generic[K]):
+    """A token bucket for each key, in a bounded table. All buckets have the same burst and rate.
+
+    A key that is not in the table has a full bucket. When there is one key too many, the bucket that was longest not
+    asked for by `of` is removed.
+    """
+
+    __slots__ = ("_table", "burst", "rate")
+
+    def __init__(self, maximum: int, burst: float, rate: float) -> None:
+        """Make an empty table. `maximum`: buckets at most; `burst`, `rate`: those of `TokenBucket`."""
+        self._table: BoundedTable[K, TokenBucket] = BoundedTable(maximum, refresh=True)
+        self.burst, self.rate = burst, rate
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def get(self, key: K) -> TokenBucket | None:
+        """Return the bucket of a key; None: it is not in the table. Changes nothing."""
+        return self._table.get(key)
+
+    def of(self, key: K, now: float) -> TokenBucket:
+        """Return the bucket of a key, and make it the newest. If it is not in the table, add a full one."""
+        bucket = self._table.get(key)
+        if bucket is None:
+            bucket = self._table[key] = TokenBucket(self.burst, self.rate, now)
+        else:
+            self._table.move_to_end(key)
+        return bucket
 
 
 class BoundedSet(MutableSet[T]):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from flux_tui.core.api.effects import Introduce, TellRecords
 from flux_tui.core.api.inputs import IntroductionCame, PeerFault, RecordsCame, UnknownCame
 from flux_tui.core.ids import PeerId
-from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.limits import TokenBucket, TokenBuckets
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.exchange import Introduction, OpenedRecord, Records, Told
 from flux_tui.net.port import Network
@@ -67,7 +67,7 @@ class RecordLimits:
     """Limits the rate at which signatures of records are checked: for each peer, and for all peers together."""
 
     def __init__(self) -> None:
-        self._tellers: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_TELLERS, refresh=True)
+        self._tellers: TokenBuckets[PeerId] = TokenBuckets(MAX_TELLERS, TELLER_BURST, TELLER_RATE)
         self._all: TokenBucket | None = None
 
     def admits(self, teller: PeerId, records: int, now: float) -> bool:
@@ -77,7 +77,7 @@ class RecordLimits:
         """
         if self._all is None:
             self._all = TokenBucket(ALL_BURST, ALL_RATE, now)
-        bucket = self._tellers.setdefault(teller, TokenBucket(TELLER_BURST, TELLER_RATE, now))
+        bucket = self._tellers.of(teller, now)
         if bucket.wait(now, records) > 0 or self._all.wait(now, records) > 0:
             return False
         bucket.take(records, now)

@@ -4,7 +4,7 @@ import socket
 
 from flux_tui.core.api.inputs import NameSuggested
 from flux_tui.core.ids import PeerId
-from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.limits import BoundedTable, TokenBuckets
 from flux_tui.core.text.agent_versions import checked_suggestion, suggested_name
 from flux_tui.core.text.names import MAX_NAME
 
@@ -41,7 +41,7 @@ class SuggestedNames:
 
     def __init__(self) -> None:
         self._names: BoundedTable[PeerId, str] = BoundedTable(MAX_TELLERS, refresh=True)
-        self._buckets: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_TELLERS, refresh=True)
+        self._buckets: TokenBuckets[PeerId] = TokenBuckets(MAX_TELLERS, TOLD_BURST, TOLD_RATE)
         self._linked: set[PeerId] = set()
 
     def told(self, peer: PeerId, agent_version: str, now: float) -> tuple[NameSuggested, ...]:
@@ -50,8 +50,7 @@ class SuggestedNames:
         Returns the input for the machine; empty if the peer has no link now. If a peer tells too often,
         nothing is remembered and nothing returned.
         """
-        bucket = self._buckets.setdefault(peer, TokenBucket(TOLD_BURST, TOLD_RATE, now))
-        if not bucket.spend(1, now):
+        if not self._buckets.of(peer, now).spend(1, now):
             return ()
         self._names[peer] = suggested_name(agent_version)
         return self._inputs(peer)

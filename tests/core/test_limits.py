@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket, batches
+from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket, TokenBuckets, batches
 
 STEPS = st.lists(st.tuples(st.floats(0, 10), st.floats(0, 5)), max_size=60)
 
@@ -196,6 +196,26 @@ def test_a_set_forgets_what_is_discarded() -> None:
     items.discard("b")
     assert "a" not in items
     assert len(items) == 0
+
+
+def test_each_key_has_a_bucket_of_its_own() -> None:
+    buckets: TokenBuckets[str] = TokenBuckets(2, burst=2.0, rate=1.0)
+    assert [buckets.of("a", 0.0).spend(1, 0.0) for _ in range(3)] == [True, True, False]
+    assert buckets.of("b", 0.0).spend(2, 0.0)
+    assert buckets.get("c") is None
+    assert len(buckets) == 2
+
+
+def test_the_bucket_that_was_not_asked_for_longest_makes_room() -> None:
+    buckets: TokenBuckets[str] = TokenBuckets(2, burst=2.0, rate=1.0)
+    for key in ("a", "b", "a"):
+        buckets.of(key, 0.0).take(1, 0.0)
+    buckets.get("b")
+    buckets.of("c", 0.0)
+    assert buckets.get("b") is None
+    kept = buckets.get("a")
+    assert kept is not None
+    assert kept.level == 0.0
 
 
 # ── batches ─────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ The time is an argument. Every table is bounded.
 """
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.limits import TokenBuckets
 
 SENDER_BURST, SENDER_RATE = 1024.0, 256.0
 """Intents from one neighbour, at once and per second: it may forward those of a whole swarm."""
@@ -26,15 +26,15 @@ class IntentLimits:
     """Counts how many more intents this node decodes and verifies, for each neighbour and each origin."""
 
     def __init__(self) -> None:
-        self._senders: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUCKETS, refresh=True)
-        self._origins: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUCKETS, refresh=True)
+        self._senders: TokenBuckets[PeerId] = TokenBuckets(MAX_BUCKETS, SENDER_BURST, SENDER_RATE)
+        self._origins: TokenBuckets[PeerId] = TokenBuckets(MAX_BUCKETS, ORIGIN_BURST, ORIGIN_RATE)
 
     def __len__(self) -> int:
         return max(len(self._senders), len(self._origins))
 
     def admits_sender(self, sender: PeerId, now: float) -> bool:
         """Whether to decode one more intent from this neighbour. If so, takes a token."""
-        bucket = self._senders.setdefault(sender, TokenBucket(SENDER_BURST, SENDER_RATE, now))
+        bucket = self._senders.of(sender, now)
         if not bucket.has(now):
             return False
         bucket.take(1, now)
@@ -50,4 +50,4 @@ class IntentLimits:
 
     def signed(self, origin: PeerId, now: float) -> None:
         """Count an intent with a valid signature against its `origin`."""
-        self._origins.setdefault(origin, TokenBucket(ORIGIN_BURST, ORIGIN_RATE, now)).take(1, now)
+        self._origins.of(origin, now).take(1, now)

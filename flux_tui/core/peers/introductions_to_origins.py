@@ -13,7 +13,7 @@ within the budget for strangers.
 from flux_tui.core.api.effects import Introduce
 from flux_tui.core.api.inputs import IntroductionCame
 from flux_tui.core.ids import PeerId
-from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.limits import BoundedTable, TokenBuckets
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.peers.peer_book import allowed_addrs
@@ -40,7 +40,7 @@ class Introductions:
         self.dialling = dialling
         self._ways: BoundedTable[PeerId, tuple[PeerId, float]] = BoundedTable(MAX_WAYS, refresh=True)
         """By origin: the neighbour by which its last intent came, and when."""
-        self._budgets: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUDGETS, refresh=True)
+        self._budgets: TokenBuckets[PeerId] = TokenBuckets(MAX_BUDGETS, PASS_BURST, PASS_RATE)
         self._made: BoundedTable[PeerId, float] = BoundedTable(MAX_BUDGETS, refresh=True)
         """By origin: when this node introduced itself last."""
 
@@ -97,4 +97,4 @@ class Introductions:
 
     def _spend(self, peer: PeerId) -> bool:
         now = self.ledger.now
-        return self._budgets.setdefault(peer, TokenBucket(PASS_BURST, PASS_RATE, now)).spend(1, now)
+        return self._budgets.of(peer, now).spend(1, now)

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from flux_tui.core.api.effects import Forward
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket
+from flux_tui.core.limits import Backoff, BoundedSet, TokenBuckets
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.dial_requests import Dialling
 from flux_tui.core.series.state import PeerState
@@ -114,7 +114,7 @@ class Router:
         look at all of them."""
         self._forwarded: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
         """Intents that were forwarded, each by its origin and nonce."""
-        self._budgets: BoundedTable[PeerId, TokenBucket] = BoundedTable(MAX_BUDGETS, refresh=True)
+        self._budgets: TokenBuckets[PeerId] = TokenBuckets(MAX_BUDGETS, FORWARD_BURST, FORWARD_RATE)
         """By peer: intents that may still be forwarded for it."""
         self._recalled = False
         """Whether remembered peers were dialled since the node started."""
@@ -199,8 +199,7 @@ class Router:
     def _spend(self, peer: PeerId) -> bool:
         """Whether one more intent may be forwarded for this peer. If so, takes a token."""
         now = self.ledger.now
-        bucket = self._budgets.setdefault(peer, TokenBucket(FORWARD_BURST, FORWARD_RATE, now))
-        return bucket.spend(1, now)
+        return self._budgets.of(peer, now).spend(1, now)
 
     # ── those that are remembered ───────────────────────────────────────────────────────────────
 

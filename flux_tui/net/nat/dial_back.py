@@ -25,7 +25,7 @@ from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from flux_tui.core.limits import BoundedTable, TokenBucket
+from flux_tui.core.limits import TokenBuckets
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.upstream.select_connection import on_connection, way_of
 
@@ -51,7 +51,7 @@ class DialBack:
     def __init__(self, host: IHost, guard: DialGuard) -> None:
         self._host = host
         self._guard = guard
-        self._budgets: BoundedTable[ID, TokenBucket] = BoundedTable(MAX_ASKERS, refresh=True)
+        self._budgets: TokenBuckets[ID] = TokenBuckets(MAX_ASKERS, BURST, RATE)
         host.set_stream_handler(DIAL_BACK, self._take)
 
     async def ask(self, connection: IMuxedConn, addr: str) -> bool | None:
@@ -109,10 +109,7 @@ class DialBack:
         if self._guard.rule(addr) is not None or not parts[4].isdecimal():
             return False
         now = trio.current_time()
-        budget = self._budgets.get(peer)
-        if budget is None:
-            budget = self._budgets[peer] = TokenBucket(BURST, RATE, now)
-        return budget.spend(1, now)
+        return self._budgets.of(peer, now).spend(1, now)
 
     async def _answers(self, peer: ID, addr: Multiaddr) -> bool:
         """Dial an address on a new connection, and return whether this peer answers there."""
