@@ -109,18 +109,27 @@ def getter_sleeps(lab: Lab) -> str:
     return _away(lab, 100, lambda cable: cable.host.sleep(), lambda cable: cable.host.wake(), 1)
 
 
-def moved_while_idle(lab: Lab) -> str:
-    """The holder moved while idle; the getter has an old ticket, and one peer in common with the holder. No mDNS."""
+def holder_that_moves(lab: Lab, size: int) -> tuple[LabNode, LabNode, str, float]:
+    """Let a holder move while it is idle, which has one peer in common with the getter. No mDNS.
+
+    Returns the holder, the getter, a ticket from before, and the seconds until the holder knew its new address.
+    """
     lan = lab.lan("10.1.0.0/24")
     hosts = [lab.host(name) for name in ("third", "holder", "getter")]
     cables = [host.plug(lan) for host in hosts]
     third = hosts[0].node("--no-mdns")
     join = ("--no-mdns", "--join", third.addrs[0])
     holder, getter = hosts[1].node(*join), hosts[2].node(*join)
-    old = holder.add(a_file(lab, 4 << 20))
+    old = holder.add(a_file(lab, size))
     until(lambda: len(third.connected()) == 2, 20)
     cables[1].readdress("10.1.0.77/24")
     fresh = until(lambda: any("/10.1.0.77/" in addr for addr in holder.state()["addrs"]), 20)
+    return holder, getter, old, fresh
+
+
+def moved_while_idle(lab: Lab) -> str:
+    """The holder moved while idle; the getter has an old ticket, and one peer in common with the holder. No mDNS."""
+    holder, getter, old, fresh = holder_that_moves(lab, 4 << 20)
     time.sleep(2)
     getter.get(old, lab.folder / "copy")
     began = time.monotonic()

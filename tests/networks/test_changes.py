@@ -8,7 +8,7 @@ import pytest
 from flux_tui.core.content.ticket import format_ticket, parse_ticket
 from flux_tui.core.series import events as ev
 from tests.networks.measure_addresses import laptop
-from tests.networks.measure_liveness import Transfer, a_file, two_hosts
+from tests.networks.measure_liveness import Transfer, a_file, holder_that_moves, two_hosts
 from tests.support.network_lab import Lab, Shape, until
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow]
@@ -37,16 +37,8 @@ def test_a_transfer_goes_on_after_the_cable_was_out(lab: Lab) -> None:
 
 
 def test_a_holder_that_moved_while_idle_is_found_through_a_common_peer(lab: Lab) -> None:
-    lan = lab.lan("10.1.0.0/24")
-    hosts = [lab.host(name) for name in ("third", "holder", "getter")]
-    cables = [host.plug(lan) for host in hosts]
-    third = hosts[0].node("--no-mdns")
-    join = ("--no-mdns", "--join", third.addrs[0])
-    holder, getter = hosts[1].node(*join), hosts[2].node(*join)
-    old = holder.add(a_file(lab, 1 << 20))
-    until(lambda: len(third.connected()) == 2, 20)
-    cables[1].readdress("10.1.0.77/24")
-    until(lambda: any("/10.1.0.77/" in addr for addr in holder.state()["addrs"]), 10)
+    holder, getter, old, fresh_after = holder_that_moves(lab, 1 << 20)
+    assert fresh_after < 10
     getter.get(old, lab.folder / "copy")
     until(lambda: (lab.folder / "copy").exists(), 20)
     fresh = parse_ticket(holder.add(lab.folder / "film"))

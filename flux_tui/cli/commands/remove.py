@@ -51,7 +51,7 @@ def remove(roots: tuple[str, ...], home: Path | None, as_json: bool) -> None:
 
 
 class _Outcome:
-    """What has become of each object of one `rm` command: removed, freed (its chunks are deleted), or refused."""
+    """The objects of one `rm` command, by their state: removed, freed (their chunks are deleted), or refused."""
 
     def __init__(self, roots: tuple[Cid, ...]) -> None:
         self._open = dict.fromkeys(roots)

@@ -9,7 +9,7 @@ from flux_tui.core.wire import messages as msg
 def pusher(given: Input) -> PeerId | None:
     """Return the peer that pushed this input unasked. None: no peer did, or the input must always be accepted.
 
-    An intent was pushed by its origin, whoever passed it on.
+    The pusher of an intent is its origin, also if another peer passed the intent on.
     """
     match given:
         case inp.MessageCame() | inp.RecordsCame() | inp.IntroductionCame() | inp.NameSuggested():

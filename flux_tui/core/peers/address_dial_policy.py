@@ -31,6 +31,8 @@ DOOR_BURST, DOOR_RATE = 4.0, 1 / 15
 """Dials of one address and port, whatever peer id it is named with."""
 HOST_BURST, HOST_RATE = 16.0, 0.5
 """Dials of all ports of one IP address, if it is not loopback."""
+CIRCUIT = "/p2p-circuit"
+"""In the addresses that lead through a relay."""
 MAX_BUCKETS = 2048
 """Peers and addresses whose budget is remembered."""
 MAX_HEARD = 4096
@@ -66,6 +68,16 @@ def reach_of(addr: str) -> Reach | None:
     if len(parts) < 5 or parts[0] or parts[1] not in ("ip4", "ip6") or parts[3] != "tcp":
         return None
     return reach_of_ip(parts[2])
+
+
+def is_public(addr: str) -> bool:
+    """Whether a multiaddr is on the internet, and does not lead through a relay."""
+    return CIRCUIT not in addr and reach_of(addr) == Reach.PUBLIC
+
+
+def has_public_ip4(addrs: Iterable[str]) -> bool:
+    """Whether one of these multiaddrs is a public IPv4 address, not through a relay."""
+    return any(addr.startswith("/ip4/") and is_public(addr) for addr in addrs)
 
 
 def may_name(teller: Reach, addr: str) -> bool:

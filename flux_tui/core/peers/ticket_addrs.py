@@ -7,10 +7,9 @@ reaches this node from there. This node then dials the node that wants the objec
 """
 
 from flux_tui.core.content.ticket import MAX_ADDRS
-from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.core.peers.address_dial_policy import CIRCUIT, has_public_ip4, is_public
 from flux_tui.core.series.state import State
 
-CIRCUIT = "/p2p-circuit/"
 MAX_SHARED = 2
 """Peers that a ticket names besides this node."""
 
@@ -28,16 +27,13 @@ def shared_addrs(state: State) -> tuple[str, ...]:
     most routers let nothing in. Of each peer, at most one address is used, on the internet, that the peer told of
     itself. At most MAX_SHARED addresses are returned.
     """
-    if any(
-        CIRCUIT in addr or (addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC)
-        for addr in state.addrs
-    ):
+    if has_public_ip4(state.addrs) or any(CIRCUIT in addr for addr in state.addrs):
         return ()
     found: list[str] = []
     for peer in state.peers.values():
         known = state.book.get(peer.peer)
         if peer.connected and known is not None and known.teller == peer.peer:
-            public = [addr for addr in known.addrs if reach_of(addr) == Reach.PUBLIC and CIRCUIT not in addr]
+            public = [addr for addr in known.addrs if is_public(addr)]
             best = peer.addr if peer.addr in public else next(iter(public), None)
             found += [best] if best is not None else []
     return tuple(found[:MAX_SHARED])

@@ -264,9 +264,9 @@ class PeerState(msgspec.Struct):
     wants_loose: bool = False
     """Whether the peer ever asked for chunks that are not objects here."""
     way: Way = "direct"
-    """Which way the link to the peer goes. If the peer is gone: which way it went."""
+    """The way of the link to the peer. If the peer is gone: the way of its last link."""
     suggested: str = ""
-    """What the peer calls itself. It is only a suggestion: another peer may have told the same. Empty: nothing."""
+    """The name that the peer suggests for itself. Another peer may suggest the same. Empty: it suggests none."""
 
     @property
     def has(self) -> Literal["yes", "part", "no", "?"]:

@@ -1,4 +1,4 @@
-"""What two nodes tell each other about peers: signed records of addresses, and introductions.
+"""The messages in which two nodes tell each other about peers: signed records of addresses, and introductions.
 
 These messages are not frames of the push stream. They have a protocol of their own
 (`net/discovery/peer_exchange.py`), so a node of an earlier version never gets one.

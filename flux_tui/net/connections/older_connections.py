@@ -5,12 +5,13 @@ The peer may have moved to another network. Its older connections are dead then,
 
 from collections.abc import Callable, Sequence
 
-from libp2p.abc import INetConn, INetStream, INetwork, INotifee
+from libp2p.abc import INetConn, INetwork
 from libp2p.peer.id import ID
-from multiaddr import Multiaddr
+
+from flux_tui.net.connections.open_connections import ConnectionNotifee
 
 
-class OlderConnections(INotifee):
+class OlderConnections(ConnectionNotifee):
     """Watches the new connections of one host.
 
     `connections`: returns the open connections to a peer. `probe`: checks a connection in the background, and closes
@@ -28,18 +29,3 @@ class OlderConnections(INotifee):
         for one in self._connections(conn.muxed_conn.peer_id):
             if one is not conn:
                 self._probe(one)
-
-    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        """Do nothing: only new connections matter."""
-
-    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing: only new connections matter."""
-
-    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing: only new connections matter."""
-
-    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing: only new connections matter."""
-
-    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing: only new connections matter."""

@@ -5,7 +5,32 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 
-class OpenConnections(INotifee):
+class ConnectionNotifee(INotifee):
+    """Base class: receives libp2p's reports, and ignores those about streams and listeners.
+
+    Subclasses handle the others: `connected`, `disconnected`.
+    """
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        """Do nothing."""
+
+    async def disconnected(self, network: INetwork, conn: INetConn) -> None:
+        """Do nothing."""
+
+    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
+        """Do nothing: only connections matter."""
+
+    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
+        """Do nothing: only connections matter."""
+
+    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        """Do nothing: only connections matter."""
+
+    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
+        """Do nothing: only connections matter."""
+
+
+class OpenConnections(ConnectionNotifee):
     """The open connections to each peer, the oldest first.
 
     The table is made before the host, because parts of the host need it: the peerstore keeps the entries of
@@ -35,15 +60,3 @@ class OpenConnections(INotifee):
             self._by_peer[peer] = left
         else:
             self._by_peer.pop(peer, None)
-
-    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing: libp2p's interface requires this method, but the table needs no streams."""
-
-    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing: libp2p's interface requires this method, but the table needs no streams."""
-
-    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing: libp2p's interface requires this method, but the table needs no listeners."""
-
-    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing: libp2p's interface requires this method, but the table needs no listeners."""

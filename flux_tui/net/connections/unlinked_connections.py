@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable
 
 import trio
-from libp2p.abc import INetConn, INetStream, INetwork, INotifee
-from multiaddr import Multiaddr
+from libp2p.abc import INetConn, INetwork
 
 from flux_tui.core.ids import PeerId
+from flux_tui.net.connections.open_connections import ConnectionNotifee
+from flux_tui.net.connections.streams import try_to_close
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ MAX_UNLINKED = 48
 CLOSE_SECONDS = 1.0
 
 
-class UnlinkedConnections(INotifee):
+class UnlinkedConnections(ConnectionNotifee):
     """Watches a host's connections, and closes those without a push link if there are too many.
 
     `is_linked`: whether a peer has a push link. `is_banned`: whether this node refuses the peer now; a new connection
@@ -49,19 +50,4 @@ class UnlinkedConnections(INotifee):
         for connection in connections:
             self._open.pop(connection, None)
             with trio.move_on_after(CLOSE_SECONDS):
-                try:
-                    await connection.close()
-                except Exception as error:  # it is gone
-                    log.debug("closing a connection without a link: %r", error)
-
-    async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
-
-    async def closed_stream(self, network: INetwork, stream: INetStream) -> None:
-        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
-
-    async def listen(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
-
-    async def listen_close(self, network: INetwork, multiaddr: Multiaddr) -> None:
-        """Do nothing: libp2p's interface requires this method, but only connections matter here."""
+                await try_to_close(connection.close)

@@ -17,8 +17,9 @@ from libp2p.peer.id import ID
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.wire.exchange import MAX_TOLD
+from flux_tui.net.connections.streams import exactly, try_to_close
 from flux_tui.net.port import PEERS_PROTOCOL, Receiver
-from flux_tui.net.upstream.select_connection import exactly, is_foreign
+from flux_tui.net.upstream.select_connection import is_foreign
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +87,12 @@ class PeerExchange:
             if is_foreign(error):
                 self._foreign[peer] = trio.current_time() + FOREIGN_SECONDS
             if stream is not None:
-                await _reset(stream)
+                await try_to_close(stream.reset)
 
     async def _take(self, stream: INetStream) -> None:
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if self._taking >= MAX_TAKING or self._is_banned(peer):
-            await _reset(stream)
+            await try_to_close(stream.reset)
             return
         self._taking += 1
         try:
@@ -101,21 +102,14 @@ class PeerExchange:
                     self._receiver.on_fault(
                         peer, "garbage", f"{size} bytes about peers, the limit is {MAX_TOLD}"
                     )
-                    await _reset(stream)
+                    await try_to_close(stream.reset)
                     return
                 data = await exactly(stream, size)
                 await stream.close()
         except Exception as error:  # the stream was reset, or was too slow
             log.debug("what %s tells of peers broke off: %r", peer, error)
-            await _reset(stream)
+            await try_to_close(stream.reset)
         else:
             self._receiver.on_told(peer, data)
         finally:
             self._taking -= 1
-
-
-async def _reset(stream: INetStream) -> None:
-    try:
-        await stream.reset()
-    except Exception as error:  # it is gone already
-        log.debug("resetting a stream: %r", error)

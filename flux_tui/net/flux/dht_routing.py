@@ -24,6 +24,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import trio
@@ -38,11 +39,11 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Message, Route
+from flux_tui.net.connections.streams import exactly, try_to_close
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
 from flux_tui.net.flux.providing import GROWTH, Providing
 from flux_tui.net.port import CLOSEST, MAX_FANOUT, ROUTE_PROTOCOL, WIDTH, Receiver
 from flux_tui.net.upstream.kad import MAX_SERVED, KadHost, Lookups, Records, key_of
-from flux_tui.net.upstream.select_connection import exactly
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ class Dht:
             self._tell_table()  # a node that took another's place does not change the size
             for peer in self._kad_host.spare(trio.current_time() - IDLE_SECONDS, MAX_SPARE):
                 with trio.move_on_after(1):
-                    await _try_to_close(self._host.disconnect(peer))
+                    await try_to_close(partial(self._host.disconnect, peer))
 
     # ── intents ─────────────────────────────────────────────────────────────────────────────────
 
@@ -340,7 +341,7 @@ class Dht:
         except Exception as error:  # the node is gone, or does not speak flux
             log.debug("an intent does not get to %s: %r", peer, error)
             if stream is not None:
-                await _try_to_close(stream.reset())
+                await try_to_close(stream.reset)
             results.append(False)
         else:
             self._sent += 1
@@ -350,7 +351,7 @@ class Dht:
         """Receive an intent that another node sent on a stream of its own."""
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if self._taking >= MAX_TAKING or self._is_banned(peer):
-            await _try_to_close(stream.reset())
+            await try_to_close(stream.reset)
             return
         self._taking += 1
         try:
@@ -359,16 +360,16 @@ class Dht:
                 message = codec.decode_header(await exactly(stream, header))
                 if payload or not isinstance(message, Route):
                     raise codec.BadFrameError("something else where an intent belongs")
-                await _try_to_close(stream.close())
+                await try_to_close(stream.close)
         except codec.UnknownKindError as error:
             self._receiver.on_unknown(peer, error.kind)
-            await _try_to_close(stream.reset())
+            await try_to_close(stream.reset)
         except codec.BadFrameError as error:
             self._receiver.on_fault(peer, "garbage", str(error))
-            await _try_to_close(stream.reset())
+            await try_to_close(stream.reset)
         except Exception as error:  # the stream ended, or was too slow
             log.debug("an intent from %s broke off: %r", peer, error)
-            await _try_to_close(stream.reset())
+            await try_to_close(stream.reset)
         else:
             self._receiver.on_message(peer, message)
         finally:
@@ -377,10 +378,3 @@ class Dht:
 
 def _names(peers: Iterable[ID]) -> tuple[PeerId, ...]:
     return tuple(PeerId(str(peer)) for peer in peers)
-
-
-async def _try_to_close(closing: Any) -> None:
-    try:
-        await closing
-    except Exception as error:  # it is closed already
-        log.debug("closing: %r", error)

@@ -17,7 +17,7 @@ each fault.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,6 +31,7 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.net.connections.open_connections import OpenConnections
+from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.connections.supervisor import Supervisor
 from flux_tui.net.flux.descriptors import allow_enough
 from flux_tui.net.flux.noise_and_yamux import muxers, security
@@ -98,9 +99,9 @@ async def open_host(
             with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
                 async with trio.open_nursery() as nursery:
                     for listener in list(swarm.listeners.values()):
-                        nursery.start_soon(_close, listener.close)
+                        nursery.start_soon(try_to_close, listener.close)
                     for connection in swarm.get_connections():
-                        nursery.start_soon(_close, connection.close)
+                        nursery.start_soon(try_to_close, connection.close)
 
 
 def silence_libp2p() -> None:
@@ -152,10 +153,3 @@ def _give_back_slots(swarm: Any, supervisor: Supervisor) -> None:
         await supervisor.drop("an incoming connection", until_closed, *args)
 
     swarm._do_handle_inbound_connection = alone
-
-
-async def _close(close: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await close()
-    except Exception as error:  # it is closed already
-        log.debug("closing: %r", error)

@@ -16,7 +16,7 @@ from multiaddr import Multiaddr
 from typing_extensions import override
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.core.peers.address_dial_policy import Reach, is_public, reach_of
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.addresses.connected_peer_addrs import PeerAddrs
@@ -45,7 +45,7 @@ from flux_tui.net.nat.dial_back import DialBack
 from flux_tui.net.nat.outer_addrs import OuterAddrs
 from flux_tui.net.nat.peer_relays import PeerRelays
 from flux_tui.net.nat.port_mapping import PortMapping
-from flux_tui.net.port import BAN_SECONDS, CIRCUIT, Network, NetworkError, OpenNetwork, Receiver
+from flux_tui.net.port import BAN_SECONDS, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget, GuardedYamux
 from flux_tui.net.upstream.hole_punching import HolePunching
@@ -387,7 +387,7 @@ def _possible_relays(host: IHost, table: LinkTable, addrs: PeerAddrs) -> list[st
     found: list[str] = []
     for link in table.all_up():
         addr = addrs.dialled_at(link.peer)
-        if addr and reach_of(addr) == Reach.PUBLIC and f"/{CIRCUIT}" not in addr:
+        if is_public(addr):
             peer = ID.from_base58(link.peer)
             if peerstore.supports_protocols(peer, [HOP]):
                 found.append(addr)
@@ -399,7 +399,7 @@ def _outer_addrs(own: OwnAddrs, outer: OuterAddrs) -> list[str]:
 
     These are this machine's public addresses, and the outer ones that are claimed or guessed, proved or not.
     """
-    direct = [addr.rpartition("/p2p/")[0] for addr in own.direct if reach_of(addr) == Reach.PUBLIC]
+    direct = [addr.rpartition("/p2p/")[0] for addr in own.direct if is_public(addr)]
     return [*direct, *outer.guesses()]
 
 

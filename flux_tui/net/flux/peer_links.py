@@ -26,6 +26,7 @@ from libp2p.peer.id import ID
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
 from flux_tui.net.connections.keepalive import SILENT
+from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.connections.upload_turns import UploadTurns
 from flux_tui.net.flux.link import CLOSED, Link, is_gone
@@ -132,7 +133,7 @@ class Links:
         replaced = link.accept(stream)
         if replaced is not None:
             with trio.move_on_after(CLOSE_SECONDS):
-                await _reset(replaced)
+                await try_to_close(replaced.reset)
         await widen(stream)
         self._open_soon(link)
         link.accepted()
@@ -162,7 +163,7 @@ class Links:
             with trio.fail_after(HANDSHAKE_SECONDS), on_connection(connection):
                 stream = await self._host.new_stream(ID.from_base58(peer), [MOVE])
             if stream.muxed_conn is not connection or link.scope.cancel_called:
-                await _reset(stream)
+                await try_to_close(stream.reset)
                 return False
         except Exception as error:  # libp2p raises many kinds; each means that the link stays where it is
             log.debug("no stream to %s to go on with: %r", peer, error)
@@ -183,7 +184,7 @@ class Links:
         peer = PeerId(str(stream.muxed_conn.peer_id))
         link = self.table.up(peer)
         if link is None or not link.accept_moved(stream):
-            await _reset(stream)
+            await try_to_close(stream.reset)
             return
         await widen(stream)
         self._tell_way(link)
@@ -297,7 +298,7 @@ class Links:
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             for stream in (link.outbound, link.inbound):
                 if stream is not None:
-                    await _reset(stream)
+                    await try_to_close(stream.reset)
         link.closed.set()
 
     async def _reopen(self, peer: PeerId) -> None:
@@ -326,7 +327,7 @@ class Links:
                     before = link.inbound
                     if not link.read_on() or before is None:
                         raise
-                    await _close(before)  # so that the peer sees that everything was read
+                    await try_to_close(before.close)  # so that the peer sees that everything was read
                     self._tell_way(link)
         except StalledError as error:
             self._receiver.on_fault(link.peer, "slow", str(error))
@@ -381,21 +382,4 @@ class Links:
 
     async def _close_connections(self, peer: PeerId) -> None:
         with trio.move_on_after(DISCONNECT_SECONDS):
-            try:
-                await self._host.disconnect(ID.from_base58(peer))
-            except Exception as error:  # it is gone
-                log.debug("disconnecting %s: %r", peer, error)
-
-
-async def _reset(stream: INetStream) -> None:
-    try:
-        await stream.reset()
-    except Exception as error:  # it is gone already
-        log.debug("resetting a stream: %r", error)
-
-
-async def _close(stream: INetStream) -> None:
-    try:
-        await stream.close()
-    except Exception as error:  # it is gone already
-        log.debug("closing a stream: %r", error)
+            await try_to_close(partial(self._host.disconnect, ID.from_base58(peer)))

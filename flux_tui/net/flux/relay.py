@@ -51,6 +51,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import Backoff, TokenBucket
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
+from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
 from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen
@@ -78,8 +79,8 @@ MAX_RESERVATIONS = 128
 MAX_CIRCUITS, MAX_CIRCUITS_EACH = 64, 16
 """Circuits through one relay; and of these, to or from one node."""
 LITTLE_CIRCUITS, LITTLE_BYTES, LITTLE_SECONDS, LITTLE_RATE = 2, 64 << 20, 600.0, 1 << 20
-"""What a node relays for a peer that it did not agree with: circuits at once, bytes and seconds of one circuit, and the
-bytes per second of all circuits together. It is enough to meet, and to punch a hole."""
+"""Limits for a peer for which no person asked this node to relay: circuits at once, bytes and seconds of one circuit,
+and the bytes per second of all circuits together. It is enough to meet, and to punch a hole."""
 IDLE_SECONDS = 300.0
 """Seconds after which a circuit without traffic is closed; yamux pings more often."""
 
@@ -154,7 +155,7 @@ class Relay:
                 asked = await read_delimited_msg(stream, HopMessage)
         except Exception as error:  # garbage, or the end of the stream
             log.debug("a relay's client %s: %r", peer, error)
-            await _try_to_close(stream.reset)
+            await try_to_close(stream.reset)
             return
         if asked.type == HopMessage.RESERVE:
             await self._reserve(stream, peer)
@@ -233,7 +234,7 @@ class Relay:
         except Exception as error:  # libp2p raises many kinds; each means no
             log.debug("%s does not take a circuit: %r", target, error)
         if stream is not None:
-            await _try_to_close(stream.reset)
+            await try_to_close(stream.reset)
         return None
 
     async def _wait_for(self, size: int) -> None:
@@ -345,7 +346,7 @@ class Reservations:
             await write_delimited_msg(stream, HopMessage(type=HopMessage.RESERVE))
             told = await read_delimited_msg(stream, HopMessage)
         finally:
-            await _try_to_close(stream.close)
+            await try_to_close(stream.close)
         if told.status != Status.OK:
             raise RelayRefusedError(told.status)
         # The relay's clock may be wrong, so the time is limited.
@@ -355,7 +356,7 @@ class Reservations:
         """Accept a connection from another node that comes through a relay."""
         relay = stream.muxed_conn.peer_id
         if relay not in self._relays:
-            await _try_to_close(stream.reset)
+            await try_to_close(stream.reset)
             return
         try:
             with trio.fail_after(TALK_SECONDS):
@@ -371,7 +372,7 @@ class Reservations:
             await swarm.upgrade_inbound_raw_conn(raw, came_from)
         except Exception as error:  # garbage, the end of the stream, or a failed handshake
             log.debug("a circuit by way of %s: %r", relay, error)
-            await _try_to_close(stream.reset)
+            await try_to_close(stream.reset)
 
 
 class CircuitTransport(ITransport):
@@ -420,11 +421,11 @@ class CircuitTransport(ITransport):
                 raise RelayRefusedError(told.status)
         except RelayRefusedError:
             assert stream is not None
-            await _try_to_close(stream.reset)
+            await try_to_close(stream.reset)
             raise
         except Exception as error:  # libp2p raises many kinds
             if stream is not None:
-                await _try_to_close(stream.reset)
+                await try_to_close(stream.reset)
             raise NoRelayError from error
         return _Dialled(self._host, relay, stream, maddr, limit_of(told.limit))
 
@@ -475,8 +476,8 @@ async def _join(
         nursery.start_soon(pass_on, one, other)
         nursery.start_soon(pass_on, other, one)
     with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
-        await _try_to_close(one.reset)
-        await _try_to_close(other.reset)
+        await try_to_close(one.reset)
+        await try_to_close(other.reset)
 
 
 async def _answer(stream: INetStream, kind: type[HopMessage], status: Any, **fields: Any) -> None:
@@ -491,10 +492,3 @@ async def _answer(stream: INetStream, kind: type[HopMessage], status: Any, **fie
 def _relayed(stream: INetStream) -> bool:
     kind = getattr(stream.muxed_conn, "get_connection_type", None)
     return kind is not None and bool(kind() == ConnectionType.RELAYED)
-
-
-async def _try_to_close(close: Callable[[], Any]) -> None:
-    try:
-        await close()
-    except Exception as error:  # it is closed already
-        log.debug("closing: %r", error)

@@ -27,6 +27,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.limits import TokenBuckets
 from flux_tui.net.addresses.dial_guard import DialGuard
+from flux_tui.net.connections.streams import exactly, try_to_close
 from flux_tui.net.upstream.select_connection import on_connection, way_of
 
 log = logging.getLogger(__name__)
@@ -71,25 +72,20 @@ class DialBack:
             return None
         finally:
             if stream is not None:
-                await _close(stream)
+                await try_to_close(stream.close)
         return {YES: True, NO: False}.get(told)
 
     async def _take(self, stream: INetStream) -> None:
         """Read a peer's request on this stream, dial the peer back, and write the result."""
         try:
             with trio.fail_after(ASK_SECONDS):
-                size = await stream.read(1)
-                text = b""
-                while size and len(text) < size[0]:
-                    more = await stream.read(size[0] - len(text))
-                    if not more:
-                        return
-                    text += more
+                (size,) = await exactly(stream, 1)
+                text = await exactly(stream, size)
                 await stream.write(await self._try(stream.muxed_conn, text.decode()))
         except Exception as error:  # garbage, or the end of the stream
             log.debug("a request to dial back: %r", error)
         finally:
-            await _close(stream)
+            await try_to_close(stream.close)
 
     async def _try(self, asker: Any, addr: str) -> bytes:
         peer = asker.peer_id
@@ -126,10 +122,3 @@ class DialBack:
                 with trio.move_on_after(1, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
                     await raw.close()
         return True
-
-
-async def _close(stream: INetStream) -> None:
-    try:
-        await stream.close()
-    except Exception as error:  # it is gone already
-        log.debug("closing a stream: %r", error)

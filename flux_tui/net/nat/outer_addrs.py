@@ -14,7 +14,7 @@ this machine's addresses change. An address that no peer reaches any more is not
 
 import ipaddress
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import trio
@@ -41,7 +41,7 @@ MAX_GUESSES = 8
 
 
 class Proof:
-    """What the dials back have shown about one outer address: whether it holds, and when to ask again."""
+    """The result of the dials back to one outer address: whether it holds, and when to ask again."""
 
     def __init__(self, *, holds: bool = False) -> None:
         self.holds = holds
@@ -109,9 +109,10 @@ class OuterAddrs:
                 changed = self._own.changed
                 for proof in self._proofs.values():
                     proof.due = 0.0
-            for addr in self.guesses():
+            guesses = self.guesses()
+            for addr in guesses:
                 await self._prove(addr)
-            self._forget()
+            self._forget(guesses)
             with trio.move_on_after(LOOK_SECONDS):
                 await changed.wait()
 
@@ -144,9 +145,8 @@ class OuterAddrs:
         found = [conns[-1].muxed_conn for conns in self._host.get_network().connections.values() if conns]
         return [one for one in found if way_of(one) != "relayed"]
 
-    def _forget(self) -> None:
-        """Forget the results for addresses that are no guesses any more."""
-        guesses = set(self.guesses())
+    def _forget(self, guesses: Collection[str]) -> None:
+        """Forget the results for addresses that are not among these guesses any more."""
         for addr in [addr for addr in self._proofs if addr not in guesses]:
             del self._proofs[addr]
         self._tell()

@@ -15,9 +15,8 @@ from functools import partial
 
 import trio
 
-from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.core.peers.address_dial_policy import has_public_ip4, is_public
 from flux_tui.net.addresses.own_addrs import OwnAddrs
-from flux_tui.net.port import CIRCUIT
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ class PeerRelays:
 
     def _is_reached(self) -> bool:
         """Whether this node has a public address: this machine's own, or an outer one that was proved."""
-        return any(CIRCUIT not in addr and reach_of(addr) == Reach.PUBLIC for addr in self._own.all)
+        return any(is_public(addr) for addr in self._own.all)
 
     def _needs_relay(self) -> bool:
         """Whether peers are to relay for this node now: it has had no public address for GRACE_SECONDS.
@@ -82,9 +81,7 @@ class PeerRelays:
         False if a person named relays for it, or no peer could relay. Only a public IPv4 address counts,
         because not all nodes can dial an IPv6 address.
         """
-        direct = [addr for addr in self._own.all if CIRCUIT not in addr]
-        reached = any(addr.startswith("/ip4/") and reach_of(addr) == Reach.PUBLIC for addr in direct)
-        if reached or self._own.is_relayed or not self._candidates():
+        if has_public_ip4(self._own.all) or self._own.is_relayed or not self._candidates():
             self._lonely_since = None
             return False
         now = trio.current_time()

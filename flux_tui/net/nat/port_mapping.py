@@ -14,7 +14,7 @@ from typing import Protocol
 import trio
 
 from flux_tui.core.limits import Backoff
-from flux_tui.core.peers.address_dial_policy import Reach, reach_of
+from flux_tui.core.peers.address_dial_policy import Reach, has_public_ip4, reach_of
 from flux_tui.net.addresses.own_addrs import OwnAddrs
 from flux_tui.net.nat.outer_addrs import OuterAddrs
 
@@ -107,7 +107,7 @@ class PortMapping:
         0: it listens in none, or has a public IPv4 address, so no mapping is needed.
         """
         direct = [addr for addr in self._own.direct if addr.startswith("/ip4/")]
-        if any(reach_of(addr) == Reach.PUBLIC for addr in direct):
+        if has_public_ip4(direct):
             return 0
         return next((int(addr.split("/")[4]) for addr in direct if reach_of(addr) == Reach.NEAR), 0)
 

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from libp2p.abc import IMuxedConn, INetConn, INetStream
+from libp2p.abc import IMuxedConn, INetConn
 from libp2p.connection_types import ConnectionType
 from libp2p.protocol_muxer.exceptions import MultiselectClientError
 
@@ -74,20 +74,6 @@ def is_foreign(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
-
-
-async def exactly(stream: INetStream, size: int) -> bytes:
-    """Read `size` bytes from a stream, and return them.
-
-    Raises EOFError if the stream ends before, or the stream's error.
-    """
-    data = bytearray()
-    while len(data) < size:
-        part = await stream.read(size - len(data))
-        if not part:
-            raise EOFError("the stream ended")
-        data += part
-    return bytes(data)
 
 
 def is_relayed(connection: INetConn) -> bool:

@@ -27,6 +27,7 @@ from libp2p.tools.anyio_service.trio_manager import TrioManager
 from libp2p.utils.connection_shutdown import is_expected_connection_shutdown
 
 from flux_tui.net.addresses.dial_guard import told_by
+from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.connections.supervisor import Supervisor, name_of
 
 log = logging.getLogger(__name__)
@@ -146,15 +147,9 @@ async def _close(owner: Any) -> None:
     """Close the connection whose task failed; do nothing if `owner` is not a connection."""
     if hasattr(owner, "muxed_conn") or hasattr(owner, "streams"):
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
-            try:
-                await owner.close()
-            except Exception as error:  # it is closed already
-                log.debug("closing a connection that failed: %r", error)
+            await try_to_close(owner.close)
 
 
 async def _reset(stream: INetStream) -> None:
     with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
-        try:
-            await stream.reset()
-        except Exception as error:  # it is closed already
-            log.debug("resetting a stream whose handler failed: %r", error)
+        await try_to_close(stream.reset)

@@ -1,7 +1,5 @@
 """Links that move to another connection: nothing is lost, nothing comes twice, and nobody is told of an end."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,10 +9,10 @@ from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.flux import libp2p_network, peer_links
-from flux_tui.net.upstream.hole_punching import HolePunching
+from flux_tui.net.flux import peer_links
 from tests.support.hosts import host_of, id_of
-from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
+from tests.support.members import never_punch, relayed_pair
+from tests.support.networks import BOUND, MIB, Node, a_chunk, settled, words
 
 RELAY = PeerId(str(ID.from_pubkey(create_new_key_pair(bytes([1]) * 32).public_key)))
 
@@ -22,38 +20,7 @@ RELAY = PeerId(str(ID.from_pubkey(create_new_key_pair(bytes([1]) * 32).public_ke
 @pytest.fixture(autouse=True)
 def unpunched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let links stay at the relay until the test moves them."""
-
-    async def stay(punching: HolePunching, peer: ID) -> None:
-        await trio.lowlevel.checkpoint()
-
-    monkeypatch.setattr(HolePunching, "punch", stay)
-
-
-@asynccontextmanager
-async def member(number: int, **options: Any) -> AsyncIterator[Node]:
-    seen = Seen()
-    key = create_new_key_pair(bytes([number]) * 32)
-    async with libp2p_network.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)(
-        seen
-    ) as network:
-        yield Node(network, seen)
-
-
-@asynccontextmanager
-async def relayed_pair() -> AsyncIterator[tuple[Node, Node]]:
-    """A node that has dialled another one through a relay."""
-    async with (
-        member(1, serve_relay=True) as middle,
-        member(2, relays=[middle.addr]) as hidden,
-        member(3) as asker,
-    ):
-        with trio.fail_after(BOUND):
-            while asker.seen.latest(hidden.id) != "up":
-                asker.network.dial(hidden.network.addrs[0])
-                await asker.seen.until(lambda: asker.seen.links or asker.seen.failed)
-                asker.seen.failed.clear()
-        await hidden.seen.up(asker.id)
-        yield asker, hidden
+    never_punch(monkeypatch)
 
 
 def links_of(one: Node) -> peer_links.Links:

@@ -17,22 +17,13 @@ from libp2p.tools.anyio_service import background_trio_service
 from multiaddr import Multiaddr
 from trio.testing import MockClock
 
-from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.flux import libp2p_network, relay
 from flux_tui.net.nat import peer_relays
 from flux_tui.net.port import NetworkError
 from tests.support.hosts import plain_host, silent_port
+from tests.support.members import member
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
-
-
-@asynccontextmanager
-async def member(number: int, **options: Any) -> AsyncIterator[Node]:
-    seen = Seen()
-    key = create_new_key_pair(bytes([number]) * 32)
-    opening = libp2p_network.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)
-    async with opening(seen) as network:
-        yield Node(network, seen)
 
 
 async def through(asker: Node, addr: str) -> None:
@@ -217,7 +208,7 @@ async def test_only_a_peer_has_a_reservation_at_a_node_that_relays_a_little(
     async with member(1, relay_for_peers=1) as middle, member(2, relays=[middle.addr]) as hidden:
         await hidden.seen.until(lambda: hidden.seen.failed)
         assert "is not a relay" in hidden.seen.failed[0][1], "it has no such address"
-        monkeypatch.setattr(peer_relays, "reach_of", lambda addr: Reach.PUBLIC)
+        monkeypatch.setattr(peer_relays, "is_public", lambda addr: True)
         await hidden.seen.until(lambda: "no more reservations" in hidden.seen.failed[-1][1])
         hidden.network.dial(middle.addr)
         await hidden.seen.up(middle.id)

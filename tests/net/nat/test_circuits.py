@@ -1,23 +1,19 @@
 """Circuits with limits: the reason of an end names them."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import trio
-from libp2p.crypto.ed25519 import create_new_key_pair
-from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Status, StopMessage
 from libp2p.relay.circuit_v2.utils import write_delimited_msg
 from multiaddr import Multiaddr
 from trio.testing import MockClock
 
-from flux_tui.net.flux import libp2p_network, relay
+from flux_tui.net.flux import relay
 from flux_tui.net.nat.circuits import Circuit, CircuitLimit, limit_of
-from flux_tui.net.upstream.hole_punching import HolePunching
 from tests.support.hosts import host_of, id_of
-from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk
+from tests.support.members import never_punch, relayed_pair
+from tests.support.networks import MIB, a_chunk
 
 LIMIT = 8 * MIB
 
@@ -36,36 +32,8 @@ def limited(monkeypatch: pytest.MonkeyPatch) -> None:
             message.limit.CopyFrom(Limit(data=LIMIT, duration=3600))
         await write_delimited_msg(stream, message)
 
-    async def stay(punching: HolePunching, peer: ID) -> None:
-        await trio.lowlevel.checkpoint()
-
     monkeypatch.setattr(relay, "write_delimited_msg", with_limit)
-    monkeypatch.setattr(HolePunching, "punch", stay)
-
-
-@asynccontextmanager
-async def member(number: int, **options: Any) -> AsyncIterator[Node]:
-    seen = Seen()
-    key = create_new_key_pair(bytes([number]) * 32)
-    opening = libp2p_network.open_network(key, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, **options)
-    async with opening(seen) as network:
-        yield Node(network, seen)
-
-
-@asynccontextmanager
-async def relayed_pair() -> AsyncIterator[tuple[Node, Node]]:
-    async with (
-        member(1, serve_relay=True) as middle,
-        member(2, relays=[middle.addr]) as hidden,
-        member(3) as asker,
-    ):
-        with trio.fail_after(BOUND):
-            while asker.seen.latest(hidden.id) != "up":
-                asker.network.dial(hidden.network.addrs[0])
-                await asker.seen.until(lambda: asker.seen.links or asker.seen.failed)
-                asker.seen.failed.clear()
-        await hidden.seen.up(asker.id)
-        yield asker, hidden
+    never_punch(monkeypatch)
 
 
 async def test_a_circuit_that_the_relay_ended_says_why() -> None:

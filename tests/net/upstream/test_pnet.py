@@ -1,21 +1,19 @@
 """Private swarms: the cipher compared with libsodium, the key file, and which nodes can talk."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import nacl.secret
 import pytest
-from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.security.pnet.protector import new_protected_conn
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.flux import libp2p_network, peer_dials
+from flux_tui.net.flux import peer_dials
 from flux_tui.net.port import NetworkError
 from flux_tui.net.upstream.pnet import ProtectedConnection, load_swarm_key, xsalsa20
-from tests.support.networks import Node, Seen, connect, settled, words
+from tests.support.members import member
+from tests.support.networks import connect, settled, words
 
 KEY, OTHER = bytes(range(32)), bytes(range(1, 33))
 HEADER = "/key/swarm/psk/1.0.0/\n"
@@ -148,18 +146,8 @@ def test_a_missing_key_file(tmp_path: Path) -> None:
 # ── the swarm ───────────────────────────────────────────────────────────────────────────────────
 
 
-@asynccontextmanager
-async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
-    seen = Seen()
-    opening = libp2p_network.open_network(
-        create_new_key_pair(bytes([number]) * 32), ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key
-    )
-    async with opening(seen) as network:
-        yield Node(network, seen)
-
-
 async def test_nodes_with_the_same_key_can_talk() -> None:
-    async with member(1, KEY) as a, member(2, KEY) as b:
+    async with member(1, swarm_key=KEY) as a, member(2, swarm_key=KEY) as b:
         await connect(a, b)
         for number in range(100):
             a.network.push(b.id, words(number))
@@ -174,7 +162,7 @@ async def test_nodes_without_the_key_cannot_talk(
     mine: bytes | None, yours: bytes | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(peer_dials, "DIAL_SECONDS", 1.0)
-    async with member(1, mine) as a, member(2, yours) as b:
+    async with member(1, swarm_key=mine) as a, member(2, swarm_key=yours) as b:
         a.network.dial(b.addr)
         await a.seen.until(lambda: a.seen.failed)
         assert "it is another peer, in another private swarm (--swarm-key), or hangs" in a.seen.failed[0][1]

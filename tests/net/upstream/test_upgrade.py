@@ -14,24 +14,15 @@ from libp2p.network.exceptions import SwarmException
 from libp2p.rcmgr.manager import ResourceLimits, ResourceManager
 from multiaddr import Multiaddr
 
-from flux_tui.net.flux import libp2p_network
 from flux_tui.net.upstream import upgrade
 from flux_tui.net.upstream.upgrade import Upgrades
 from tests.abuse.silent import STAGES, Stage
 from tests.support.hosts import host_of, two_plain_hosts
-from tests.support.networks import BOUND, Node, Seen, connect, settled
+from tests.support.members import member
+from tests.support.networks import BOUND, connect, settled
 
 KEY = bytes(range(32))
 HERE = Multiaddr("/ip4/127.0.0.1/tcp/1")
-
-
-@asynccontextmanager
-async def member(number: int, key: bytes | None) -> AsyncIterator[Node]:
-    seen = Seen()
-    pair = create_new_key_pair(bytes([number]) * 32)
-    opening = libp2p_network.open_network(pair, ["/ip4/127.0.0.1/tcp/0"], use_mdns=False, swarm_key=key)
-    async with opening(seen) as network:
-        yield Node(network, seen)
 
 
 class Held:
@@ -172,7 +163,7 @@ async def test_in_libp2p_a_close_that_is_cancelled_still_stays_in_the_table() ->
 async def test_a_close_that_is_cancelled_or_hangs_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise the connection would stay in the table of the host, which is bounded."""
     monkeypatch.setattr(upgrade, "CLOSE_SECONDS", 0.1)
-    async with member(1, None) as a, member(2, None) as b, member(3, None) as c:
+    async with member(1, swarm_key=None) as a, member(2, swarm_key=None) as b, member(3, swarm_key=None) as c:
         await connect(b, a)
         await connect(c, a)
         swarm = host_of(a).get_network()
@@ -195,7 +186,7 @@ async def test_unfinished_handshakes_keep_no_honest_node_out(
     """Many more peers than places stop at each stage of a connection's start. Then an honest node connects."""
     monkeypatch.setattr(upgrade, "MAX_HANDSHAKES", 8)
     key = KEY if private else None
-    async with member(1, key) as a, member(2, key) as b, AsyncExitStack() as stack:
+    async with member(1, swarm_key=key) as a, member(2, swarm_key=key) as b, AsyncExitStack() as stack:
         swarm = host_of(a).get_network()
         for _ in range(80):
             with trio.fail_after(BOUND):

@@ -32,7 +32,7 @@ Heard = Callable[[PeerId, str], None]
 _told: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 """The agent version of each host."""
 _heard: WeakKeyDictionary[Any, Heard] = WeakKeyDictionary()
-"""What to call with the agent versions of peers, by the host's peerstore."""
+"""The functions that are called with the agent versions of peers, by the host's peerstore."""
 _make = identify._mk_identify_protobuf
 _update = update_peerstore_from_identify
 
