@@ -11,6 +11,8 @@ from flux_tui.core.peers.address_dial_policy import (
     DialBudget,
     NamedAddrs,
     Reach,
+    has_public_ip4,
+    is_public,
     may_name,
     reach_of,
     reach_of_ip,
@@ -165,3 +167,21 @@ def test_tables_of_the_dial_permission_are_bounded(monkeypatch: pytest.MonkeyPat
         budget.spend(f"peer {number}", at(number), float(number))
         budget.is_news(f"reason {number}", 0.0)
     assert max(len(budget._tellers), len(budget._doors), len(budget._told)) <= 10
+
+
+@pytest.mark.parametrize(
+    ("addr", "public", "ip4"),
+    [
+        ("/ip4/9.9.9.9/tcp/4001/p2p/Q", True, True),
+        ("/ip4/9.9.9.9/tcp/4001", True, True),
+        ("/ip6/2a01:db9::1/tcp/4001", True, False),
+        ("/ip4/192.168.1.2/tcp/4001", False, False),
+        ("/ip4/127.0.0.1/tcp/4001", False, False),
+        ("/ip4/9.9.9.9/tcp/4001/p2p/Q/p2p-circuit/p2p/R", False, False),
+        ("/dns4/x.example/tcp/1", False, False),
+        ("", False, False),
+    ],
+)
+def test_an_address_is_public_on_the_internet_and_without_a_relay(addr: str, public: bool, ip4: bool) -> None:
+    assert is_public(addr) is public
+    assert has_public_ip4(["", addr]) is ip4
