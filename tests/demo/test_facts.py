@@ -210,3 +210,16 @@ def test_a_fact_in_words_is_no_number() -> None:
     for text in ("next:film = 1", "refusals > 0"):
         with pytest.raises(BadFactError, match="is no fact"):
             parse_condition(text)
+
+
+def test_a_wait_that_would_read_as_no_time_may_be_asked_now(
+    scene: OneNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.write(
+        (1.0, ev.Requested(cid=CIDS[0])),
+        (1.0, ev.StatusNo(peer=ADA, cids=CIDS[:1], reason="busy", has_it=True, retry_after=1.0)),
+    )
+    monkeypatch.setattr(time, "time", lambda: 1.96)
+    assert fill("{refusals}", scene, scene.watched) == "ada busy, may be asked now"
+    monkeypatch.setattr(time, "time", lambda: 1.5)
+    assert fill("{refusals}", scene, scene.watched) == "ada busy, again in 0.5 s"

@@ -166,7 +166,9 @@ def _refusals(question: Question) -> Plain:
         if not peers:
             continue
         # For a peer whose wait is not over, the remaining time can be shown.
-        waiting = [peer for peer in peers if peer.reason == reason and (peer.until or 0.0) > now]
+        waiting = [
+            peer for peer in peers if peer.reason == reason and (peer.until or 0.0) - now >= SHOWN_SECONDS
+        ]
         standing = [peer for peer in peers if peer.reason == reason]
         peer = max(waiting or standing or peers, key=lambda peer: peer.counts[reason])
         left = (peer.until or 0.0) - now
@@ -189,6 +191,8 @@ TEXTS: dict[str, TextKind] = {
     "refusals": TextKind(_refusals),
 }
 """All facts in words by name."""
+SHOWN_SECONDS = 0.05
+"""A shorter wait would be shown as 0.0 s."""
 MOST_REFUSALS = 3
 """Reasons that `refusals` names."""
 

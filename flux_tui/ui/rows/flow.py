@@ -140,7 +140,7 @@ def lane_words(view: View, known: PeerState | None, lane: Lane) -> Plain:
     if lane.chunks:
         size = human_size(lane.bytes_in + lane.bytes_out)
         words = plain(f"{counted(lane.chunks, 'chunk')} {size}")
-        return words if len(words) < tail_of(view.width) else plain(size)
+        return words if view.width >= ROOMY and len(words) < tail_of(view.width) else plain(size)
     if lane.owes:
         return plain(f"owes {lane.owes:,}" if brief else f"owes {counted(lane.owes, 'chunk')}")
     return plain("")

@@ -45,6 +45,11 @@ def test_a_stuck_file_at_a_glance() -> None:
     assert found["12D3…5J4d"].rstrip().endswith("4 chunks 3.9 MiB")
 
 
+@pytest.mark.parametrize(("width", "end"), [(60, "3.9 MiB"), (80, "3.9 MiB"), (100, "4 chunks 3.9 MiB")])
+def test_all_lanes_of_a_panel_tell_sizes_alike(width: int, end: str) -> None:
+    assert lanes(width, 0.5)["12D3…5J4d"].split("  ")[-1].strip() == end
+
+
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_the_end_of_a_lane_and_what_comes_next_are_never_cut(width: int) -> None:
     series = [entry for entry in SeriesReader.open(STUCK).read(0, 1000) if entry.at <= AT]
