@@ -58,7 +58,7 @@ def test_why_of_what_is_here_already(tmp_path: Path) -> None:
 def test_why_is_true_of_real_holders(tmp_path: Path) -> None:
     """One holder is limited and then killed, and one denies. What is predicted is what the node then does."""
     home, film = tmp_path / "me", tmp_path / "film.mkv"
-    film.write_bytes(random.Random(1).randbytes(6_000_000))
+    film.write_bytes(random.Random(1).randbytes(40_000_000))
     me, slow = Node(home), Node(tmp_path / "slow", "--upload-limit", "400KB/s")
     with running(me, slow):
         denies = Node(tmp_path / "denies", "--deny", me.peer_id)
