@@ -45,6 +45,7 @@ from flux_tui.core.peers import push_admission as adm
 from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
 from flux_tui.core.series.address_book import MAX_BOOK, MAX_HEARSAY
 from flux_tui.core.series.events import REASONS
+from flux_tui.core.serving.announcements import HAVES_BURST, HAVES_RATE
 from flux_tui.core.wire import codec, exchange, messages
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
@@ -309,6 +310,8 @@ def test_its_limits_are_those_of_the_code() -> None:
             f"all strangers together {adm.COMMON_BYTES:,} and {adm.COMMON_RATE:,}"
         ),
         "NOs to a peer that pushes more": f"{noes} at once, {no_rate} a second",
+        "`have` that a node of this version pushes": f"{HAVES_BURST:.0f} at once, {HAVES_RATE:.0f} a second",
+        "objects in a `have`": f"{messages.MAX_MORE_HAVES + 1}",
         "customs that a node of this version pushes": (
             f"{outbox.PUSH_BURST:.0f} at once, {outbox.PUSH_RATE:.0f} a second; "
             f"{outbox.BYTES_BURST:,.0f} bytes at once, {outbox.BYTES_RATE:,.0f} a second"

@@ -35,6 +35,9 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
         f"{state.chunk_count:,} chunks, {human_size(state.chunk_bytes)} · received {human_size(state.received_bytes)}"
         f" (duplicate factor {state.duplicate_factor:.3f}) · sent {human_size(state.sent_bytes)}"
     )
+    if state.announced_by is not None and state.running:
+        left = counted(state.to_announce, "object")
+        out.print(f"{left} to be announced, in {human_seconds(max(state.announced_by - now, 0.0))}")
     for addr in state.addrs if state.running else ():
         out.print(Text(plain(addr), "dim"), soft_wrap=True)
     _tried(out, state)

@@ -144,7 +144,7 @@ class Sharing:
     def announce(self, root: Cid) -> None:
         """Announce a complete object to the swarm and the DHT. Does nothing if this node does not know the object."""
         if known := self.ledger.state.objects.get(root):
-            self.responder.announce(root, known.name, known.size or 0)
+            self.responder.announcements.add(root, known.name, known.size or 0)
             self.provider_records.add(root)
 
     # ── removing ────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.state import State
+from flux_tui.core.serving.announcements import Announcements
 from flux_tui.core.serving.answer_outbox import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.serving.upload_queue import QueuedChunk
@@ -87,6 +88,7 @@ class Machine:
         self.peer_book = PeerBook(self.ledger, self.connected, self.dialling)
         self.introductions = Introductions(self.ledger, self.connected, self.dialling)
         self.answers = Answers(self.ledger, self.connected, self.dialling, self.introductions)
+        self.announcements = Announcements(self.ledger, self.connected, lambda: self.router.leads_on)
         self.responder = Responder(
             self.ledger,
             self.connected,
@@ -94,6 +96,7 @@ class Machine:
             self.requester.downloads,
             self.answers,
             self.provider_records,
+            self.announcements,
         )
         self.custom_messages = CustomMessages(self.ledger, self.connected, self.answers)
         self.origin = Origin(self.ledger, self.connected, self.dialling)
@@ -162,6 +165,7 @@ class Machine:
         return min(
             self.requester.next_deadline(),
             self.responder.next_deadline(),
+            self.announcements.next_deadline(),
             self.router.next_deadline(),
             self.peer_book.next_deadline(),
             self.dialling.next_deadline(),
@@ -320,6 +324,7 @@ class Machine:
         self.sharing.settle()
         self.requester.on_time()
         self.responder.on_time()
+        self.announcements.on_time()
         self.router.on_time()
         self.peer_book.on_time()
         self.origin.on_time()

@@ -110,6 +110,14 @@ BODIES: tuple[IntentBody, ...] = (
     messages.Want(cids=(ROOT,)),
     messages.Want(cids=(LEAF, OTHER), retry=True),
     messages.Have(root=ROOT, size=1_048_577, name="film.mkv"),
+    messages.Have(
+        root=ROOT,
+        size=1_048_577,
+        more=(
+            messages.Announced(root=LEAF, size=7, name="notes.txt"),
+            messages.Announced(root=OTHER, size=0),
+        ),
+    ),
     messages.Hold(root=ROOT, size=1_048_577, replicas=3, name="film.mkv"),
     messages.Custom(kind="presence", payload=b"here"),
 )

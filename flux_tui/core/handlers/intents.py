@@ -79,16 +79,16 @@ class IntentHandler:
                 assert_never(intent.body)
 
     def _have(self, intent: msg.Intent, have: msg.Have) -> None:
-        """Handle an announcement that a node has an object. It is ignored if the object is not wanted here.
+        """Handle an announcement that a node has objects. Those that are not wanted here are ignored.
 
-        Otherwise it is recorded. The node counts as a holder if it is connected; if it is not, it is dialled.
+        The others are recorded. The node counts as their holder if it is connected; if it is not, it is dialled.
         """
-        if have.root not in self.requester.downloads:
-            return
-        self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=have.root, name=have.name, size=have.size))
-        if intent.origin in self.connected:
-            self.requester.answers.promised(intent.origin, (have.root,), have.size)
-        else:
+        wanted = [one for one in have.objects if one.root in self.requester.downloads]
+        for one in wanted:
+            self.ledger.emit(ev.HaveReceived(peer=intent.origin, root=one.root, name=one.name, size=one.size))
+            if intent.origin in self.connected:
+                self.requester.answers.promised(intent.origin, (one.root,), one.size)
+        if wanted and intent.origin not in self.connected:
             self.dialling.returned(intent.origin, intent.addrs)
 
     def _untimely(self, intent: msg.Intent, via: ev.Via) -> None:
@@ -115,4 +115,6 @@ class IntentHandler:
         """
         if isinstance(body, msg.Want):
             return any(self.ledger.holdings.size_of(cid) is not None for cid in body.cids[:MAX_LOOKS])
-        return isinstance(body, msg.Have) and body.root in self.requester.downloads
+        return isinstance(body, msg.Have) and any(
+            one.root in self.requester.downloads for one in body.objects
+        )

@@ -9,6 +9,7 @@ from flux_tui.core.peers.misbehaviour import Misbehaviour
 from flux_tui.core.peers.push_admission import Admission
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
+from flux_tui.core.wire import messages as msg
 
 
 class NotAdmittedHandler:
@@ -33,14 +34,26 @@ class NotAdmittedHandler:
     def left_out(self, given: NotAdmitted) -> None:
         """Report a push that was discarded unread. Count it against the peer, and perhaps answer NO.
 
-        A push that the peer only forwarded for another node is reported, but neither counted nor answered.
+        A push that the peer only forwarded for another node is reported, but neither counted nor answered. An
+        announcement is passed over: the peer may just have added thousands of objects, and nothing was asked.
         """
+        if given.intent is not None and isinstance(given.intent.body, msg.Have):
+            return
         self.misbehaviour.flood(given.peer)
         if not given.forwarded:  # a peer that forwards what others flood with is not at fault
             self._answer(given.peer, given)
 
     def refused(self, peer: PeerId, given: Input) -> None:
-        """Report an input that admission refused. Count it against its peer, and perhaps answer NO."""
+        """Report an input that admission refused. Count it against its peer, and perhaps answer NO.
+
+        An announcement, and an answer to a want of this node, are passed over: this node may want more at once than it
+        has room to hear of, and its peers are not to blame for that.
+        """
+        match pusher_and_payer.body(given):
+            case msg.Have():
+                return
+            case msg.StatusYesButLater() | msg.StatusNo() if self.admission.is_answer(given):
+                return
         self.misbehaviour.flood(peer)
         self._answer(peer, given)
 

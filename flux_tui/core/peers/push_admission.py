@@ -112,16 +112,18 @@ class Admission:
 
         An answer to a push of this node is admitted on credit.
         """
+        cids: tuple[Cid, ...] = getattr(pusher_and_payer.body(given), "cids", ())
+        return self.admits_peer(pusher, now, cids=len(cids), answer=self._answers(pusher, given))
+
+    def is_answer(self, given: Input) -> bool:
+        """Whether this input is a yes or a NO to a want that this node has. Changes nothing."""
         body = pusher_and_payer.body(given)
-        cids: tuple[Cid, ...] = getattr(body, "cids", ())
-        match body:
-            case msg.Grant():
-                answer = self._has_offered(pusher)
-            case msg.StatusYesButLater() | msg.StatusNo():
-                answer = any(cid in self._downloads for cid in cids[:1])
-            case _:
-                answer = False
-        return self.admits_peer(pusher, now, cids=len(cids), answer=answer)
+        return isinstance(body, msg.StatusYesButLater | msg.StatusNo) and body.cids[0] in self._downloads
+
+    def _answers(self, pusher: PeerId, given: Input) -> bool:
+        if isinstance(pusher_and_payer.body(given), msg.Grant):
+            return self._has_offered(pusher)
+        return self.is_answer(given)
 
     def admits_peer(self, peer: PeerId, now: float, *, cids: int = 0, answer: bool = False) -> bool:
         """Whether the machine should act on a push of this peer. Changes nothing.

@@ -41,6 +41,7 @@ def shift(state: State, seconds: float) -> None:
         kept.last_wanted += seconds
         for origin in kept.origins:
             kept.origins[origin] += seconds
+    state.announced_by = _moved(state.announced_by, seconds)
     for second in state.recent:
         second.t += int(seconds)
 

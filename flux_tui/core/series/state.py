@@ -432,6 +432,11 @@ class State(msgspec.Struct, dict=True):
     refused: dict[Cid, str | None] = {}
     """Refused objects of which something is still on disk, with the paths that they were meant for."""
 
+    to_announce: int = 0
+    """Objects that are here and wait to be announced to the swarm."""
+    announced_by: float | None = None
+    """When the last of them will be announced, in seconds since 1970; None: none waits."""
+
     chunk_count: int = 0
     chunk_bytes: int = 0
     received_bytes: int = 0

@@ -13,16 +13,16 @@ Policy
 
 from collections.abc import Mapping
 
-from flux_tui.core.api.effects import Broadcast, Push, Serve
+from flux_tui.core.api.effects import Push, Serve
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.peer_bitmaps import Watchers
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, batches
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import ProviderRecords
-from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.giving_policy import Policy
+from flux_tui.core.serving.announcements import Announcements
 from flux_tui.core.serving.answer_outbox import Answers, Refusal
 from flux_tui.core.serving.upload_queue import UploadQueues
 from flux_tui.core.serving.upload_slots import UplinkRate, UploadSlots
@@ -32,7 +32,6 @@ from flux_tui.core.wire.messages import (
     MAX_CIDS_DIRECT,
     Error,
     Grant,
-    Have,
     Intent,
     StatusYesButLater,
     Want,
@@ -64,11 +63,13 @@ class Responder:
         downloads: Mapping[Cid, Download],
         answers: Answers,
         provider_records: ProviderRecords,
+        announcements: Announcements,
     ) -> None:
         self.ledger = ledger
         self.connected = connected
         self.answers = answers
         self.provider_records = provider_records
+        self.announcements = announcements
         self.downloads = downloads
         """Objects of which this node has only a part."""
         self._watchers = Watchers()
@@ -100,6 +101,7 @@ class Responder:
         being_freed = self._being_freed()
         here = tuple(cid for cid in want.cids if size_of(cid) is not None and cid not in being_freed)
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in being_freed)
+        self.announcements.asked(peer, lacking)
         if here and (no := self._slots.refusal(peer, self.ledger.now)) is not None:
             self._expect_back(peer, no)
             # A peer that is not connected is dialled only if it can be told when to come back.
@@ -240,6 +242,8 @@ class Responder:
 
     def removed(self, roots: tuple[Cid, ...]) -> None:
         """Answer `not_held` for objects that the user no longer shares, to every connected peer."""
+        for root in roots:
+            self.announcements.forget(root)
         for peer in self.connected:
             offered = self._offered.get(peer) or set[Cid]()
             asked = tuple(root for root in roots if root in offered)
@@ -280,12 +284,6 @@ class Responder:
     def forget_watchers(self, root: Cid) -> None:
         """Offer no more blocks of a download to the peers that want it, because it is finished or cancelled."""
         self._watchers.forget(root)
-
-    def announce(self, root: Cid, name: str | None, size: int) -> None:
-        """Announce to the swarm that other nodes can ask this node for this root. `size`: bytes."""
-        peers = self.connected.first(MAX_DIRECT)
-        self.ledger.emit(ev.PushedHave(root=root, name=name, size=size))
-        self.ledger.do(Broadcast(body=Have(root=root, name=name, size=size), peers=peers, gossip=True))
 
     def peer_down(self, peer: PeerId) -> None:
         """Forget the grants and offers of a peer that disconnected."""

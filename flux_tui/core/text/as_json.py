@@ -50,6 +50,8 @@ def state_report(state: State) -> dict[str, Any]:
         "in_network": state.pushed,
         "dormant": state.dormant,
         "queued": state.queued,
+        "to_announce": state.to_announce,
+        "announced_by": state.announced_by,
         "errors": state.errors,
         "last_error": state.last_error,
     }

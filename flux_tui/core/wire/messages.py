@@ -19,6 +19,8 @@ from flux_tui.core.series.events import HeldHow, Reason
 
 MAX_CIDS_WANT = 256
 """Loose CIDs in one intent: 15 KB, so that a gossip message stays small."""
+MAX_MORE_HAVES = 255
+"""Objects that one announcement may name besides its first one."""
 MAX_CIDS_DIRECT = 512
 """CIDs in one direct message: 31 KB, half of the largest control frame."""
 MAX_WAIT = 600.0
@@ -78,12 +80,29 @@ class Want(_Wire, tag="want", frozen=True, kw_only=True):
     retry: bool = False
 
 
-class Have(_Wire, tag="have", frozen=True, kw_only=True):
-    """The body of an intent: other nodes can now ask its origin for this object."""
+class Announced(_Wire, frozen=True, kw_only=True):
+    """A further object in an announcement. `size`: bytes."""
 
     root: WireCid
     size: Size
     name: Name | None = None
+
+
+class Have(_Wire, tag="have", frozen=True, kw_only=True):
+    """The body of an intent: other nodes can now ask its origin for this object, and for those in `more`.
+
+    A version before 0.3 reads only the first object.
+    """
+
+    root: WireCid
+    size: Size
+    name: Name | None = None
+    more: Annotated[tuple[Announced, ...], msgspec.Meta(max_length=MAX_MORE_HAVES)] = ()
+
+    @property
+    def objects(self) -> tuple[Announced, ...]:
+        """All objects that this announces."""
+        return (Announced(root=self.root, size=self.size, name=self.name), *self.more)
 
 
 class Custom(_Wire, tag="custom", frozen=True, kw_only=True):

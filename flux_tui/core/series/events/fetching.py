@@ -105,11 +105,17 @@ class Cancelled(FetchingBase, tag="cancelled", frozen=True, kw_only=True):
 
 
 class PushedHave(FetchingBase, tag="pushed_have", frozen=True, kw_only=True):
-    """This node pushed an intent: other nodes can now ask it for this object."""
+    """This node pushed an intent: other nodes can now ask it for this object, and for those in `more`."""
 
     root: Cid
     name: str | None
     size: int
+    more: tuple[Cid, ...] = ()
+    """Roots of the further objects in this intent."""
+    left: int = 0
+    """Objects that wait to be announced."""
+    seconds: float = 0.0
+    """Seconds until the last of them is announced."""
 
 
 # ── flowing in: answers to our intents ──────────────────────────────────────────────────────────

@@ -51,7 +51,8 @@ def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat 
             seen(state, event.peer)
             pending_answers.failed(state, event)
         case ev.PushedHave():
-            pass
+            state.to_announce = event.left
+            state.announced_by = state.at + event.seconds if event.left else None
         case _:
             assert_never(event)
 

@@ -28,7 +28,7 @@ def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat ma
         case ev.Cancelled():
             return w.what(event.cids)
         case ev.PushedHave():
-            return f"told the swarm: {event.name or w.names.name(event.root)} is here"
+            return _announced(event, w)
         case ev.DelayedYes():
             part = "" if event.have is None else f"{counted(event.have, 'chunk')} of "
             return f"has {part}{w.what(event.cids)}, can send in {human_seconds(event.eta)}"
@@ -45,6 +45,13 @@ def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat ma
             return w.names.text(event.text) if w.brief else f"says: {w.names.text(event.text)}"
         case _:
             assert_never(event)
+
+
+def _announced(event: ev.PushedHave, w: Wording) -> str:
+    name = event.name or w.names.name(event.root)
+    many = f" and {counted(len(event.more), 'other')}" if event.more else ""
+    left = f"; {event.left:,} to go, {human_seconds(event.seconds)}" if event.left else ""
+    return f"told the swarm: {name}{many} {'are' if many else 'is'} here{left}"
 
 
 def _requested(event: ev.Requested, w: Wording) -> str:
