@@ -30,6 +30,7 @@ def shift(state: State, seconds: float) -> None:
         peer.seen_at += seconds
         peer.blamed_at += seconds
         peer.connected_at = _moved(peer.connected_at, seconds)
+        peer.clock_seen_at = _moved(peer.clock_seen_at, seconds)
         peer.until = _moved(peer.until, seconds)
     for found in state.objects.values():
         found.since += seconds

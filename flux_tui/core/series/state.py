@@ -15,7 +15,7 @@ import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import KnownAddrs
-from flux_tui.core.series.events import HeldHow, Reason, RetryCause, TriedAddr, Waste, Way
+from flux_tui.core.series.events import HeldHow, LapseCause, Reason, RetryCause, TriedAddr, Waste, Way
 from flux_tui.core.series.giving_policy import Policy
 
 MAX_PEERS = 1024
@@ -265,6 +265,11 @@ class PeerState(msgspec.Struct):
     """Whether the peer ever asked for chunks that are not objects here."""
     way: Way = "direct"
     """The way of the link to the peer. If the peer is gone: the way of its last link."""
+    clock_ahead: float | None = None
+    """Seconds by which the peer's clock seemed to be ahead of this node's, when this node last refused an intent of the
+    peer for that. None: it never did."""
+    clock_seen_at: float | None = None
+    """When that was."""
     suggested: str = ""
     """The name that the peer suggests for itself. Another peer may suggest the same. Empty: it suggests none."""
 
@@ -388,6 +393,39 @@ class Removing(msgspec.Struct):
     by: str | None = None
 
 
+class Totals(msgspec.Struct):
+    """Counts of everything that ever happened in a series. They only grow, whatever peers are forgotten.
+
+    The same counts by peer are in `PeerState`; those go when the peer is forgotten.
+    """
+
+    chunks_in: int = 0
+    """Chunks that came and were of use."""
+    chunks_wasted: int = 0
+    """Chunks that came and were of no use."""
+    chunks_out: int = 0
+    noes_in: dict[Reason, int] = {}
+    """NOs that peers gave to this node."""
+    noes_out: dict[Reason, int] = {}
+    """NOs that this node gave to peers."""
+    yes_in: int = 0
+    """Answers with yes to this node's wants."""
+    yes_out: int = 0
+    """Wants of peers that this node answered with yes."""
+    pushes: int = 0
+    """Intents with wants that this node pushed."""
+    retries: int = 0
+    """Those of them that wanted something again."""
+    granted: int = 0
+    """Chunks that this node told a holder to send."""
+    lapsed: dict[LapseCause, int] = {}
+    """Granted chunks that did not come, by cause."""
+    connects: int = 0
+    """Times that a peer connected."""
+    faults: int = 0
+    """Times that a peer broke the protocol."""
+
+
 class State(msgspec.Struct, dict=True):
     """The state of a node after the entry with number `seq`."""
 
@@ -445,6 +483,7 @@ class State(msgspec.Struct, dict=True):
     """Received bytes that were of use."""
     wasted_bytes: dict[Waste, int] = {}
     sent_bytes: int = 0
+    totals: Totals = msgspec.field(default_factory=Totals)
     errors: int = 0
     last_error: str | None = None
     recent: list[Second] = []

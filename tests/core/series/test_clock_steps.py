@@ -259,7 +259,7 @@ def test_every_event_with_a_point_in_time_is_known_to_the_clock_step() -> None:
             assert getattr(moved(event, 5.0), MOMENTS[kind]) == getattr(event, MOMENTS[kind]) + 5.0
 
 
-SPANS = {"retry_after", "eta", "blame", "upload_limit", "per_peer_limit"}
+SPANS = {"retry_after", "eta", "blame", "clock_ahead", "upload_limit", "per_peer_limit"}
 """Floats in a state that are no points in time."""
 
 

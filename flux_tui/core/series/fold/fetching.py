@@ -28,6 +28,7 @@ def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat 
         case ev.StatusNo():
             _refused(state, event)
         case ev.DelayedYes():
+            state.totals.yes_in += 1
             yes_and_no.promised(state, seen(state, event.peer), event)
             pending_answers.promised(state, event)
         case ev.Requested():
@@ -80,6 +81,8 @@ def _requested(state: State, event: ev.Requested) -> None:
 
 
 def _pushed(state: State, event: ev.PushedWant) -> None:
+    state.totals.pushes += 1
+    state.totals.retries += event.retry
     for cid in event.cids:
         if (pending := state.pending.get(cid)) is None:
             continue
@@ -102,6 +105,8 @@ def _went_dormant(state: State, event: ev.WentDormant) -> None:
 
 def _refused(state: State, event: ev.StatusNo) -> None:
     state.recent[-1].noes += 1
+    noes = state.totals.noes_in
+    noes[event.reason] = noes.get(event.reason, 0) + 1
     yes_and_no.refused(state, seen(state, event.peer), event)
     if event.about == "want":
         pending_answers.refused(state, event)
@@ -111,6 +116,7 @@ def _refused(state: State, event: ev.StatusNo) -> None:
 
 def _granted(state: State, event: ev.Granted) -> None:
     seen(state, event.peer).granted += len(event.cids)
+    state.totals.granted += len(event.cids)
     pending_answers.granted(state, event)
     if event.hedge:
         return  # the lease stays with the holder that is overdue
@@ -130,6 +136,8 @@ def _extended(state: State, event: ev.LeaseExtended) -> None:
 
 def _lapsed(state: State, event: ev.LeaseLapsed) -> None:
     peer = seen(state, event.peer)
+    lapsed = state.totals.lapsed
+    lapsed[event.cause] = lapsed.get(event.cause, 0) + len(event.cids)
     peer_backoff.lapsed(peer, event, state.at)
     peer.lapsed += len(event.cids)
     peer.late = False
@@ -145,6 +153,7 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
     """Apply an event about a chunk that came to the state. It is the most frequent event of a node that fetches."""
     size = event.size
     stored_totals.stored(state, 1, size)
+    state.totals.chunks_in += 1
     state.received_bytes += size
     state.unique_bytes += size
     second = state.recent[-1]
@@ -178,6 +187,7 @@ def chunk_received(state: State, event: ev.ChunkReceived) -> None:
 
 def _chunk_wasted(state: State, event: ev.ChunkWasted) -> None:
     state.received_bytes += event.size
+    state.totals.chunks_wasted += 1
     state.wasted_bytes[event.cause] = state.wasted_bytes.get(event.cause, 0) + event.size
     peer = seen(state, event.peer)
     peer.bytes_in += event.size

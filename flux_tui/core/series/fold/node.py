@@ -41,11 +41,16 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
         case ev.PeerDisconnected():
             seen(state, event.peer).connected = False
         case ev.PeerFaulted():
+            state.totals.faults += event.count
             fault_decay.add(seen(state, event.peer), event.count, state.at)
-        case ev.CustomReceived() | ev.ClockDiffers() | ev.MessagePassedOver():
+        case ev.ClockDiffers():
+            peer = seen(state, event.peer)
+            peer.clock_ahead, peer.clock_seen_at = event.seconds, state.at
+        case ev.CustomReceived() | ev.MessagePassedOver():
             seen(state, event.peer)
-        case ev.ClockStepped():
-            pass  # all times were moved before this entry was counted
+        case ev.ClockStepped():  # all times were moved before this entry was counted
+            for peer in state.peers.values():
+                peer.clock_ahead = None  # how far it is from the new clock is not known
         case ev.PushedCustom():
             pass
         case _:
@@ -62,6 +67,7 @@ def _set_addr_and_way(state: State, peer: PeerState, event: ev.PeerConnected | e
     if isinstance(event, ev.PeerConnected):
         peer.connected = True
         peer.connected_at = state.at
+        state.totals.connects += 1
         peer.unreached = ""
         peer_backoff.connected(peer)
         if event.way == "direct" and CIRCUIT in event.addr:

@@ -22,6 +22,8 @@ def fold(state: State, event: ev.ServingEvent) -> None:
             _asked(state, peer, event)
         case ev.AnsweredNo():
             peer.said[event.reason] = peer.said.get(event.reason, 0) + 1
+            noes = state.totals.noes_out
+            noes[event.reason] = noes.get(event.reason, 0) + 1
         case ev.GrantReceived():
             if peer.fetches:
                 _granted(state, peer, event)
@@ -29,7 +31,7 @@ def fold(state: State, event: ev.ServingEvent) -> None:
             if peer.fetches:
                 peer.fetches = [root for root in peer.fetches if root not in event.cids]
         case ev.AnsweredLater():
-            pass
+            state.totals.yes_out += 1
         case _:
             assert_never(event)
 
@@ -41,6 +43,7 @@ def chunks_sent(state: State, event: ev.ChunksSent) -> None:
     peer.bytes_out += size
     peer.chunks_out += len(event.cids)
     state.sent_bytes += size
+    state.totals.chunks_out += len(event.cids)
     state.recent[-1].bytes_out += size
     if peer.fetches:
         _sent(state, peer, event)
