@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
@@ -25,8 +26,15 @@ UNITS = {
 NoticeBy: TypeAlias = Literal["none", "bell", "osc9", "osc777"]
 """How the terminal tells of something: not at all, by its bell, or by the bell and a notice of the desktop."""
 NOTICES: tuple[NoticeBy, ...] = get_args(NoticeBy)
+MAX_HOST = 253
+"""Characters of a host name."""
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+"""How much a node logs: entries of this level and of those above."""
+LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
 KEEP_FREE = 256 * 1024 * 1024
 """Bytes that stay free on a disk, unless the settings say otherwise."""
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}\.?)*", re.ASCII)
+"""A host name. An IPv4 address has the same form."""
 _SIZE = re.compile(r"^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$", re.IGNORECASE)
 
 
@@ -109,6 +117,35 @@ def _parse_name(value: Any) -> str:
         raise BadValueError(value, Kind.NAME.value) from None
 
 
+def parse_endpoint(value: Any) -> str:
+    """Parse where to listen for HTTP, such as `9464`, `127.0.0.1:9464`, `[::1]:9464`. Raises BadValueError.
+
+    Returns `HOST:PORT`. A port alone is one of 127.0.0.1. An empty text stands for nowhere.
+    """
+    if value == "":
+        return ""
+    text = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else ""
+    host, _, port = text.rpartition(":") if ":" in text else ("127.0.0.1", "", text)
+    if not (port.isascii() and port.isdigit() and int(port) < 65536 and _is_host(host)):
+        raise BadValueError(value, Kind.ENDPOINT.value)
+    return f"{host}:{int(port)}"
+
+
+def _is_host(text: str) -> bool:
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return ip_address(text[1:-1]).version == 6
+        except ValueError:
+            return False
+    return len(text) <= MAX_HOST and _HOST.fullmatch(text) is not None
+
+
+def _parse_host(value: Any) -> str:
+    if isinstance(value, str) and len(value) <= MAX_HOST and _HOST.fullmatch(value):
+        return value.lower()
+    raise BadValueError(value, "a host name", "")
+
+
 def _parse_keys(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise BadValueError(value, Kind.KEYS.value)
@@ -136,8 +173,12 @@ def parse_value(kind: Kind, value: Any) -> Any:  # noqa: C901 - a flat match: on
             return _parse_list(value, kind, _parse_addr)
         case Kind.KEYS:
             return _parse_keys(value)
-        case Kind.NOTICE:
-            if value in NOTICES:
+        case Kind.HOSTS:
+            return _parse_list(value, kind, _parse_host)
+        case Kind.ENDPOINT:
+            return parse_endpoint(value)
+        case Kind.NOTICE | Kind.LEVEL:
+            if value in (NOTICES if kind is Kind.NOTICE else LEVELS):
                 return value
             raise BadValueError(value, kind.value)
         case Kind.NAME:
@@ -217,6 +258,27 @@ class Settings(Policy, frozen=True, kw_only=True):
         Kind.SWITCH, "Let other programs have the processor first, so that the dashboard stays quick. It is for the"
         " process of `flux-tui node`.", option=None,
     )] = True  # fmt: skip
+    metrics: Annotated[str, Spec(
+        Kind.ENDPOINT, "Where Prometheus may read this node's metrics by HTTP, at /metrics: a port of 127.0.0.1, or an"
+        " address with a port (0.0.0.0:9464: from everywhere, to anybody; [::1]:9464). Port 0: any free one. Empty:"
+        " nowhere.", option="Let Prometheus read this node's metrics here: a port of 127.0.0.1, or an address with a"
+        " port. [default: nowhere]",
+    )] = ""  # fmt: skip
+    metrics_hosts: Annotated[tuple[str, ...], Spec(
+        Kind.HOSTS, "Names of this machine by which metrics may be asked for, besides its IP addresses, `localhost` and"
+        " its own name. Other names are refused, so that no page in a browser can read them.",
+        option="Answer requests for metrics that use this name of the machine, too.",
+    )] = ()  # fmt: skip
+    log_level: Annotated[LogLevel, Spec(
+        Kind.LEVEL, 'What the node logs to stderr (in the background: to node.log): "debug", "info", "warning" or'
+        ' "error", each with what is worse.',
+        option="What to log to stderr, or in the background to node.log: debug, info, warning or error. [default:"
+        " warning]",
+    )] = "warning"  # fmt: skip
+    log_json: Annotated[bool, Spec(
+        Kind.SWITCH, "Log one JSON object a line: at, level, logger, message, and error if there is a traceback.",
+        option="Log one JSON object a line.",
+    )] = False  # fmt: skip
     max_pending: Annotated[int, Spec(
         Kind.NUMBER, "Intents that may be in the network at once. Further ones wait in the series.",
     )] = 1000  # fmt: skip

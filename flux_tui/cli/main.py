@@ -44,7 +44,7 @@ COMMANDS = {
     "retry": "want_and_hold", "hold": "want_and_hold", "release": "want_and_hold", "join": "running_node",
     "limit": "running_node", "stop": "running_node", "state": "read_series", "series": "read_series",
     "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
-    "completion": "completion",
+    "completion": "completion", "metrics": "servers.metrics",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.
 
@@ -218,10 +218,11 @@ def _discard_output() -> None:
 
 def _network_sentence(error: BaseException) -> str | None:
     """Return the sentence to print for an expected error of the node or the machine; None if the error is a bug."""
+    from flux_tui.metrics.exposition import MetricsError
     from flux_tui.net.port import NetworkError
     from flux_tui.node.disk.chunker import AddError
 
-    people = (NetworkError, AddError, HomeError, StoreError, SettingsError)
+    people = (NetworkError, AddError, MetricsError, HomeError, StoreError, SettingsError)
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, OSError):

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -66,14 +67,29 @@ FAILED = "flux-tui: "
 """The beginning of a line on stderr that says why a command failed. No other line begins so."""
 
 
+_failure_line: Callable[[str], str] = lambda sentence: f"{FAILED}{sentence}"  # noqa: E731 - it is replaced
+
+
+def log_failures_as(line: Callable[[str], str]) -> None:
+    """Write failures of this process in another form from now on: as the lines of its log."""
+    global _failure_line
+    _failure_line = line
+
+
 def say_failure(sentence: str) -> None:
     """Write one sentence to stderr that says why a command failed."""
-    say(f"{FAILED}{sentence}")
+    say(_failure_line(sentence))
 
 
 def failure_in(line: str) -> str | None:
     """Return the sentence in a log line that `say_failure` wrote; None for other lines."""
-    return line.removeprefix(FAILED) if line.startswith(FAILED) else None
+    if line.startswith(FAILED):
+        return line.removeprefix(FAILED)
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return str(found["message"]) if isinstance(found, dict) and found.get("failed") is True else None
 
 
 class Failure(click.ClickException):

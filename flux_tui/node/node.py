@@ -31,6 +31,8 @@ from flux_tui.core.series.state import State
 from flux_tui.core.series.want_explanation import Why, why
 from flux_tui.core.text.agent_versions import agent_version
 from flux_tui.home import Home
+from flux_tui.metrics.families import Family, state_families
+from flux_tui.metrics.machine_figures import LiveFigures, disk_families, live_families
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node import python_gc
 from flux_tui.node.disk.add_task import AddTasks
@@ -231,6 +233,24 @@ class FluxNode:
     def is_pending(self, cid: Cid) -> bool:
         """Whether this object or chunk was asked for by this node's user and is not complete yet."""
         return cid in self._machine.state.pending
+
+    def metrics(self, loop_lag: float = 0.0) -> list[Family]:
+        """Return this node's metrics as they are now. Nothing is copied.
+
+        `loop_lag`: seconds by which the loop of the node's tasks was late, where that is measured.
+        """
+        state, uploads = self._machine.state, self._machine.responder.uploads
+        live = LiveFigures(
+            uploads=len(uploads),
+            upload_queue_bytes=uploads.size,
+            uncommitted_entries=state.seq - self.store.last_seq,
+            stalled=self._engine.stalled,
+        )
+        return [
+            *state_families(state, self.clock.wall(), running=True),
+            *disk_families(self.home, self.store.disk_space.keep_free),
+            *live_families(live, loop_lag),
+        ]
 
     def why(self, cid: Cid) -> Why:
         """Explain why an object or chunk is not complete: what each peer has and said, and this node's next step.

@@ -1,17 +1,26 @@
 """Runs a node as a process: opens and announces it, takes commands from its socket, and stops it at a signal."""
 
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
 import trio
 
 from flux_tui.config import Settings
 from flux_tui.core.ids import PeerId
 from flux_tui.home import Home
+from flux_tui.metrics.exposition import needed
+from flux_tui.metrics.machine_figures import LoopLag
 from flux_tui.node.command_socket import serve_inbox
 from flux_tui.node.node import FluxNode
 
-Announce = Callable[[PeerId, tuple[str, ...]], None]
+if TYPE_CHECKING:
+    from flux_tui.metrics.endpoint import MetricsEndpoint
+
+log = logging.getLogger(__name__)
+
+Announce = Callable[[PeerId, tuple[str, ...], tuple[str, ...]], None]
 
 
 async def serve(
@@ -19,23 +28,39 @@ async def serve(
 ) -> None:
     """Run this home's node until SIGINT, SIGTERM, SIGHUP or a Stop command; then stop it in order.
 
-    `announce(peer_id, addrs)` is called once, when the node listens on both the network and the command
-    socket. `flags`: the flags with which the node was started, for programs that start it again. `noted`: the
-    signals that came before trio could handle them; if there are any, no node is started. Raises HomeError,
-    StoreError, NetworkError, each with one sentence for a person.
+    `announce(peer_id, addrs, urls)` is called once, when the node listens on both the network and the command
+    socket. `urls`: where its metrics can be read, if the settings say so. `flags`: the flags with which the node was
+    started, for programs that start it again. `noted`: the signals that came before trio could handle them; if there
+    are any, no node is started. Raises HomeError, StoreError, NetworkError, MetricsError, each with one sentence for a
+    person.
     """
     # A SIGHUP that is ignored (nohup) stays ignored.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
         if noted:
             return
+        endpoint = await _open_endpoint(settings)
         async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:
             home.remember_flags(flags)
             await nursery.start(serve_inbox, home, node.push_intent)
-            announce(node.peer_id, node.addrs)
+            if endpoint is not None:
+                lag = LoopLag()
+                nursery.start_soon(lag.measure)
+                nursery.start_soon(endpoint.serve, lambda: node.metrics(lag.worst))
+                log.info("metrics are at %s", ", ".join(endpoint.urls))
+            announce(node.peer_id, node.addrs, () if endpoint is None else endpoint.urls)
             nursery.start_soon(_stop_on_signal, signals, node)
             await node.stopping.wait()
             nursery.cancel_scope.cancel()
+
+
+async def _open_endpoint(settings: Settings) -> "MetricsEndpoint | None":
+    if not settings.metrics:
+        return None
+    needed()
+    from flux_tui.metrics.endpoint import MetricsEndpoint  # imports what is an extra
+
+    return await MetricsEndpoint.open(settings.metrics, settings.metrics_hosts)
 
 
 async def _stop_on_signal(signals: AsyncIterator[int], node: FluxNode) -> None:

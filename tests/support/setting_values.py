@@ -26,6 +26,9 @@ SAMPLES: dict[Kind, Sample] = {
     Kind.NOTICE: Sample("osc9", '"osc9"', "osc9"),
     Kind.PEERS: Sample(PEER, f'["{PEER}"]', (PEER,)),
     Kind.ADDRS: Sample("/a", '["/a"]', ("/a",)),
+    Kind.ENDPOINT: Sample("one.example:9464", '"one.example:9464"', "one.example:9464"),
+    Kind.HOSTS: Sample("one.example", '["one.example"]', ("one.example",)),
+    Kind.LEVEL: Sample("debug", '"debug"', "debug"),
     Kind.KEYS: Sample("", '{want = "f2"}', {"want": "f2"}),
 }
 """All kinds but SWITCH: what is not the default of a switch depends on it."""

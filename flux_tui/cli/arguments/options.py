@@ -6,7 +6,7 @@ from typing import Any, TypeVar, assert_never
 import click
 
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
-from flux_tui.config import SETTINGS, Settings
+from flux_tui.config import LEVELS, SETTINGS, Settings
 from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.series.settings_table import Kind, Setting
 from flux_tui.home import Home
@@ -68,6 +68,12 @@ def _parameter(setting: Setting) -> dict[str, Any]:
             return found | {"metavar": "PEER-ID", "multiple": True}
         case Kind.PATH:
             return found | {"metavar": "FILE", "type": PathType(), "callback": _whole_path}
+        case Kind.HOSTS:
+            return found | {"metavar": "NAME", "multiple": True}
+        case Kind.LEVEL:
+            return found | {"metavar": "LEVEL", "type": click.Choice(LEVELS)}
+        case Kind.ENDPOINT:
+            return found | {"metavar": "[HOST:]PORT"}
         case Kind.COUNT | Kind.NUMBER:
             return found | {"metavar": "N", "type": int}
         case Kind.RATE | Kind.SIZE | Kind.NAME | Kind.THEME | Kind.NOTICE:

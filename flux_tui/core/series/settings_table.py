@@ -31,6 +31,9 @@ class Kind(Enum):
     PEERS = "a list of peer ids"
     ADDRS = "a list of multiaddrs"
     KEYS = "a table of text"
+    ENDPOINT = "a port, or an address such as 127.0.0.1:9464"
+    HOSTS = "a list of host names"
+    LEVEL = 'one of "debug", "info", "warning" and "error"'
 
     @property
     def least(self) -> int:
@@ -45,7 +48,7 @@ class Kind(Enum):
     @property
     def is_list(self) -> bool:
         """Whether the option may be given several times on the command line."""
-        return self in (Kind.PEERS, Kind.ADDRS)
+        return self in (Kind.PEERS, Kind.ADDRS, Kind.HOSTS)
 
 
 @dataclass(frozen=True)
