@@ -45,7 +45,9 @@ def test_a_failure_is_found_in_either_form() -> None:
 def test_a_node_that_fails_says_why_as_a_line_of_its_log(tmp_path: Path) -> None:
     for name in ("home", "other"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "settings.toml").write_text("low_priority = false\n")  # a busy machine starts it late
+        (tmp_path / name / "settings.toml").write_text(
+            "low_priority = false\n"
+        )  # a busy machine starts it late
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = ["--listen", f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}", "--no-mdns", "--log-json"]
         done = flux("node", *listen, home=tmp_path / "home", check=False)

@@ -15,8 +15,9 @@ import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import KnownAddrs
-from flux_tui.core.series.events import HeldHow, LapseCause, Reason, RetryCause, TriedAddr, Waste, Way
+from flux_tui.core.series.events import HeldHow, Reason, RetryCause, TriedAddr, Waste, Way
 from flux_tui.core.series.giving_policy import Policy
+from flux_tui.core.series.totals import Totals
 
 MAX_PEERS = 1024
 """Peers in a state. Those that have been gone longest are forgotten first, so strangers cannot fill it."""
@@ -391,39 +392,6 @@ class Removing(msgspec.Struct):
     name: str | None = None
     path: str | None = None
     by: str | None = None
-
-
-class Totals(msgspec.Struct):
-    """Counts of everything that ever happened in a series. They only grow, whatever peers are forgotten.
-
-    The same counts by peer are in `PeerState`; those go when the peer is forgotten.
-    """
-
-    chunks_in: int = 0
-    """Chunks that came and were of use."""
-    chunks_wasted: int = 0
-    """Chunks that came and were of no use."""
-    chunks_out: int = 0
-    noes_in: dict[Reason, int] = {}
-    """NOs that peers gave to this node."""
-    noes_out: dict[Reason, int] = {}
-    """NOs that this node gave to peers."""
-    yes_in: int = 0
-    """Answers with yes to this node's wants."""
-    yes_out: int = 0
-    """Wants of peers that this node answered with yes."""
-    pushes: int = 0
-    """Intents with wants that this node pushed."""
-    retries: int = 0
-    """Those of them that wanted something again."""
-    granted: int = 0
-    """Chunks that this node told a holder to send."""
-    lapsed: dict[LapseCause, int] = {}
-    """Granted chunks that did not come, by cause."""
-    connects: int = 0
-    """Times that a peer connected."""
-    faults: int = 0
-    """Times that a peer broke the protocol."""
 
 
 class State(msgspec.Struct, dict=True):

@@ -4,7 +4,8 @@ from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.fold import copy, derive, extend
-from flux_tui.core.series.state import MAX_PEERS, Totals
+from flux_tui.core.series.state import MAX_PEERS
+from flux_tui.core.series.totals import Totals
 
 PEER, CID = PeerId("12D3KooWone"), raw_cid(b"one")
 
