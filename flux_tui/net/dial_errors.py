@@ -38,6 +38,10 @@ class NoRelayError(OpenConnectionError):
     """Raised if the relay does not answer, or if the peer at its address is not a relay."""
 
 
+class AlreadyConnectedError(OpenConnectionError):
+    """Raised if a dial is not needed any more: the peer has connected to this node meanwhile."""
+
+
 class HandshakeError(SwarmException):
     """Raised if a connection was opened, but its encryption could not be set up."""
 

@@ -54,7 +54,7 @@ def test_a_relay_with_limits_is_used_again_and_again(lab: Lab, tmp_path: Path) -
     """A circuit passes on 4 MiB. With routers that take random ports there is no other way."""
     behind = Behind(lab, ("random", "random"), caps=(4 * 1024 * 1024, 120))
     ticket, data = shared(behind.holder, tmp_path, 10 * 1024 * 1024)
-    assert behind.getter.get(ticket, tmp_path / "copy").wait(25) == 0
+    assert behind.getter.get(ticket, tmp_path / "copy").wait(60) == 0
     assert (tmp_path / "copy").read_bytes() == data
     assert behind.getter.state()["duplicate_factor"] <= 1.02
     whys = [e.event.why for e in behind.getter.entries() if isinstance(e.event, ev.PeerDisconnected)]

@@ -34,13 +34,15 @@ from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
 from flux_tui.net.discovery.mdns import Mdns
 from flux_tui.net.discovery.peer_exchange import PeerExchange
 from flux_tui.net.discovery.peer_records import open_sealed, seal
+from flux_tui.net.flux.circuit_transport import CircuitTransport
 from flux_tui.net.flux.dht_routing import Dht
 from flux_tui.net.flux.gossip import Broadcast, open_broadcast
 from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.peer_dials import PeerDials
 from flux_tui.net.flux.peer_links import Links
-from flux_tui.net.flux.relay import FULL, HOP, CircuitTransport, Relay, Reservations, Terms, circuit_addr
+from flux_tui.net.flux.relay import FULL, HOP, Relay, Reservations, Terms, circuit_addr
+from flux_tui.net.nat.circuits import CircuitTurns
 from flux_tui.net.nat.dial_back import DialBack
 from flux_tui.net.nat.outer_addrs import OuterAddrs
 from flux_tui.net.nat.peer_relays import PeerRelays
@@ -140,7 +142,8 @@ async def _open(
         budget = Budget(host.get_network(), links.over_budget)
         host.get_network().register_notifee(OlderConnections(connections.of, partial(_probe_soon, tasks)))
         host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
-        host.get_network().transport_manager.add_transport(CircuitTransport(host))  # type: ignore[attr-defined]
+        turns = CircuitTurns()
+        host.get_network().transport_manager.add_transport(CircuitTransport(host, turns))  # type: ignore[attr-defined]
         Dialler(host, guard, table.fell_silent)
         dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs)
         exchange = PeerExchange(host, receiver, table.is_banned)
@@ -162,7 +165,7 @@ async def _open(
         terms = FULL if serve_relay else Terms.little(relay_for_peers)
         relay = Relay(host, terms, lambda peer: serve_relay or table.up(peer) is not None)
         relay.offer(serve_relay)
-        reservations = Reservations(host, through, receiver, links.connected)
+        reservations = Reservations(host, through, receiver, turns, links.connected)
         peer_relays = PeerRelays(
             own,
             lambda offers: relay.offer(serve_relay or (offers and relay_for_peers > 0)),

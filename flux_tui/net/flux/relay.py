@@ -5,7 +5,8 @@ Three parts:
 - `Relay` forwards bytes for other nodes: much, if its owner asks for it (`--serve-relay`), else a little for this
   node's peers (`nat/peer_relays.py`).
 - `Reservations` keeps a reservation at each `--relay`, and accepts connections that come through it.
-- `CircuitTransport` dials relayed addresses. `upstream/dial_peer.py` chooses which of a peer's addresses are dialled.
+- `CircuitTransport` (`circuit_transport.py`) dials relayed addresses. `upstream/dial_peer.py` chooses which of a peer's
+  addresses are dialled.
 
 A connection inside a circuit is like any other, with Noise end to end: a relay sees only encrypted bytes.
 
@@ -36,28 +37,26 @@ from math import inf
 from typing import Any, NamedTuple
 
 import trio
-from libp2p.abc import IHost, IListener, INetStream, IRawConnection, ITransport
+from libp2p.abc import IHost, INetStream
 from libp2p.connection_types import ConnectionType
-from libp2p.custom_types import THandler, TProtocol
+from libp2p.custom_types import TProtocol
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Reservation, Status, StopMessage
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import PeerId as WirePeerId
 from libp2p.relay.circuit_v2.utils import read_delimited_msg, write_delimited_msg
 from multiaddr import Multiaddr
-from typing_extensions import override
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import Backoff, TokenBucket
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
 from flux_tui.net.connections.streams import try_to_close
-from flux_tui.net.dial_errors import NoRelayError, RelayRefusedError, relay_answer
+from flux_tui.net.dial_errors import RelayRefusedError, relay_answer
 from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, widen
-from flux_tui.net.nat.circuits import Circuit, CircuitLimit, limit_of
+from flux_tui.net.nat.circuits import Circuit, CircuitTurns, limit_of
 from flux_tui.net.port import CIRCUIT, Receiver
-from flux_tui.net.upstream.dial_peer import dialled_at
 
 log = logging.getLogger(__name__)
 
@@ -252,6 +251,7 @@ class Reservations:
         host: IHost,
         relays: Sequence[tuple[str, ID, Multiaddr]],
         receiver: Receiver,
+        turns: CircuitTurns,
         reserved: Callable[[PeerId], None] = lambda relay: None,
     ) -> None:
         """Set the relays: for each, its multiaddr as the user gave it, its peer id, and the address to dial.
@@ -260,6 +260,7 @@ class Reservations:
         becomes a peer: wants of others reach this node by way of it.
         """
         self._reserved = reserved
+        self._turns = turns
         self._host = host
         self._receiver = receiver
         self._relays: dict[ID, list[tuple[str, Multiaddr]]] = {}
@@ -367,84 +368,12 @@ class Reservations:
                 await widen(stream)
                 await write_delimited_msg(stream, StopMessage(type=StopMessage.STATUS, status=Status.OK))
             came_from = Multiaddr(f"/p2p/{relay}/{CIRCUIT}/p2p/{peer}")
-            raw = Circuit(stream, False, came_from, limit_of(asked.limit))
+            raw = Circuit(stream, False, came_from, peer, limit_of(asked.limit), self._turns)
             swarm: Any = self._host.get_network()
             await swarm.upgrade_inbound_raw_conn(raw, came_from)
         except Exception as error:  # garbage, the end of the stream, or a failed handshake
             log.debug("a circuit by way of %s: %r", relay, error)
             await try_to_close(stream.reset)
-
-
-class CircuitTransport(ITransport):
-    """A libp2p transport that dials addresses through relays."""
-
-    def __init__(self, host: IHost) -> None:
-        self._host = host
-
-    def listen_order(self) -> int:
-        """Return the rank of this transport: before TCP, which would claim every address with a TCP part."""
-        return -1
-
-    @override
-    def protocols(self) -> list[str]:
-        return [CIRCUIT]
-
-    @override
-    def can_dial(self, maddr: Multiaddr) -> bool:
-        return any(protocol.name == CIRCUIT for protocol in maddr.protocols())
-
-    @override
-    def can_listen(self, maddr: Multiaddr) -> bool:
-        return False
-
-    @override
-    def create_listener(self, handler_function: THandler) -> IListener:
-        raise NotImplementedError("what comes through a relay comes by Reservations")
-
-    @override
-    async def dial(self, maddr: Multiaddr) -> IRawConnection:
-        near, _, far = str(maddr).partition(f"/{CIRCUIT}")
-        relay_addr, _, relay_text = near.rpartition("/p2p/")
-        stream: INetStream | None = None
-        try:
-            relay, target = ID.from_base58(relay_text), ID.from_base58(far.rpartition("/p2p/")[2])
-            forget_failures(self._host, relay)
-            at = [Multiaddr(relay_addr)] if relay_addr else []
-            with trio.fail_after(TALK_SECONDS), dialled_at(at or None):  # not at the addresses of `target`
-                await self._host.connect(PeerInfo(relay, at))
-                stream = await self._host.new_stream(relay, [HOP])
-                await widen(stream)
-                who = WirePeerId(id=target.to_bytes())
-                await write_delimited_msg(stream, HopMessage(type=HopMessage.CONNECT, peer=who))
-                told = await read_delimited_msg(stream, HopMessage)
-            if told.status != Status.OK:
-                raise RelayRefusedError(told.status)
-        except RelayRefusedError:
-            assert stream is not None
-            await try_to_close(stream.reset)
-            raise
-        except Exception as error:  # libp2p raises many kinds
-            if stream is not None:
-                await try_to_close(stream.reset)
-            raise NoRelayError from error
-        return _Dialled(self._host, relay, stream, maddr, limit_of(told.limit))
-
-
-class _Dialled(Circuit):
-    """A connection that this node dialled through a relay. While it is open, the connection to the relay stays open."""
-
-    def __init__(
-        self, host: IHost, relay: ID, stream: INetStream, addr: Multiaddr, limit: CircuitLimit | None
-    ) -> None:
-        super().__init__(stream, True, addr, limit)
-        self._swarm: Any = host.get_network()
-        self._relay = relay
-        self._reason = f"{CIRCUIT} {id(self)}"
-        self._swarm.protect(relay, self._reason)
-
-    async def close(self) -> None:
-        self._swarm.unprotect(self._relay, self._reason)
-        await super().close()
 
 
 async def _join(

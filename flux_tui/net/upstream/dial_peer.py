@@ -121,7 +121,7 @@ class Dialler:
             # A dial to a dead address takes long. A new address is tried beside it.
             ongoing.add(await self._addrs_of(peer))
             await ongoing.done.wait()
-        if found := [one for one in self._swarm.get_connections(peer) if not one.is_closed]:
+        if found := self._open_connections(peer):
             return found
         if self._swarm._negative_peer_cache.is_blocked(str(peer)):
             raise SwarmException(f"{peer} could not be reached just now")
@@ -133,6 +133,9 @@ class Dialler:
             del self._ongoing[peer]
             dial.done.set()
 
+    def _open_connections(self, peer: ID) -> list[INetConn]:
+        return [one for one in self._swarm.get_connections(peer) if not one.is_closed]
+
     async def _addrs_of(self, peer: ID) -> list[Multiaddr]:
         """Return the addresses at which a peer is dialled, at most MAX_TRIED, relayed ones first.
 
@@ -143,7 +146,8 @@ class Dialler:
         known: Sequence[Multiaddr] | None = _at.get()
         if known is None:
             known = swarm.peerstore.addrs(peer) if swarm.peerstore.has_peer(peer) else []
-        allowed = [addr for addr in dict.fromkeys(known) if await swarm.connection_gate.is_allowed(addr)]
+        named = dict.fromkeys(_whole(addr, peer) if f"/{CIRCUIT}" in str(addr) else addr for addr in known)
+        allowed = [addr for addr in named if await swarm.connection_gate.is_allowed(addr)]
         relayed = [addr for addr in allowed if f"/{CIRCUIT}" in str(addr)]
         direct = [addr for addr in allowed if addr not in relayed and self._can_dial(addr)]
         far = [addr for addr in direct if not str(addr).startswith(("/ip4/127.", "/ip6/::1/"))]
@@ -163,6 +167,8 @@ class Dialler:
                 nursery.start_soon(self._try_all, peer, dial, attempts, nursery)
         if attempts.connection is not None:
             return attempts.connection
+        if found := self._open_connections(peer):
+            return found[0]  # the peer has dialled this node meanwhile
         refused = attempts.refused
         if dial.addrs and len(refused) == len(dial.addrs):
             raise DialRefusedError(refused[0])

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import trio
+from libp2p.abc import INetStream
 from libp2p.crypto.ed25519 import create_new_key_pair
 from libp2p.peer.id import ID
+from libp2p.peer.peerinfo import PeerInfo
 from libp2p.relay.circuit_v2.config import RelayConfig
 from libp2p.relay.circuit_v2.protocol import CircuitV2Protocol
 from libp2p.relay.circuit_v2.resources import RelayLimits
@@ -21,7 +23,8 @@ from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.flux import libp2p_network, relay
 from flux_tui.net.nat import peer_relays
 from flux_tui.net.port import NetworkError
-from tests.support.hosts import plain_host, silent_port
+from flux_tui.net.upstream import dial_peer
+from tests.support.hosts import host_of, id_of, plain_host, silent_port
 from tests.support.members import member
 from tests.support.networks import BOUND, MIB, Node, Seen, a_chunk, settled, words
 
@@ -231,6 +234,33 @@ async def test_a_relay_is_tried_at_all_of_its_addresses() -> None:
             assert hidden.network.addrs[:2] == tuple(
                 relay.circuit_addr(addr, hidden.id) for addr in (old, middle.addr)
             )
+
+
+async def test_through_a_relay_with_two_addresses_one_circuit_is_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both addresses are tried at the same time. libp2p's relay would end both circuits when this node leaves one."""
+    monkeypatch.setattr(dial_peer, "START_SECONDS", 0.0)
+    opened: list[ID] = []
+    connect = relay.Relay._connect
+
+    async def noting(self: relay.Relay, stream: INetStream, peer: ID, target: ID) -> None:
+        opened.append(target)
+        await connect(self, stream, peer, target)
+
+    monkeypatch.setattr(relay.Relay, "_connect", noting)
+    async with (
+        member(1, serve_relay=True) as middle,
+        member(2, relays=[middle.addr]) as hidden,
+        member(3) as asker,
+    ):
+        await through(asker, middle.addr)
+        await hidden.seen.up(middle.id)  # it has its reservation
+        named = [middle.addr, f"/ip4/127.0.0.1/tcp/1/p2p/{middle.id}"]
+        addrs = [Multiaddr(relay.circuit_addr(addr, hidden.id)) for addr in named]
+        with told_by_person(), trio.fail_after(BOUND):
+            await host_of(asker).connect(PeerInfo(id_of(hidden), addrs))
+    assert opened == [id_of(hidden)]
 
 
 async def test_a_relay_without_a_working_address_is_one_sentence() -> None:

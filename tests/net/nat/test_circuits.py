@@ -4,18 +4,27 @@ from typing import Any
 
 import pytest
 import trio
+from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.pb.circuit_pb2 import HopMessage, Limit, Status, StopMessage
 from libp2p.relay.circuit_v2.utils import write_delimited_msg
 from multiaddr import Multiaddr
 from trio.testing import MockClock
 
 from flux_tui.net.flux import relay
-from flux_tui.net.nat.circuits import Circuit, CircuitLimit, limit_of
+from flux_tui.net.nat.circuits import (
+    OPENER_SECONDS,
+    OTHER_SECONDS,
+    Circuit,
+    CircuitLimit,
+    CircuitTurns,
+    limit_of,
+)
 from tests.support.hosts import host_of, id_of
 from tests.support.members import never_punch, relayed_pair
 from tests.support.networks import MIB, a_chunk
 
 LIMIT = 8 * MIB
+PEER = ID(b"peer")
 
 
 @pytest.fixture(autouse=True)
@@ -49,18 +58,42 @@ async def test_a_circuit_that_the_relay_ended_says_why() -> None:
 
 
 async def test_time_is_a_limit_too(autojump_clock: MockClock) -> None:
-    made = Circuit(Stream(), True, Multiaddr("/p2p-circuit"), CircuitLimit(0, 120))  # type: ignore[arg-type]
+    made = Circuit(Stream(), True, Multiaddr("/p2p-circuit"), PEER, CircuitLimit(0, 120), CircuitTurns())  # type: ignore[arg-type]
     assert made.why_ended is None
     await trio.sleep(110)
     assert made.why_ended == "the relay passes on no more than 2:00 in one circuit, and ended it"
 
 
 async def test_a_circuit_without_limits_is_never_over(autojump_clock: MockClock) -> None:
-    made = Circuit(Stream(), True, Multiaddr("/p2p-circuit"), None)  # type: ignore[arg-type]
+    made = Circuit(Stream(), True, Multiaddr("/p2p-circuit"), PEER, None, CircuitTurns())  # type: ignore[arg-type]
     await trio.sleep(80_000)
     assert made.why_ended is None
     assert limit_of(Limit()) is None
 
 
+async def test_after_a_limit_the_node_that_opened_the_circuit_opens_the_next_one(
+    autojump_clock: MockClock,
+) -> None:
+    opener, other = CircuitTurns(), CircuitTurns()
+    for turns, opened in ((opener, True), (other, False)):
+        circuit = Circuit(Stream(), opened, Multiaddr("/p2p-circuit"), PEER, CircuitLimit(LIMIT, 0), turns)  # type: ignore[arg-type]
+        assert turns.wait(PEER) == 0, "nothing has ended yet"
+        assert await circuit.read() == b""
+    await trio.sleep(OPENER_SECONDS)
+    assert opener.wait(PEER) == 0
+    assert other.wait(PEER) == pytest.approx(OTHER_SECONDS - OPENER_SECONDS)
+    await trio.sleep(OTHER_SECONDS - OPENER_SECONDS)
+    assert other.wait(PEER) == pytest.approx(0), "the first node may be gone"
+
+
+async def test_after_a_circuit_without_limits_both_may_dial_at_once(autojump_clock: MockClock) -> None:
+    turns = CircuitTurns()
+    assert await Circuit(Stream(), False, Multiaddr("/p2p-circuit"), PEER, None, turns).read() == b""  # type: ignore[arg-type]
+    assert turns.wait(PEER) == 0
+
+
 class Stream:
-    """A stream that is never used."""
+    """A stream that has ended."""
+
+    async def read(self, n: int | None = None) -> bytes:
+        return b""
