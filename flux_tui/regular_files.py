@@ -27,13 +27,21 @@ class NotRegularError(OSError):
     """The path leads to something other than a regular file. `strerror` says what it is."""
 
 
-def open_regular(path: str | Path, flags: int = READ, mode: int = 0o666, *, dir_fd: int | None = None) -> int:
+def open_regular(
+    path: str | Path,
+    flags: int = READ,
+    mode: int = 0o666,
+    *,
+    dir_fd: int | None = None,
+    looked: bool = False,
+) -> int:
     """Open a regular file without waiting, and return its descriptor.
 
-    `flags`, `mode` and `dir_fd` are those of `os.open`. Raises NotRegularError, IsADirectoryError, other
-    OSErrors.
+    `flags`, `mode` and `dir_fd` are those of `os.open`. `looked`: the caller has just seen that it is a regular
+    file, for example in the list of its folder. Raises NotRegularError, IsADirectoryError, other OSErrors.
     """
-    _refuse_early(path, flags, dir_fd)
+    if not looked:
+        _refuse_early(path, flags, dir_fd)
     try:
         descriptor = os.open(path, flags | _NO_WAITING, mode, dir_fd=dir_fd)
     except OSError as error:

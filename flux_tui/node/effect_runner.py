@@ -84,7 +84,7 @@ class EffectRunner:
             case fx.Disconnect():
                 self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
             case fx.AddPath():
-                self._adds.add(Path(effect.path), effect.by)
+                self._adds.add(Path(effect.path), effect.by, verify=effect.verify)
             case fx.StopAdd():
                 self._adds.stop(Path(effect.path), effect.mark)
             case fx.StopNode():

@@ -21,9 +21,17 @@ from flux_tui.store.store import Landed, Store
 
 
 def add_offline(
-    home: Home, path: Path, by: str, progress: Callable[[int, int], None], tell: Callable[[str], None]
+    home: Home,
+    path: Path,
+    by: str,
+    progress: Callable[[int, int], None],
+    tell: Callable[[str], None],
+    *,
+    verify: bool = False,
 ) -> ev.ObjectAdded:
     """Share a file or folder while no node runs, under the home's lock. Returns the event about the object.
+
+    `verify`: read files again that are unchanged since the last add of the path.
 
     `by`: the mark of the command that wants this. `progress(done, size)` is called with bytes. `tell` is
     called with a sentence about each part that other nodes will not get. If the add is interrupted, nothing
@@ -40,7 +48,9 @@ def add_offline(
                 progress(done, size)
 
             try:
-                added, rows = read_and_reference(store, path, by, step, lambda: False, shares.append)
+                added, rows = read_and_reference(
+                    store, path, by, step, lambda: False, shares.append, verify=verify
+                )
             except BaseException:
                 state = load_state(store)
                 for share in shares:

@@ -8,6 +8,8 @@ series, though the last moments may be lost.
 import errno
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 DATABASE = "flux.db"
@@ -55,7 +57,8 @@ CREATE TABLE IF NOT EXISTS file (
     mtime_ns    INTEGER,
     ctime_ns    INTEGER,
     inode       INTEGER,
-    recorded_ns INTEGER
+    recorded_ns INTEGER,
+    dag_root    BLOB -- the root of the blocks of a file of the user's that was added; NULL: not known
 );
 CREATE INDEX IF NOT EXISTS file_by_tree ON file (tree, rel);
 -- Where a chunk's bytes are: inline, or in a file at an offset.
@@ -135,6 +138,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
             f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
             f"{SERIES_TABLES}{CHUNK_TABLES}COMMIT;"
         )
+        if not db.execute("SELECT 1 FROM pragma_table_info('file') WHERE name = 'dag_root'").fetchone():
+            db.execute("ALTER TABLE file ADD COLUMN dag_root BLOB")  # a home of an earlier version
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error
@@ -145,6 +150,25 @@ def open_writer(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Begin a transaction, and commit it at the end of the `with` block. After an exception, nothing has changed.
+
+    Inside another transaction, do nothing. The connection's lock must be held. Raises sqlite3.Error.
+    """
+    if db.in_transaction:
+        yield
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite3.Error):  # after some errors SQLite has done that already
+            db.execute("ROLLBACK")
+        raise
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

@@ -20,9 +20,11 @@ objects that are being fetched). This module commits entries, shares the user's 
 objects.
 """
 
+import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes
@@ -38,6 +40,7 @@ from flux_tui.store.database import (
     explain,
     explain_os,
     open_writer,
+    transaction,
 )
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
@@ -46,12 +49,15 @@ from flux_tui.store.disk.object_trees import HELD, OWN, Trees
 from flux_tui.store.index.blocks_of_running_adds import AddsUnderWay
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import Evictions, RemovalCounts, tidy
+from flux_tui.store.index.shared_files import SharedFiles, UnchangedFile
 from flux_tui.store.index.store_values import (
     Landed,
     Leaf,
     Lost,
     Placed,
     ReadResult,
+    Shared,
+    SharedFile,
     StoreErrors,
     Where,
     Whole,
@@ -69,8 +75,11 @@ __all__ = [
     "NoRoomError",
     "Placed",
     "ReadResult",
+    "Shared",
+    "SharedFile",
     "Store",
     "StoreError",
+    "UnchangedFile",
     "UnfitError",
     "Whole",
 ]
@@ -159,6 +168,7 @@ class Store:
         with self._lock:
             landed = self.chunks.to_commit(landed)
             chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
+            chunks.sort(key=itemgetter(0))  # the index takes many rows twice as fast in its own order
             kept = self._checkpoints
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -302,10 +312,7 @@ class Store:
         The caller commits the returned rows. `tree`: the handle from `share_tree`. `rel`: the file's path in
         the shared folder.
         """
-        with self._guarded(self.path):
-            file = self._trees.share_file(tree, rel, stat)
-        rows = [Landed(leaf.cid, leaf.size, file, leaf.offset) for leaf in leaves]
-        return self._note(rows, tree)
+        return self.share(tree, [SharedFile(rel, stat, leaves)]).rows
 
     def share_block(self, cid: Cid, data: bytes, tree: int = OWN) -> list[Landed]:
         """Index an inner node of a shared object; its bytes go into the store.
@@ -313,17 +320,53 @@ class Store:
         The caller commits the returned rows. `tree`: the handle from `share_tree`, so that a cancelled add
         can forget the block; by default, the block belongs to no add.
         """
-        return self._note([Landed(cid, len(data), data=data)], tree)
+        return self.share(tree, (), [(cid, data)]).rows
+
+    def share(
+        self, tree: int, files: Sequence[SharedFile], blocks: Sequence[tuple[Cid, bytes]] = ()
+    ) -> Shared:
+        """Index chunks of shared files where they are, and inner nodes, all in one transaction.
+
+        `tree`: the handle from `share_tree`, or OWN for blocks that belong to no add. The caller commits the
+        returned rows. Raises StoreError.
+        """
+        with self._guarded(self.path), self._lock:
+            numbers: Sequence[int] = ()
+            if files:
+                with transaction(self._db):
+                    numbers = self._shared_files(tree).insert(files)
+            rows = [
+                Landed(cid, size, number, offset)
+                for file, number in zip(files, numbers, strict=True)
+                for cid, offset, size in file.leaves
+            ]
+            rows += [Landed(cid, len(data), data=data) for cid, data in blocks]
+            lacking = self.chunks.lacking(row.cid for row in rows)
+            fresh = {row.cid: row.size for row in rows if row.cid in lacking}
+            self._shares.note(tree, (row.cid for row in rows), fresh)
+            self.chunks.written(rows)
+        return Shared(rows, fresh)
+
+    def shared_before(self, root_path: Path) -> bool:
+        """Return whether this file or folder of the user's was shared before. Raises StoreError."""
+        with self._guarded(root_path):
+            return self._trees.shared(root_path) is not None
+
+    def unchanged(
+        self,
+        tree: int,
+        files: Sequence[tuple[str, os.stat_result]],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> dict[str, UnchangedFile]:
+        """Return those of these files that need not be read again; see `SharedFiles.unchanged`. Raises StoreError."""
+        with self._guarded(self.path):
+            return self._shared_files(tree).unchanged(files, stop)
+
+    def _shared_files(self, tree: int) -> SharedFiles:
+        return SharedFiles(self._db, self._lock, self.chunks, self._shares, tree)
 
     def _guarded(self, path: Path) -> StoreErrors:
         return StoreErrors(self.path, path)
-
-    def _note(self, rows: list[Landed], tree: int) -> list[Landed]:
-        with self._lock:
-            fresh = [row.cid for row in rows if row.cid not in self.chunks]
-            self._shares.note(tree, (row.cid for row in rows), fresh)
-            self.chunks.written(rows)
-        return rows
 
 
 def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[tuple[int]]:

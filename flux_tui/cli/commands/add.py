@@ -41,28 +41,35 @@ Examples:
 @click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="PATH...")
 @home_option
 @json_option
-def add(paths: tuple[Path, ...], home: Path | None, as_json: bool) -> None:
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Read every file again, also those that look unchanged (same size, times and inode) since the last add.",
+)
+def add(paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool) -> None:
     """Share files or folders: print the root CID and a ticket of each.
 
     Nothing is copied: the bytes stay where they are. If such a file is changed later, its
-    changed parts are no longer sent.
+    changed parts are no longer sent. Add the same path again after a change: only files that
+    were changed are read.
     """
     place = the_home(home)
     for path in paths:
         absolute = literal_path(path)
         if absolute.name in ("", ".."):
             absolute = absolute.resolve()  # an object is shared under its own name
-        added = share(place, absolute)
+        added = share(place, absolute, verify=verify)
         reader = open_series(place)
         state = fold(reader)
         reader.close()
         _tell(place, state, added, as_json)
 
 
-def share(home: Home, path: Path) -> ev.ObjectAdded:
+def share(home: Home, path: Path, *, verify: bool = False) -> ev.ObjectAdded:
     """Share a file or folder: through the running node, or in this process if no node runs.
 
-    Returns the entry that records it. Raises Failure if the path cannot be shared, or if another process goes on
+    `verify`: read files again that look unchanged. Returns the entry that records it. Raises Failure if the path
+    cannot be shared, or if another process goes on
     using the home.
     """
     if not path.exists():
@@ -73,9 +80,9 @@ def share(home: Home, path: Path) -> ev.ObjectAdded:
     deadline = time.monotonic() + START_SECONDS
     while True:
         if _wait_for_home(home, deadline):
-            return _push_add(home, path)
+            return _push_add(home, path, verify)
         with contextlib.suppress(HomeBusyError):  # a node has just taken the home
-            return _add_here(home, path)
+            return _add_here(home, path, verify)
 
 
 def _wait_for_home(home: Home, deadline: float) -> bool:
@@ -95,7 +102,7 @@ def _wait_for_home(home: Home, deadline: float) -> bool:
     return False
 
 
-def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
+def _add_here(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
     """Add the path in this process, without a node. Returns the entry that records it.
 
     Raises HomeBusyError if another process uses the home.
@@ -105,14 +112,14 @@ def _add_here(home: Home, path: Path) -> ev.ObjectAdded:
 
     try:
         with Progress(f"adding {path.name}") as bar:
-            return add_offline(home, path, new_mark(), bar.update, bar.tell)
+            return add_offline(home, path, new_mark(), bar.update, bar.tell, verify=verify)
     except KeyboardInterrupt:
         with contextlib.suppress(HomeError, StoreError), contextlib.closing(open_series(home)) as reader:
             _report_interrupted(path, fold(reader))
         raise
 
 
-def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
+def _push_add(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
     """Ask the running node to add the path, and follow the series until the add is done.
 
     Returns the entry that records it. Raises Failure if the node reports an error or stops. Ctrl+C undoes the add.
@@ -138,7 +145,7 @@ def _push_add(home: Home, path: Path) -> ev.ObjectAdded:
                     bar.tell(entry.event.text)
 
         try:
-            home.push(cmd.Add(str(path), mark))
+            home.push(cmd.Add(str(path), mark, verify))
             while not outcome:
                 catch_up(reader, state, None, see)
                 if not outcome:

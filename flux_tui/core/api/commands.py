@@ -99,6 +99,8 @@ class Add(_Command, tag="add", frozen=True):
     path: str
     """Absolute path of the file or folder to share."""
     by: str | None = None
+    verify: bool = False
+    """Read files again that are unchanged since the last add of this path, by their size, times and inode."""
 
 
 class CancelAdd(_Command, tag="cancel_add", frozen=True):

@@ -214,6 +214,8 @@ class AddPath(_Effect, frozen=True):
 
     path: str
     by: str | None
+    verify: bool = False
+    """Whether files that are unchanged since the last add of this path are read again."""
 
 
 class StopAdd(_Effect, frozen=True):

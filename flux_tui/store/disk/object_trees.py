@@ -367,37 +367,21 @@ class Trees:
         Return its number; a known path keeps its number.
         """
         with self._lock:
-            row = self._db.execute(
-                "SELECT id FROM tree WHERE root = '' AND path = ? AND part IS NULL AND id != ?",
-                (str(path), OWN),
-            ).fetchone()
-            if row is not None:
-                return int(row[0])
+            if (known := self.shared(path)) is not None:
+                return known
             cursor = self._db.execute(
                 "INSERT INTO tree (root, path, part) VALUES ('', ?, NULL)", (str(path),)
             )
             return int(cursor.lastrowid or 0)
 
-    def share_file(self, tree: int, rel: str, stat: FileStat) -> int:
-        """Add a row for a shared file of the user's with its present stat. Return the row's number.
-
-        If the file has a row with the same stat, that row is used. Chunks that were shared from an older
-        content of the file keep the older row, whose stat does not match any more.
-        """
+    def shared(self, path: Path) -> int | None:
+        """Return the row number of a file or folder of the user's that was shared; None: it has no row."""
         with self._lock:
             row = self._db.execute(
-                "SELECT id FROM file WHERE (tree, rel, size, mtime_ns, ctime_ns, inode) = (?, ?, ?, ?, ?, ?)",
-                (tree, rel, *stat[:4]),
+                "SELECT id FROM tree WHERE root = '' AND path = ? AND part IS NULL AND id != ?",
+                (str(path), OWN),
             ).fetchone()
-            if row is not None:
-                self._db.execute("UPDATE file SET recorded_ns = ? WHERE id = ?", (stat.recorded_ns, row[0]))
-                return int(row[0])
-            cursor = self._db.execute(
-                "INSERT INTO file (tree, rel, size, mtime_ns, ctime_ns, inode, recorded_ns)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (tree, rel, *stat),
-            )
-            return int(cursor.lastrowid or 0)
+        return None if row is None else int(row[0])
 
     def own_file(self, cid: Cid) -> tuple[int, Inside]:
         """Add a row for a store's own file with one large loose chunk. Return the row's number and the file."""

@@ -25,6 +25,8 @@ from flux_tui.store.disk.file_io import FileStat
 from flux_tui.store.disk.object_trees import Trees
 from flux_tui.store.index.store_values import Landed, Lost, ReadResult, Where
 
+LOOKED_UP = 500
+"""Chunks that one query looks up."""
 SIZES_KEPT = 100_000
 """Chunk sizes kept in memory, some 20 MB: a busy node is asked for the same ones again and again."""
 
@@ -67,6 +69,29 @@ class ChunkIndex:
 
     def __contains__(self, cid: Cid) -> bool:
         return self.size_of(cid) is not None
+
+    def lacking(self, cids: Iterable[Cid], *, committed: bool = False) -> set[Cid]:
+        """Return those of these chunks that are not here. One query looks up many. Raises StoreError.
+
+        `committed`: only chunks whose rows are committed count as here.
+        """
+        missing: set[Cid] = set()
+        asked: dict[bytes, Cid] = {}
+        for cid in cids:
+            if not committed and (cid in self._sizes or cid in self._overlay):
+                continue
+            if cid in self._gone:
+                missing.add(cid)
+            else:
+                asked[cid_bytes(cid)] = cid
+        keys = list(asked)
+        for start in range(0, len(keys), LOOKED_UP):
+            some = keys[start : start + LOOKED_UP]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT cid FROM chunk WHERE cid IN ({marks})"  # noqa: S608 - question marks only
+            here = self.rows(query, *some)
+            missing.update(asked[key] for key in set(some).difference(row[0] for row in here))
+        return missing
 
     def counts(self) -> tuple[int, int]:
         """Return how many chunks are committed here, and their bytes together. Raises StoreError."""

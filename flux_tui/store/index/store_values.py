@@ -1,11 +1,13 @@
 """The store's records: where bytes are stored, which chunks were read, placed or lost; and errors as sentences."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid
 from flux_tui.store.database import explain, explain_os
+from flux_tui.store.disk.file_io import FileStat
 
 
 class Landed(NamedTuple):
@@ -16,6 +18,26 @@ class Landed(NamedTuple):
     file: int | None = None
     offset: int | None = None
     data: bytes | None = None
+
+
+class SharedFile(NamedTuple):
+    """A file of the user's, or a part of it, whose chunks are to be indexed where they are."""
+
+    rel: str
+    """Its path in the shared folder; empty: it is what is shared."""
+    stat: FileStat
+    leaves: Sequence["Leaf"]
+    root: Cid | None = None
+    """The root of the file's blocks; None: it is not known yet, because more of the file follows."""
+
+
+class Shared(NamedTuple):
+    """Blocks of a path that is being added, as they are in the index now."""
+
+    rows: list[Landed]
+    """The rows to commit together with an entry."""
+    fresh: dict[Cid, int]
+    """The blocks that were not here before, with their bytes."""
 
 
 class Leaf(NamedTuple):

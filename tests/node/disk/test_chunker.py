@@ -186,6 +186,7 @@ def test_a_large_folder_is_committed_in_portions(
     store: Store, tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(add_task, "ROWS_AT_ONCE", 5)
+    monkeypatch.setattr(add_task, "INDEXED_AT_ONCE", 2)
     monkeypatch.setattr(chunker, "LEAVES_AT_ONCE", 2)
     monkeypatch.setattr(chunker, "CHUNK_SIZE", 10)
     data = bytes(range(200))

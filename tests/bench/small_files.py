@@ -1,0 +1,168 @@
+"""A folder of small files: how long an add and a get of it take, flat and five levels deep, and how that grows.
+
+python -m tests.bench.small_files [--count N] [--exponent] [--json FILE]
+"""
+
+import math
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from flux_tui.core.api import commands as cmd
+from flux_tui.core.ids import Cid
+from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
+from flux_tui.home import Home
+from flux_tui.store.series_reader import SeriesReader
+from tests.bench.nodes import LateError, Node, running
+from tests.bench.report import Table, parser
+
+T = TypeVar("T")
+SIZE = 1024
+LEVELS, BRANCHES = 5, 4
+"""The deep folder has five levels of folders, with four folders in each, and the files in the 1,024 innermost."""
+SIZES = (3_000, 10_000, 50_000)
+"""Numbers of files from which the exponent is computed."""
+
+
+def make_folder(source: Path, count: int, *, deep: bool) -> None:
+    """Make a folder with `count` files of SIZE random bytes."""
+    innermost = BRANCHES**LEVELS
+    for number in range(count):
+        folder = source
+        if deep:
+            path = number % innermost
+            for _ in range(LEVELS):
+                path, branch = divmod(path, BRANCHES)
+                folder /= f"folder{branch}"
+        if number < innermost or not deep:
+            folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"file{number:06}").write_bytes(os.urandom(SIZE))
+
+
+class Run:
+    """The seconds, processor seconds and written bytes of one add and one get of a folder."""
+
+    def __init__(self, source: Path, folder: Path, seconds: float = 600) -> None:
+        self.size = sum(path.stat().st_size for path in source.rglob("*") if path.is_file())
+        holder, getter = Node(folder / "a"), Node(folder / "b")
+        with running(holder, getter):
+            time.sleep(1)  # the nodes have started their other tasks
+            cpu, written = holder.cpu(), holder.written()
+            start = time.time()
+            Home(holder.home).push(cmd.Add(str(source)))
+            added, at = _await(holder.home, ev.ObjectAdded, seconds)
+            self.add = at - start
+            self.add_cpu = holder.cpu() - cpu
+            self.add_written = (holder.written() - written) / self.size
+            cpu, written = holder.cpu(), getter.written()
+            before = getter.cpu()
+            start = time.time()
+            home = Home(getter.home)
+            home.push(
+                cmd.Get(Cid(added.root), str(folder / "out"), "", self.size, tuple(holder.addrs), "bench")
+            )
+            _, at = _await(getter.home, ev.ObjectCompleted, seconds)
+            self.get = at - start
+            time.sleep(0.2)
+            self.holder_cpu, self.getter_cpu = holder.cpu() - cpu, getter.cpu() - before
+            self.get_written = (getter.written() - written) / self.size
+
+
+def _await(home: Path, kind: type[T], seconds: float) -> tuple[T, float]:
+    """Wait for an event of a kind. Return the event, and its time."""
+    reader = SeriesReader.open(home / "flux.db")
+    try:
+        seq = 0
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for entry in _new(reader, seq):
+                seq = entry.seq
+                if isinstance(entry.event, kind):
+                    return entry.event, entry.at
+            time.sleep(0.05)
+    finally:
+        reader.close()
+    raise LateError(f"not within {seconds} s")
+
+
+def _new(reader: SeriesReader, seq: int) -> Iterator[Entry]:
+    while reader.last_seq() > seq:
+        page = reader.read(seq, 10_000)
+        seq = page[-1].seq
+        yield from page
+
+
+def tar_seconds(source: Path, folder: Path) -> float:
+    """Return the seconds that `tar` takes to pack and unpack the folder through a pipe: the yardstick."""
+    target = folder / "untarred"
+    target.mkdir()
+    start = time.perf_counter()
+    subprocess.run(f"tar -C '{source}' -cf - . | tar -C '{target}' -xf -", shell=True, check=True)
+    seconds = time.perf_counter() - start
+    shutil.rmtree(target)
+    return seconds
+
+
+def measure(count: int, *, deep: bool) -> tuple[Run, float]:
+    """Measure in a temporary folder. Return the run, and the seconds that tar took."""
+    folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
+    try:
+        source = folder / "source"
+        make_folder(source, count, deep=deep)
+        return Run(source, folder), tar_seconds(source, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+def exponent(figures: dict[int, float]) -> float:
+    """Return the slope of a figure over its size, both as logarithms: 1 if it grows in proportion."""
+    xs = [math.log(size) for size in figures]
+    ys = [math.log(value) for value in figures.values()]
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum((a - x) ** 2 for a in xs)
+
+
+def main() -> int:
+    options = parser(__doc__ or "")
+    options.add_argument("--count", type=int, default=10_000)
+    options.add_argument("--exponent", action="store_true", help="measure up to 50,000 files as well")
+    given = options.parse_args()
+    flat, deep, tar = [], [], []
+    for _ in range(given.runs):
+        run, seconds = measure(given.count, deep=False)
+        flat.append(run)
+        tar.append(seconds)
+        deep.append(measure(given.count, deep=True)[0])
+    load = os.getloadavg()[0]
+    table = Table(f"A folder of {given.count:,} files of 1 KiB, one holder, one requester; load {load:.1f}")
+    table.add("tar through a pipe", tar, "s")
+    rows = (("flat", flat, 0.6, 1.0), ("five levels deep", deep, None, None))
+    for name, runs, most_add, most_get in rows:
+        table.add(f"{name}: add", [run.add for run in runs], "s", most=most_add)
+        table.add(f"{name}: add, processor", [run.add_cpu for run in runs], "s")
+        table.add(f"{name}: add, written / size", [run.add_written for run in runs], "x")
+        table.add(f"{name}: get", [run.get for run in runs], "s", most=most_get)
+        table.add(f"{name}: get, processor of the holder", [run.holder_cpu for run in runs], "s")
+        table.add(f"{name}: get, processor of the requester", [run.getter_cpu for run in runs], "s")
+        table.add(f"{name}: get, written / size", [run.get_written for run in runs], "x", most=4)
+    ratios = [one.get / other.get for one, other in zip(deep, flat, strict=True)]
+    table.add("get: five levels deep / flat", ratios, "x", most=2)
+    if given.exponent:
+        found = {count: measure(count, deep=False)[0] for count in SIZES}
+        for name in ("add", "get"):
+            for count, run in found.items():
+                table.add(f"{name} of {count:,} files", getattr(run, name), "s")
+            growth = exponent({count: getattr(run, name) for count, run in found.items()})
+            table.add(f"{name}: exponent", growth, "", most=1.05)
+    return table.show(given.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
