@@ -15,11 +15,11 @@ def busy_once(real: Callable[..., Any]) -> Callable[..., Any]:
     """The home was free when it was looked at, and is not when it is locked."""
     calls: list[object] = []
 
-    def first_busy(*arguments: Any) -> Any:
+    def first_busy(*arguments: Any, **named: Any) -> Any:
         calls.append(arguments)
         if len(calls) == 1:
             raise HomeBusyError("the home is in use")
-        return real(*arguments)
+        return real(*arguments, **named)
 
     return first_busy
 
