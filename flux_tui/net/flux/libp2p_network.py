@@ -34,14 +34,14 @@ from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
 from flux_tui.net.discovery.mdns import Mdns
 from flux_tui.net.discovery.peer_exchange import PeerExchange
 from flux_tui.net.discovery.peer_records import open_sealed, seal
-from flux_tui.net.flux.circuit_transport import CircuitTransport
 from flux_tui.net.flux.dht_routing import Dht
 from flux_tui.net.flux.gossip import Broadcast, open_broadcast
 from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.peer_dials import PeerDials
 from flux_tui.net.flux.peer_links import Links
-from flux_tui.net.flux.relay import FULL, HOP, Relay, Reservations, Terms, circuit_addr
+from flux_tui.net.flux.relaying.circuit_transport import CircuitTransport
+from flux_tui.net.flux.relaying.relay import FULL, HOP, Relay, Reservations, Terms, circuit_addr
 from flux_tui.net.nat.circuits import CircuitTurns
 from flux_tui.net.nat.dial_back import DialBack
 from flux_tui.net.nat.outer_addrs import OuterAddrs

@@ -5,9 +5,9 @@ bytes and its time. So this node can say why the link ended. Then the nodes dial
 transfer goes on about one second later. Chunks that were lost with the circuit are granted again.
 
 A new circuit is not opened before the first one has ended. The relay of libp2p 0.8.1 ends all circuits of a node when
-one of them ends, and again 0.6 s later (`flux/relay.py`). If both nodes dial at the same time, their two circuits end
-each other, again and again: in 1 of 3 tries, the transfer stood still for half a minute. So the nodes take turns after
-the end of a circuit with limits (`CircuitTurns`).
+one of them ends, and again 0.6 s later (`flux/relaying/relay.py`). If both nodes dial at the same time, their two
+circuits end each other, again and again: in 1 of 3 tries, the transfer stood still for half a minute. So the nodes
+take turns after the end of a circuit with limits (`CircuitTurns`).
 """
 
 from typing import NamedTuple

@@ -10,7 +10,7 @@ from libp2p.relay.circuit_v2.utils import write_delimited_msg
 from multiaddr import Multiaddr
 from trio.testing import MockClock
 
-from flux_tui.net.flux import relay
+from flux_tui.net.flux.relaying import relay
 from flux_tui.net.nat.circuits import (
     OPENER_SECONDS,
     OTHER_SECONDS,

@@ -20,7 +20,8 @@ from multiaddr import Multiaddr
 from trio.testing import MockClock
 
 from flux_tui.net.addresses.dial_guard import told_by_person
-from flux_tui.net.flux import libp2p_network, relay
+from flux_tui.net.flux import libp2p_network
+from flux_tui.net.flux.relaying import relay
 from flux_tui.net.nat import peer_relays
 from flux_tui.net.port import NetworkError
 from flux_tui.net.upstream import dial_peer

@@ -22,8 +22,8 @@ For libp2p 0.8.x. What libp2p 0.8.1 has, and why that is not enough:
 The wire format here follows the specification (specs/relay/circuit-v2.md), with libp2p's own protobufs. So this
 node can also use the relay of another libp2p program, within the limits of that relay.
 
-Upstream: #691 and #996 are work on relays; no issue about these faults is known. Tests: tests/net/flux/test_relay.py;
-those with `libp2p` in their names fail when upstream changes.
+Upstream: #691 and #996 are work on relays; no issue about these faults is known. The tests with `libp2p` in their names
+in tests/net/flux/relaying/test_relay.py fail when upstream changes.
 
 Two nodes that meet through a relay try to connect directly (`upstream/hole_punching.py`). Where that fails, the relay
 carries all their bytes (three hosts in one process: 43 MB/s through a relay, 71 MB/s without). So a relay that its

@@ -23,7 +23,7 @@ from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.dial_errors import AlreadyConnectedError, NoRelayError, RelayRefusedError
 from flux_tui.net.flux.libp2p_host import forget_failures
 from flux_tui.net.flux.noise_and_yamux import widen
-from flux_tui.net.flux.relay import HOP, TALK_SECONDS
+from flux_tui.net.flux.relaying.relay import HOP, TALK_SECONDS
 from flux_tui.net.nat.circuits import Circuit, CircuitLimit, CircuitTurns, limit_of
 from flux_tui.net.port import CIRCUIT
 from flux_tui.net.upstream.dial_peer import dialled_at
