@@ -254,6 +254,15 @@ class Settings(Policy, frozen=True, kw_only=True):
         " behind routers meet: two circuits each, of 64 MiB and ten minutes, 1 MiB/s in all. 0: for nobody.",
         option="Relay a little for so many peers, if this node can be reached. [default: 8]",
     )] = 8  # fmt: skip
+    bitswap: Annotated[bool, Spec(
+        Kind.SWITCH, "Speak Bitswap with IPFS nodes (Kubo, Helia): fetch from them, and give to them what this node"
+        " shares, within the same limits. The same as `enabled` in a table [bitswap].",
+        option="Speak Bitswap with IPFS nodes (Kubo, Helia), in both directions.",
+    )] = False  # fmt: skip
+    bitswap_peers: Annotated[int, Spec(
+        Kind.NUMBER, "IPFS nodes that this node is connected to at a time. The same as `peers` in a table [bitswap].",
+        option=None,
+    )] = 32  # fmt: skip
     low_priority: Annotated[bool, Spec(
         Kind.SWITCH, "Let other programs have the processor first, so that the dashboard stays quick. It is for the"
         " process of `flux-tui node`.", option=None,

@@ -22,7 +22,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire.exchange import OpenedRecord
-from flux_tui.core.wire.messages import Chunk, Message, Route
+from flux_tui.core.wire.messages import Chunk, Message, Route, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
 
 PUSH_PROTOCOL = "/flux/push/1.0.0"
@@ -81,6 +81,9 @@ class Receiver(Protocol):
 
     def on_message(self, peer: PeerId, message: Message) -> None:
         """Called for a message without payload from `peer`, whose identity is authenticated."""
+
+    def on_want(self, peer: PeerId, want: Want) -> None:
+        """Called for a want of a peer that signs no intents: it speaks Bitswap only. Its identity is authenticated."""
 
     def on_unknown(self, peer: PeerId, kind: str) -> None:
         """Called if a peer pushed a message of a kind that this version does not know. The message was skipped."""

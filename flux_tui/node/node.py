@@ -372,6 +372,7 @@ def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork
         serve_relay=settings.serve_relay,
         port_mapping=settings.port_mapping,
         agent_version=agent_version(__version__, own_name(settings.suggest_name)),
+        bitswap_peers=settings.bitswap_peers if settings.bitswap else 0,
     )
 
 

@@ -11,14 +11,14 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.vocabulary import Way
 from flux_tui.core.wire import codec
-from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
+from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.net.port import LoadedChunk, Network, Receiver
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Engine
 from flux_tui.node.exchange import RecordLimits, take
-from flux_tui.node.signed_intents import unseal, unseal_route
+from flux_tui.node.signed_intents import unseal, unseal_route, unsigned_want
 from flux_tui.node.suggested_names import SuggestedNames
 
 
@@ -90,6 +90,12 @@ class NodeReceiver(Receiver):
             node.network, node.engine.machine, self._limits, peer, message, now=node.engine.clock()
         ):
             self._feed(given)
+
+    @override
+    def on_want(self, peer: PeerId, want: Want) -> None:
+        if (node := self._node) is not None:
+            now, wall = node.engine.clock(), node.engine.clock.wall()
+            self._feed(unsigned_want(self._limits, peer, want, now=now, wall=wall))
 
     @override
     def on_unknown(self, peer: PeerId, kind: str) -> None:

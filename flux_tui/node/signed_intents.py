@@ -10,7 +10,7 @@ from flux_tui.core.machine import Machine
 from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.series.events import Via
 from flux_tui.core.wire import codec
-from flux_tui.core.wire.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent
+from flux_tui.core.wire.messages import INTENT_TTL, MAX_ADDRS, Intent, Route, SealedIntent, Want
 from flux_tui.net.port import Network
 
 NONCE_BYTES = 12
@@ -92,6 +92,21 @@ def unseal_route(
     if not isinstance(intent, Intent):
         return intent
     return RouteCame(peer=sender, intent=intent, sealed=route.intent, hops=route.hops)
+
+
+def unsigned_want(
+    limits: IntentLimits, peer: PeerId, want: Want, *, now: float, wall: float
+) -> IntentCame | NotAdmitted:
+    """Return the input for a want of a peer that signs no intents. The connection has authenticated the peer.
+
+    It counts against the same limits as a signed one. NotAdmitted: the peer pushed too many. `now`, `wall`: steady time
+    and the wall clock's.
+    """
+    intent = Intent(origin=peer, nonce=os.urandom(NONCE_BYTES), expires=wall + INTENT_TTL, body=want)
+    if not limits.admits_sender(peer, now) or not limits.admits_origin(peer, now):
+        return NotAdmitted(peer=peer, forwarded=False, intent=intent)
+    limits.signed(peer, now)
+    return IntentCame(intent=intent, via="direct", fresh=True, by=peer)
 
 
 def _verified(

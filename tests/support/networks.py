@@ -11,7 +11,7 @@ from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.vocabulary import Way
-from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent
+from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.net.flux import libp2p_network
 from flux_tui.net.port import LoadedChunk, Network, OpenNetwork
@@ -51,6 +51,7 @@ class Seen:
         self.sent: list[tuple[tuple[Cid, ...], int]] = []
         self.faults: list[tuple[PeerId, str, str]] = []
         self.failures: list[str] = []
+        self.wants: list[tuple[PeerId, Want]] = []
         self.unknown: list[tuple[PeerId, str]] = []
         self.moves: list[tuple[str, ...]] = []
         self.told: list[tuple[PeerId, bytes]] = []
@@ -155,6 +156,10 @@ class Seen:
 
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
         self.moves.append(addrs)
+        self._news.unpark_all()
+
+    def on_want(self, peer: PeerId, want: Want) -> None:
+        self.wants.append((peer, want))
         self._news.unpark_all()
 
     def on_unknown(self, peer: PeerId, kind: str) -> None:

@@ -3,13 +3,14 @@
 Every exception of libp2p ends here: the receiver gets a sentence, or a link ends.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import lru_cache, partial
 
 import trio
-from libp2p.abc import IHost, INetConn
+from libp2p.abc import IHost, INetConn, INetStream
 from libp2p.crypto.keys import KeyPair, PublicKey
+from libp2p.custom_types import TProtocol
 from libp2p.identity.identify_push.identify_push import push_identify_to_peers
 from libp2p.peer.id import ID
 from multiaddr import Multiaddr
@@ -24,6 +25,8 @@ from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.addresses.listening import NOT_OURS, announced_addr, listen_addr, listen_beside, listen_on
 from flux_tui.net.addresses.own_addrs import OwnAddrs, is_wildcard, machine_ips
 from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
+from flux_tui.net.bitswap.link import BitswapLink, Streams
+from flux_tui.net.bitswap.links import BitswapLinks
 from flux_tui.net.connections import wakings
 from flux_tui.net.connections.keepalive import Keepalive, abort_lost, probe
 from flux_tui.net.connections.older_connections import OlderConnections
@@ -38,6 +41,7 @@ from flux_tui.net.flux.dht_routing import Dht
 from flux_tui.net.flux.gossip import Broadcast, open_broadcast
 from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
 from flux_tui.net.flux.link_table import LinkTable
+from flux_tui.net.flux.noise_and_yamux import WRITE_BYTES, source_of, widen, write_slices
 from flux_tui.net.flux.peer_dials import PeerDials
 from flux_tui.net.flux.peer_links import Links
 from flux_tui.net.flux.relaying.circuit_transport import CircuitTransport
@@ -69,6 +73,7 @@ def open_network(
     announce: Sequence[str] = (),
     relay_for_peers: int = 0,
     agent_version: str = "",
+    bitswap_peers: int = 0,
 ) -> OpenNetwork:
     """Return a function that opens a libp2p network with this key, listening on these multiaddrs.
 
@@ -76,13 +81,14 @@ def open_network(
     which other nodes can reach this node. `serve_relay`: be a relay for other nodes. `port_mapping`: have the
     port mapped on the router. `announce`: multiaddrs of the router at which others reach this node.
     `relay_for_peers`: for how many peers this node may relay, within small limits (`Terms.little`).
-    `agent_version`: what identify tells peers of this program; empty: that it is libp2p.
+    `agent_version`: what identify tells peers of this program; empty: that it is libp2p. `bitswap_peers`: for how many
+    peers that speak Bitswap and not flux there may be a link; 0: Bitswap is not spoken.
     """
 
     def opening(receiver: Receiver) -> AbstractAsyncContextManager[Network]:
         return _open(
             identity, listen, use_mdns, swarm_key, relays, serve_relay, port_mapping, announce, relay_for_peers,
-            agent_version, receiver,
+            agent_version, bitswap_peers, receiver,
         )  # fmt: skip
 
     return opening
@@ -100,6 +106,7 @@ async def _open(
     announce: Sequence[str],
     relay_for_peers: int,
     agent_version: str,
+    bitswap_peers: int,
     receiver: Receiver,
 ) -> AsyncIterator[Network]:
     """Make all parts of a network, listen on the addresses, start the tasks, and yield the network."""
@@ -129,6 +136,9 @@ async def _open(
             host, guard, partial(_outer_addrs, own, outer), lambda *found: links.reached(*found)
         )
         reconnects = Reconnects(supervisor)
+        bitswap = _bitswap_links(
+            host, receiver, tasks, table, peer_addrs, bitswap_peers, lambda *bad: network.disconnect(*bad)
+        )
         links = Links(
             host,
             receiver,
@@ -138,14 +148,17 @@ async def _open(
             on_up=dht.peer_up,
             on_lost=reconnects.lost,
             punch=punching.punch,
+            before_up=bitswap.yield_to_flux if bitswap is not None else None,
         )
         budget = Budget(host.get_network(), links.over_budget)
         host.get_network().register_notifee(OlderConnections(connections.of, partial(_probe_soon, tasks)))
-        host.get_network().register_notifee(UnlinkedConnections(table.__contains__, table.is_banned))
+        host.get_network().register_notifee(
+            UnlinkedConnections(partial(_is_linked, table, bitswap), table.is_banned)
+        )
         turns = CircuitTurns()
         host.get_network().transport_manager.add_transport(CircuitTransport(host, turns))  # type: ignore[attr-defined]
         Dialler(host, guard, table.fell_silent)
-        dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs)
+        dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs, bitswap)
         exchange = PeerExchange(host, receiver, table.is_banned)
         network = Libp2pNetwork(
             host,
@@ -161,6 +174,7 @@ async def _open(
             dht,
             exchange,
             budget,
+            bitswap,
         )
         terms = FULL if serve_relay else Terms.little(relay_for_peers)
         relay = Relay(host, terms, lambda peer: serve_relay or table.up(peer) is not None)
@@ -224,6 +238,7 @@ class Libp2pNetwork(Network):
         dht: Dht,
         exchange: PeerExchange,
         budget: Budget,
+        bitswap: BitswapLinks | None,
     ) -> None:
         self._host = host
         self._identity = identity
@@ -236,6 +251,7 @@ class Libp2pNetwork(Network):
         self._reconnects = reconnects
         self._broadcast = broadcast
         self._exchange = exchange
+        self._bitswap = bitswap
         self.dht = dht
         self.budget = budget
         self.peer_id = PeerId(str(host.get_id()))
@@ -268,14 +284,26 @@ class Libp2pNetwork(Network):
 
     @override
     def peers(self) -> tuple[PeerId, ...]:
-        return tuple(link.peer for link in self._links.table.all_up())
+        own = [link.peer for link in self._links.table.all_up()]
+        return (*own, *(link.peer for link in self._bitswap_links()))
+
+    def _bitswap_links(self) -> list[BitswapLink]:
+        return self._bitswap.all_up() if self._bitswap is not None else []
+
+    def _bitswap_link(self, peer: PeerId) -> BitswapLink | None:
+        return self._bitswap.up(peer) if self._bitswap is not None else None
 
     @override
     def push(self, peer: PeerId, message: Message) -> bool:
+        if (other := self._bitswap_link(peer)) is not None:
+            return other.push(message)
         return self._links.table.push(peer, message)
 
     @override
     def serve(self, peer: PeerId) -> bool:
+        if (other := self._bitswap_link(peer)) is not None:
+            other.serve()
+            return True
         link = self._links.table.up(peer)
         if link is None:
             return False
@@ -340,6 +368,8 @@ class Libp2pNetwork(Network):
 
     @override
     def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+        if self._bitswap is not None:
+            self._bitswap.end(peer, why)
         self._links.disconnect(peer, why, seconds)
 
     @override
@@ -348,6 +378,8 @@ class Libp2pNetwork(Network):
             async with trio.open_nursery() as nursery:
                 for link in self._links.table.all_up():
                     nursery.start_soon(link.outgoing.drained)
+                for other in self._bitswap_links():
+                    nursery.start_soon(other.drained)
 
     @override
     def rtt(self, peer: PeerId) -> float | None:
@@ -404,6 +436,39 @@ def _outer_addrs(own: OwnAddrs, outer: OuterAddrs) -> list[str]:
     """
     direct = [addr.rpartition("/p2p/")[0] for addr in own.direct if is_public(addr)]
     return [*direct, *outer.guesses()]
+
+
+def _bitswap_links(
+    host: IHost,
+    receiver: Receiver,
+    tasks: Tasks,
+    table: LinkTable,
+    addrs: PeerAddrs,
+    most: int,
+    disconnect: Callable[[PeerId, str], None],
+) -> BitswapLinks | None:
+    """Return the links to peers that speak Bitswap, `most` at a time; None if there may be none."""
+    if not most:
+        return None
+
+    async def opened(peer: PeerId, protocols: Sequence[str]) -> INetStream:
+        return await host.new_stream(ID.from_base58(peer), [TProtocol(name) for name in protocols])
+
+    return BitswapLinks(
+        host,
+        receiver,
+        tasks,
+        Streams(opened, widen, source_of, write_slices, WRITE_BYTES),
+        admits=table.admits,
+        speaks_flux=lambda peer: table.up(peer) is not None,
+        addr_of=addrs.of,
+        on_garbage=disconnect,
+        most=most,
+    )
+
+
+def _is_linked(table: LinkTable, bitswap: BitswapLinks | None, peer: PeerId) -> bool:
+    return peer in table or (bitswap is not None and peer in bitswap)
 
 
 @lru_cache(maxsize=1024)

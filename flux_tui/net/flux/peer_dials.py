@@ -31,6 +31,8 @@ from flux_tui.net.addresses.peer_multiaddrs import (
     parse_peer_addr,
     report_of,
 )
+from flux_tui.net.bitswap.link import BitswapLink
+from flux_tui.net.bitswap.links import BitswapLinks
 from flux_tui.net.connections.dial_table import Dial, Dials
 from flux_tui.net.connections.keepalive import probe
 from flux_tui.net.connections.supervisor import Tasks
@@ -56,7 +58,10 @@ REPORTED = Unreached("", reported=True)
 
 
 class PeerDials:
-    """Dials peers for one node. `addrs`: the table that is told at which address each peer is dialled."""
+    """Dials peers for one node. `addrs`: the table that is told at which address each peer is dialled.
+
+    `bitswap`: brings up links to peers that do not speak flux; None: such peers get none.
+    """
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class PeerDials:
         links: Links,
         guard: DialGuard,
         addrs: PeerAddrs,
+        bitswap: BitswapLinks | None = None,
     ) -> None:
         self._host = host
         self._me = PeerId(str(host.get_id()))
@@ -74,6 +80,7 @@ class PeerDials:
         self._links = links
         self._guard = guard
         self._addrs = addrs
+        self._bitswap = bitswap
         self._dials = Dials()
         self._probed: BoundedTable[str, tuple[float, str | None]] = BoundedTable(MAX_PROBED)
         """Addresses that were probed, each with the time and the result."""
@@ -146,6 +153,13 @@ class PeerDials:
             dial.asked_again = trio.Event()
             if not link.done.is_set():
                 await self._is_alive(link)  # the address was asked for again
+        other = self._bitswap_link(peer)
+        while dial.keep and other is not None and not other.done.is_set():
+            await _first(other.done, dial.asked_again)
+            dial.asked_again = trio.Event()
+
+    def _bitswap_link(self, peer: PeerId) -> BitswapLink | None:
+        return self._bitswap.up(peer) if self._bitswap is not None else None
 
     async def _connect(self, peer: PeerId, transport: Multiaddr, addr: str) -> Unreached | None:
         """Bring up a link to a peer at one address. Returns why that failed; None on success."""
@@ -153,6 +167,8 @@ class PeerDials:
             return Unreached(f"{addr} is this node itself")
         link = self._links.table.up(peer)
         if link is not None and await self._is_alive(link):
+            return None
+        if self._bitswap_link(peer) is not None:
             return None
         if (refused := self._refusal(peer, addr)) is not None:
             return refused
@@ -166,6 +182,10 @@ class PeerDials:
                 with dialled_at(together or [transport]):
                     await self._host.connect(PeerInfo(ID.from_base58(peer), [transport]))
                 link = await self._bring_up(peer)
+                if link is not None and link.foreign and self._bitswap is not None:
+                    failed = await self._bitswap.bring_up(peer, None)
+                    if failed != "":
+                        return Unreached(f"{addr} answers, but no link came up: {failed}") if failed else None
         except trio.TooSlowError:
             probed = await self._probe_once(addr, transport)
             return Unreached(f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer")
@@ -224,7 +244,11 @@ class PeerDials:
         if not self._links.allowed(peer):
             return _not_allowed(addr)
         if link is not None and link.foreign:
-            return Unreached(f"{addr} answers, but does not speak flux")
+            if self._bitswap is None:
+                return Unreached(
+                    f"{addr} answers, but does not speak flux; if it is an IPFS node, --bitswap speaks with it"
+                )
+            return Unreached(f"{addr} answers, but speaks neither flux nor Bitswap")
         why = link.why if link is not None else CLOSED
         return Unreached(
             f"{addr} answers, but no link came up: {why}; it may have too many peers, or refuse this node"

@@ -68,7 +68,8 @@ class Links:
     `addr_of`: returns a peer's address; given a connection, the address there. `on_up`: called for each link that
     comes up, before the receiver's `on_connected`. `on_lost`: called for each known peer (`LinkTable.is_known`) whose
     link was up and has ended, although this node did not want that. `punch`: tries to reach a relayed peer directly;
-    on success it calls `reached`.
+    on success it calls `reached`. `before_up`: awaited before a link comes up; it ends another link to the
+    peer, with another protocol.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Links:
         on_up: Callable[[PeerId], None],
         on_lost: Callable[[PeerId], None],
         punch: Callable[[ID], Awaitable[None]],
+        before_up: Callable[[PeerId], Awaitable[None]] | None = None,
     ) -> None:
         self._host = host
         self._receiver = receiver
@@ -90,6 +92,7 @@ class Links:
         self._on_up = on_up
         self._on_lost = on_lost
         self._punch = punch
+        self._before_up = before_up
         self.table = table
         self._turns = UploadTurns(table.acknowledged)
         host.set_stream_handler(PROTOCOL, self.take)
@@ -259,6 +262,8 @@ class Links:
                 await link.complete.wait()
                 link.why = CLOSED
                 waiting.deadline = float("inf")
+                if self._before_up is not None:
+                    await self._before_up(link.peer)
                 link.up.set()
                 self._protect(link.peer)
                 self.table.came_up(link.peer)
