@@ -331,7 +331,7 @@ class Settings(Policy, frozen=True, kw_only=True):
             raise SettingsError(f"{home.settings} cannot be read: {(error.strerror or '').lower()}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{home.settings} is not TOML: {error}") from None
-        settings = cls().merged(values, str(home.settings))
+        settings = cls().merged(_without_tables(values), str(home.settings))
         given = {name: value for name, value in options.items() if value is not None}
         return msgspec.structs.replace(settings, **parse_options(given))
 
@@ -358,6 +358,21 @@ class Settings(Policy, frozen=True, kw_only=True):
         port.
         """
         return self.listen or every_address(home.last_port() or 0)
+
+
+def _without_tables(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a settings file with each table of a switch as single settings.
+
+    `[bitswap]` with `enabled` and `peers` is `bitswap` and `bitswap_peers`.
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        setting = SETTINGS.get(name)
+        if setting is not None and setting.kind is Kind.SWITCH and isinstance(value, Mapping):
+            found |= {name if key == "enabled" else f"{name}_{key}": one for key, one in value.items()}
+        else:
+            found[name] = value
+    return found
 
 
 def every_address(port: int) -> tuple[str, ...]:

@@ -177,8 +177,9 @@ class BitswapLink:
         await self._empty.wait()
 
     def end(self, why: str) -> None:
-        """End the link soon. `why`: the reason, in a sentence."""
-        self.why = why
+        """End the link soon. `why`: the reason, in a sentence. The first one stays."""
+        if not self.scope.cancel_called:
+            self.why = why
         self.scope.cancel()
 
     async def take(self, read: Callable[[], Awaitable[None]]) -> None:
