@@ -331,7 +331,7 @@ class Settings(Policy, frozen=True, kw_only=True):
             raise SettingsError(f"{home.settings} cannot be read: {(error.strerror or '').lower()}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise SettingsError(f"{home.settings} is not TOML: {error}") from None
-        settings = cls().merged(_without_tables(values), str(home.settings))
+        settings = cls().merged(values, str(home.settings))
         given = {name: value for name, value in options.items() if value is not None}
         return msgspec.structs.replace(settings, **parse_options(given))
 
@@ -341,6 +341,7 @@ class Settings(Policy, frozen=True, kw_only=True):
         Raises SettingsError for an unknown name or a wrong value. Its message names `source`, where the values come
         from, and the setting.
         """
+        values = _without_tables(values)
         for name in values:
             if name not in SETTINGS:
                 raise SettingsError(

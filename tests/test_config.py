@@ -297,3 +297,11 @@ def test_a_name_that_nobody_could_give_is_refused(tmp_path: Path) -> None:
         home.settings.write_text(f"suggest_name = {value}")
         with pytest.raises(SettingsError, match="expected a name of at most 24 visible characters"):
             Settings.load(home)
+
+
+def test_a_table_of_a_switch_is_settings() -> None:
+    found = Settings().merged({"bitswap": {"enabled": True, "peers": 5}}, "here")
+    assert (found.bitswap, found.bitswap_peers) == (True, 5)
+    assert Settings().merged({"bitswap": True}, "here").bitswap
+    with pytest.raises(SettingsError, match="here: 'bitswap_colour' is not a setting"):
+        Settings().merged({"bitswap": {"colour": "red"}}, "here")

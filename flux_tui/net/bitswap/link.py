@@ -147,7 +147,8 @@ class BitswapLink:
                 for cid in early:
                     self._says_yes(cid)
             case msg.Have():
-                self._ask(self._theirs.is_here(body.root))
+                for announced in body.objects:
+                    self._ask(self._theirs.is_here(announced.root))
             case msg.Hold():
                 pass  # nobody answers, as of every peer that has no room
             case msg.Custom():

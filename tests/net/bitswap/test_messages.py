@@ -1,6 +1,7 @@
 """Bitswap's messages: the bytes of other implementations, and bytes that are wrong."""
 
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,8 +34,9 @@ def test_what_libp2ps_own_protobuf_writes_is_read_alike() -> None:
 
     told = Message()
     told.wantlist.full = True
-    one = told.wantlist.entries.add()
-    one.block, one.priority, one.wantType, one.sendDontHave = cid_bytes(RAW), 7, 1, True  # type: ignore[assignment]  # an enum in its stub
+    one: Any = told.wantlist.entries.add()
+    one.block, one.priority, one.sendDontHave = cid_bytes(RAW), 7, True
+    one.wantType = 1
     told.wantlist.entries.add(block=V0, cancel=True)
     told.payload.add(prefix=b"\x01\x55\x12\x20", data=b"leaf")
     told.blocks.append(b"node")
