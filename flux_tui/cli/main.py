@@ -44,7 +44,7 @@ COMMANDS = {
     "retry": "want_and_hold", "hold": "want_and_hold", "release": "want_and_hold", "join": "running_node",
     "limit": "running_node", "stop": "running_node", "state": "read_series", "series": "read_series",
     "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
-    "completion": "completion", "metrics": "servers.metrics",
+    "completion": "completion", "metrics": "servers.metrics", "doctor": "servers.doctor",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.
 

@@ -69,6 +69,11 @@ def own_ips(family: Family) -> list[str]:
     return [ip for _, ip in best_first((family,))]
 
 
+def default_interfaces(family: Family) -> list[str]:
+    """Return the names of the interfaces that have a default route of this family, the preferred one first."""
+    return _default_route(family, _addresses(family))
+
+
 def best_first(families: Sequence[Family]) -> list[tuple[Family, str]]:
     """Return this machine's IP addresses of these families as they are now, the most reachable first."""
     inner = _inner_bridges()

@@ -1,0 +1,117 @@
+"""`flux-tui doctor`: say what is wrong with a home, and with this machine's network, clock and disk."""
+
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flux_tui.cli.arguments.flags_for_node import parse_flags
+from flux_tui.cli.arguments.options import given_values, home_option, json_option, node_options
+from flux_tui.cli.home_and_series import fold, the_home
+from flux_tui.cli.output import Failure, print_json, tell
+from flux_tui.config import Settings, SettingsError
+from flux_tui.core.series.state import State
+from flux_tui.doctor.checkup import Check, Patient, Verdict, examine
+from flux_tui.home import Home
+from flux_tui.store.database import StoreError
+from flux_tui.store.series_reader import SeriesReader
+
+TIME_SERVER = "pool.ntp.org"
+NOBODY = "none"
+SIGNS: Mapping[Verdict, str] = {"ok": "ok", "wrong": "WRONG", "unknown": "-"}
+NAMES = (
+    "settings", "home", "lock", "disk", "version", "clock", "route", "port", "mdns", "swarm-key", "peers",
+)  # fmt: skip
+"""The checks, in the order in which they are printed."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  flux-tui doctor                        everything
+  flux-tui doctor --only clock --only disk
+  flux-tui doctor --ntp none             asks nobody but this machine and the peers that the node knows
+  flux-tui doctor --json                 a line for each check, for a program
+
+Each line says what is wrong and what to do, in a sentence. The exit status is 1 if anything is wrong. It
+changes nothing. It looks at the node as it was started last; options say how it would be started instead."""
+)
+@click.option("--only", "only", multiple=True, type=click.Choice(NAMES), help="Only this check. Repeatable.")
+@click.option(
+    "--ntp",
+    "time_server",
+    default=TIME_SERVER,
+    show_default=True,
+    metavar="HOST[:PORT]",
+    help=f"The time server that the clock is compared with; `{NOBODY}`: ask nobody.",
+)
+@home_option
+@node_options
+@json_option
+def doctor(only: tuple[str, ...], time_server: str, home: Path | None, as_json: bool, **flags: Any) -> None:
+    """Say what is wrong with this home, and with this machine's network, clock and disk."""
+    place = the_home(home)
+    patient = _patient(place, flags, None if time_server == NOBODY else time_server)
+    found = examine(patient, _checks(only))
+    for one in found:
+        if as_json:
+            print_json(one._asdict())
+        else:
+            tell(f"{SIGNS[one.verdict]:<5}  {one.check:<9}  {one.text}")
+    faults = sum(one.verdict == "wrong" for one in found)
+    if faults:
+        raise Failure("1 thing is wrong" if faults == 1 else f"{faults} things are wrong")
+
+
+def _checks(only: tuple[str, ...]) -> dict[str, Check]:
+    """Return the checks by name, imported now: those of the network take a second."""
+    from flux_tui.doctor import clock_check, home_checks, network_checks
+
+    found: dict[str, Check] = {
+        "settings": home_checks.check_settings,
+        "home": home_checks.check_home,
+        "lock": home_checks.check_lock,
+        "disk": home_checks.check_disk,
+        "version": home_checks.check_version,
+        "clock": clock_check.check_clock,
+        "route": network_checks.check_route,
+        "port": network_checks.check_port,
+        "mdns": network_checks.check_mdns,
+        "swarm-key": network_checks.check_swarm_key,
+        "peers": network_checks.check_peers,
+    }
+    return {name: found[name] for name in NAMES if not only or name in only}
+
+
+def _patient(home: Home, flags: Mapping[str, Any], time_server: str | None) -> Patient:
+    settings, settings_error = _settings(home, flags)
+    state, series_error = _state(home)
+    return Patient(home, settings, settings_error, state, series_error, time_server, time.time)
+
+
+def _settings(home: Home, flags: Mapping[str, Any]) -> tuple[Settings, str | None]:
+    """Return the settings with which the node was started last, with these options, and what is wrong with them."""
+    try:
+        before = given_values(parse_flags(home.last_flags() or ()))
+    except click.UsageError:  # flags of another version
+        before = {}
+    try:
+        return Settings.load(home, **(before | given_values(flags))), None
+    except SettingsError as error:
+        return Settings(), str(error)
+
+
+def _state(home: Home) -> tuple[State | None, str | None]:
+    """Return the state of the home, and why it cannot be read."""
+    try:
+        if not home.database.exists():
+            return None, None
+        with closing(SeriesReader.open(home.database)) as reader:
+            return fold(reader), None
+    except StoreError as error:
+        return None, str(error)
+    except OSError as error:
+        return None, f"{home.database} cannot be opened: {(error.strerror or str(error)).lower()}"
