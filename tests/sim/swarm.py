@@ -571,9 +571,11 @@ class Swarm:
         )
         reached = set(effect.peers)
         sealed = msg.SealedIntent(signed=codec.encode_intent(intent), signature=bytes(64))
-        for root in effect.routes if self.dht else ():
-            for peer in self.closest(root, sender)[:WIDTH]:
-                self._route(sender, peer, sealed, hops=1)
+        routed = {
+            peer: None for root in effect.routes if self.dht for peer in self.closest(root, sender)[:WIDTH]
+        }
+        for peer in routed:
+            self._route(sender, peer, sealed, hops=1)
         for peer in effect.peers:
             self.carried["direct"] += 1
             if peer in sender.linked and self.chance.random() >= self.loss:

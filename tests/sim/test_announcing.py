@@ -4,11 +4,12 @@ import pytest
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.ids import Cid, PeerId, raw_cid
+from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.peers.intent_limits import IntentLimits
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import messages as msg
-from tests.sim.swarm import SimNode, Swarm
+from tests.sim.swarm import Swarm
+from tests.support.swarms import share
 
 
 class LimitedSwarm(Swarm):
@@ -37,19 +38,6 @@ class LimitedSwarm(Swarm):
         self.nodes[to].feed(given)
 
 
-def add(node: SimNode, data: bytes) -> Cid:
-    """Share a file of one chunk."""
-    cid = raw_cid(data)
-    node.blocks[cid] = data
-    node.feed(
-        inp.Added(
-            root=cid, name=f"{data.decode()}.txt", size=len(data), chunks=1, path=f"/{data.decode()}.txt",
-            stored=0, stored_chunks=0, by=None,
-        )
-    )  # fmt: skip
-    return cid
-
-
 def faults(swarm: Swarm) -> list[ev.PeerFaulted]:
     return [
         entry.event
@@ -72,7 +60,7 @@ def test_twenty_thousand_objects_added_at_once_beside_three_peers(seed: int) -> 
     swarm.after(10, lambda: None)
     swarm.run(lambda: swarm.now >= end, seconds=11)
     for name in names:
-        add(adder, name)
+        share(adder, name)
     begin = swarm.now
     swarm.run(lambda: adder.state.announced_by is not None, seconds=2)
     assert (adder.state.announced_by or 0.0) - swarm.now < 180, "how long a round takes is known soon"

@@ -3,6 +3,8 @@
 import random
 
 from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import inputs as inp
+from flux_tui.core.ids import Cid, raw_cid
 from tests.sim.swarm import Content, SimNode, Swarm
 
 CHUNK = 1024
@@ -38,3 +40,16 @@ def checked(swarm: Swarm) -> Swarm:
 
 def factor(node: SimNode) -> float:
     return node.state.duplicate_factor
+
+
+def share(node: SimNode, data: bytes) -> Cid:
+    """Share a file of one chunk."""
+    cid = raw_cid(data)
+    node.blocks[cid] = data
+    node.feed(
+        inp.Added(
+            root=cid, name=f"{data.decode()}.txt", size=len(data), chunks=1, path=f"/{data.decode()}.txt",
+            stored=0, stored_chunks=0, by=None,
+        )
+    )  # fmt: skip
+    return cid

@@ -73,6 +73,7 @@ class PeerAnswers:
         holder.says_yes()
         for cid in cids:
             download = self.downloads[cid]
+            self.want_pusher.lacking.forget(cid)
             first = not self.wanted.has_holder(download)
             download.offered_by(peer, PeerBitmap(part) if part is not None and len(cids) == 1 else None)
             if first:
@@ -126,6 +127,9 @@ class PeerAnswers:
         if no.has_it:
             for download in asked:
                 download.answered()
+                self.want_pusher.lacking.forget(download.root)
+        elif no.reason == "not_held" and no.retry_after is None:
+            self.want_pusher.lacking.note((download.root for download in asked), peer, self.ledger.now)
         changed = self._lose(peer, said, asked)
         later = gives_later(said)
         if later:

@@ -7,7 +7,8 @@ A want is pushed by these means; a later one is used only where the earlier ones
 2. By DHT, to the nodes closest to its roots, which forward it to the providers that they know. A first push
    uses the DHT only if the DHT knows a node that gets no direct push.
 3. By gossip, to all nodes: where the swarm is small, where nothing can be routed yet, and as a last resort
-   after LAST_RESORT pushes without an answer.
+   after LAST_RESORT pushes without an answer. A list of more than FEW_ROOTS wants goes to all nodes only if
+   not all known ones get it directly, or as a last resort, and not again for hours.
 
 A gossip flood costs about five messages per node. Routing costs grow with the logarithm of the number of nodes.
 
@@ -39,6 +40,8 @@ SMALL_SWARM = 32
 """Up to this many nodes known to the DHT, gossip is used freely: a flood costs no more than routing does."""
 LAST_RESORT = 3
 """Pushes without an answer after which the whole swarm is asked, whatever its size."""
+FEW_ROOTS = 32
+"""Up to so many roots, an intent has 2 KB: gossip may carry it often."""
 MAX_REMEMBERED = 8
 """Peers of earlier sessions that are dialled at a time."""
 ALONE = Backoff(first=15.0, most=600.0)
@@ -82,13 +85,14 @@ def choose(
     untold: bool,
     retry: bool,
     unanswered: int,
+    flooded: bool = False,
 ) -> RoutingPlan:
     """Plan how to push a want for these roots.
 
     `proven`: neighbours that said yes in this session; `answered`: neighbours that said yes in earlier
     sessions; `others`: the rest. `known`: how many DHT nodes this node knows; `untold`: whether one of them
     gets no direct push; `retry`: whether the want was pushed before; `unanswered`: pushes of this want that
-    nobody answered.
+    nobody answered; `flooded`: whether it was pushed by gossip not long ago.
     """
     peers = (*proven, *answered, *others)
     searching = retry or not proven
@@ -97,7 +101,10 @@ def choose(
     routes = tuple(roots[:MAX_ROUTED]) if searching and look else ()
     flood = not routes or known <= SMALL_SWARM or unanswered >= LAST_RESORT
     overflow = len(peers) > MAX_DIRECT and known <= SMALL_SWARM
-    return RoutingPlan(peers[:MAX_DIRECT], routes, gossip=(searching and flood) or overflow)
+    gossip = (searching and flood) or overflow
+    if len(roots) > FEW_ROOTS and (flooded or (known and not untold and unanswered < LAST_RESORT)):
+        gossip = False
+    return RoutingPlan(peers[:MAX_DIRECT], routes, gossip)
 
 
 class Router:
@@ -134,11 +141,12 @@ class Router:
         *,
         retry: bool,
         unanswered: int,
+        flooded: bool = False,
     ) -> RoutingPlan:
         """Plan how to push a want for these roots, with the neighbours and DHT nodes that are known now.
 
-        `proven`, `retry`, `unanswered`: as in `choose`. `others`: all other neighbours. With `retry`, this also dials
-        remembered peers that said yes or sent chunks, at most once in RECALL_SECONDS.
+        `proven`, `retry`, `unanswered`, `flooded`: as in `choose`. `others`: all other neighbours. With
+        `retry`, this also dials remembered peers that said yes or sent chunks, at most once in RECALL_SECONDS.
         """
         peers = self.ledger.state.peers
         answered: list[PeerId] = []
@@ -151,6 +159,9 @@ class Router:
             self._recall_at = self.ledger.now + RECALL_SECONDS
             self._dial_remembered(only_givers=True)
         told = (*proven, *answered, *strangers)
+        if len(roots) > MAX_ROUTED:  # so that each root of a long list is routed at some time
+            start = int(self.ledger.random() * len(roots))
+            roots = (*roots[start:], *roots[:start])
         untold = bool(self._unlinked) or any(peer in self._table for peer in told[MAX_DIRECT:])
         return choose(
             roots,
@@ -161,6 +172,7 @@ class Router:
             untold=untold,
             retry=retry,
             unanswered=unanswered,
+            flooded=flooded,
         )
 
     @property

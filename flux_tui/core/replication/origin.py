@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.effects import Broadcast, Push
-from flux_tui.core.fetching.wants.want_pusher import JITTER, SILENCE
+from flux_tui.core.fetching.wants.want_pusher import JITTER
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import Backoff, BoundedTable
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -41,6 +41,8 @@ ANSWER_SECONDS = 30.0
 """Seconds within which a peer must answer a `keep`. Otherwise it is given up."""
 GRACE_SECONDS = 60.0
 """Seconds for a disconnected keeper to come back: a restart is no reason to copy an object once more."""
+SILENCE = Backoff(first=60.0, most=600.0, jitter=(1.0, 1.0 + JITTER))
+"""The wait after a push of a hold that nobody answered until the next one."""
 AGAIN = Backoff(first=5.0, most=80.0)
 """The least wait until a hold is pushed again because of a peer's answer, or because a keeper left. It grows
 with each push that found no keeper. So peers that refuse with a short time, or accept and drop replicas again

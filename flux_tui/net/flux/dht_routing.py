@@ -128,7 +128,7 @@ class Dht:
         self._known = 0
         self._table: frozenset[ID] = frozenset()
         """The nodes that the receiver was told of."""
-        self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route]](QUEUE_LOOKUPS)
+        self._lookups_in, self._lookups = trio.open_memory_channel[tuple[Cid, Route, set[ID]]](QUEUE_LOOKUPS)
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
         self._cache: BoundedTable[Cid, _Closest] = BoundedTable(MAX_CACHED, refresh=True)
@@ -150,9 +150,10 @@ class Dht:
 
     def route(self, roots: Sequence[Cid], message: Route) -> None:
         """Push an intent to the nodes closest to each root. See net.port.Network.route."""
+        sent: set[ID] = set()  # each node gets it once, however many of its roots lead there
         for root in roots:
             try:
-                self._lookups_in.send_nowait((root, message))
+                self._lookups_in.send_nowait((root, message, sent))
             except trio.WouldBlock:
                 log.debug("too many lookups wait: %s is not routed", root)
 
@@ -274,7 +275,7 @@ class Dht:
     # ── intents ─────────────────────────────────────────────────────────────────────────────────
 
     async def _run_lookups(self) -> None:
-        async for root, message in self._lookups:
+        async for root, message, sent in self._lookups:
             self.forward((root,), Route(intent=message.intent, hops=0))  # providers known here
             try:
                 closest = await self._closest(root)
@@ -286,11 +287,22 @@ class Dht:
                 batch = [closest[index] for index in range(min(WIDTH - told, left))]
                 closest.rotate(-len(batch))  # the nodes after these come next
                 left -= len(batch)
+                new = [peer for peer in batch if peer not in sent]
+                told += len(batch) - len(new)  # another root of the same intent has led there
+                sent.update(new)
                 results: list[bool] = []
                 async with trio.open_nursery() as nursery:
-                    for peer in batch:
-                        nursery.start_soon(self._send, PeerInfo(peer, []), message, results)
+                    for peer in new:
+                        nursery.start_soon(self._send_once, peer, message, sent, results)
                 told += sum(results)
+
+    async def _send_once(self, peer: ID, message: Route, sent: set[ID], results: list[bool]) -> None:
+        """Send an intent to a node. If that fails, remove the node from `sent`, so that it is tried again."""
+        result: list[bool] = []
+        await self._send(PeerInfo(peer, []), message, result)
+        if not any(result):
+            sent.discard(peer)
+        results += result
 
     async def _run_sends(self) -> None:
         async for provider, message in self._sends:

@@ -3,8 +3,9 @@
 - At most `max_pending` wants are in the network at once: each of them takes a place (want_queue.py). All
   others are recorded in the series, and are pushed when a place becomes free. No task sleeps for this.
 - A want is pushed again at the time that a NO named, when no holder is left to send it, or after a silence.
-  The wait after a silence is a backoff: 60 s, doubled up to 600 s. Jitter keeps a swarm that lost its holder
-  from asking for it all at once.
+  The wait after a silence is a backoff: 60 s, doubled up to an hour; a `not_held` counts as silence. Jitter keeps a
+  swarm that lost its holder from asking for it all at once.
+- The neighbours that said `not_held` are left out of these later pushes for hours (lacking_peers.py).
 - While other holders send the object, the want is pushed again to a holder that refused, alone, at its
   `retry_after`. Otherwise this node would lose its place in that holder's waiting line.
 - When a peer connects, the wants of this node are pushed to it, even if other holders are sending the
@@ -23,6 +24,7 @@ from math import inf
 from flux_tui.core.api.effects import Broadcast
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.holders import Holders
+from flux_tui.core.fetching.wants.lacking_peers import NOBODY, LackingPeers
 from flux_tui.core.fetching.wants.newcomer_wantlist import Wantlist
 from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
 from flux_tui.core.ids import Cid, PeerId
@@ -39,7 +41,7 @@ DIGITS = 6
 """Digits of a time in seconds. Converting a time to the other clock and back changes it by less."""
 JITTER = 0.1
 """Share of a wait that is random."""
-SILENCE = Backoff(first=60.0, most=600.0, jitter=(1.0, 1.0 + JITTER))
+SILENCE = Backoff(first=60.0, most=3600.0, jitter=(1.0, 1.0 + JITTER))
 """The wait after a push that nobody answered until the next one."""
 STALLED_SECONDS = 10.0
 """If no chunk of a granted want comes for so many seconds, other peers are asked as well. There are at least so
@@ -68,6 +70,7 @@ class WantPusher:
         self.downloads = downloads
         self.queue = WantQueue(max_pending)
         self.wantlist = Wantlist()
+        self.lacking = LackingPeers()
         self.router = router
         self._at_once = TokenBucket(AT_ONCE_BURST, AT_ONCE_RATE, ledger.now)
         self._heap: list[tuple[float, Cid]] = []
@@ -104,6 +107,7 @@ class WantPusher:
         """Forget a want that has ended. Its timers do nothing when they are due."""
         self.queue.forget(root)
         self.wantlist.forget(root)
+        self.lacking.forget(root)
         self._unrouted.pop(root, None)
 
     def tell_later(self, peer: PeerId, roots: list[Cid]) -> None:
@@ -400,8 +404,17 @@ class WantPusher:
                 routed=bool(plan.routes),
             )
         )
-        body = Want(cids=cids, retry=retry)
-        self.ledger.do(Broadcast(body=body, peers=plan.peers, gossip=plan.gossip, routes=plan.routes))
+        if plan.gossip:
+            self.lacking.flooded(cids, self.ledger.now)
+        routes = plan.routes
+        if routes and len(cids) > len(routes):  # what is routed carries only the roots that lead it
+            self.ledger.do(
+                Broadcast(body=Want(cids=routes, retry=retry), peers=(), gossip=False, routes=routes)
+            )
+            routes = ()
+        if plan.peers or plan.gossip or routes:
+            body = Want(cids=cids, retry=retry)
+            self.ledger.do(Broadcast(body=body, peers=plan.peers, gossip=plan.gossip, routes=routes))
 
     def _tell(self, cids: tuple[Cid, ...], peer: PeerId) -> None:
         self._told(cids, (peer,))
@@ -422,7 +435,15 @@ class WantPusher:
         proven, others = self.holders.neighbours()
         unanswered = max(download.unanswered_pushes for download in batch)
         roots = [download.root for download in batch]
-        return self.router.plan(roots, proven, others, retry=retry, unanswered=unanswered)
+        lacking = self.lacking.of_all(roots, self.ledger.now) if retry else NOBODY
+        return self.router.plan(
+            roots,
+            [peer for peer in proven if peer not in lacking],
+            (peer for peer in others if peer not in lacking),
+            retry=retry,
+            unanswered=unanswered,
+            flooded=self.lacking.flooded_lately(roots, self.ledger.now),
+        )
 
     def _draw(self, peer: PeerId | None) -> float:
         """Return a random number from 0 to 1.
