@@ -122,6 +122,8 @@ def parse_cid(text: str) -> Cid:
         raw = b32decode(lowered[1:].upper() + "=" * (-len(lowered[1:]) % 8))
     except ValueError:
         raw = b""
+    if _has_other_hash(raw):
+        raise BadIdError(f"{_quoted(cid)} uses a hash other than sha2-256, which flux-tui does not take")
     if len(lowered) != CID_CHARACTERS and (not raw or raw[:1] == b"\x01"):
         raise BadIdError(
             f"{_quoted(cid)} is not a CID: it is {len(lowered)} characters long, a whole one has {CID_CHARACTERS}"
@@ -136,6 +138,17 @@ def parse_cid(text: str) -> Cid:
     if canonical != lowered:
         raise BadIdError(f"{_quoted(cid)} is not a CID: its last character is wrong")
     return canonical
+
+
+def _has_other_hash(raw: bytes) -> bool:
+    """Whether these are the bytes of a whole CIDv1 of raw or dag-pb with another hash than sha2-256.
+
+    The number of a hash function is a varint of up to three bytes, and the length of its digest one of one byte.
+    """
+    if len(raw) < 4 or raw[0] != 1 or raw[1] not in (RAW, DAG_PB) or raw[2:4] == _SHA2_256:
+        return False
+    end = next((at for at in range(2, min(5, len(raw) - 1)) if raw[at] < 0x80), None)
+    return end is not None and raw[end + 1] == len(raw) - end - 2
 
 
 def _parse_v0(text: str) -> Cid:

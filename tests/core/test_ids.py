@@ -102,3 +102,17 @@ def test_short_forms_keep_both_ends() -> None:
     assert short(PEER) == "12D3…kWAS"
     assert short(EMPTY) == "bafk…yku"
     assert short("n4") == "n4"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "bafkrgqfevpkejdcjkywyfaiv2e5b7thksj7vfngviwjjp6fuhzbnvcjdrpatmjxehxftrxnqqjeisj7msbh3iicxiq4yh2efqulz2ucvdl7ge",
+        "bafk2bzacediwdvyriwv65rppcwv46bczz3daujzsdyxqvqhpplhfevhvsrchm",
+        "bafkqabdmmvqwm",
+    ],
+    ids=["sha2-512", "blake2b", "identity"],
+)
+def test_a_whole_cid_with_another_hash_is_refused_for_its_hash(text: str) -> None:
+    with pytest.raises(BadIdError, match="uses a hash other than sha2-256"):
+        parse_cid(text)
