@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from flux_tui.regular_files import read_regular
 
 MAX_FILE = 1 << 20
 """Bytes of a file of names that are read."""
-_LINE = re.compile(r"""\s*["']?([1-9A-HJ-NP-Za-km-z]+)["']?\s*=""")
+_LINE = r"""\s*["']?([1-9A-HJ-NP-Za-km-z]+)["']?\s*="""
 """A line with a name, and the id that it begins with."""
 
 
@@ -112,6 +111,8 @@ def parse_names(text: str, path: Path) -> dict[PeerId, str]:
 
     Raises SettingsError, which says `path` and what is wrong there.
     """
+    import tomllib  # takes 2 ms: only if there is a file
+
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -137,7 +138,7 @@ def with_name(text: str, peer: PeerId, name: str) -> str:
     mine = f"{json.dumps(peer)} = {json.dumps(name, ensure_ascii=False)}\n" if name else ""
     lines: list[str] = []
     for line in text.removesuffix("\n").split("\n") if text else []:
-        found = _LINE.match(line)
+        found = re.match(_LINE, line)
         if found is None or found[1] != peer:
             lines.append(f"{line}\n")
         elif mine:

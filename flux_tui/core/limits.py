@@ -9,9 +9,10 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, MutableSet
-from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -63,8 +64,7 @@ class TokenBucket:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """Computes how long to wait after failures in a row. The time grows by a factor with each, up to a maximum.
 
     It has no state: the caller counts the failures, and sets the count to 0 on a success.

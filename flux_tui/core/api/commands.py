@@ -22,7 +22,7 @@ DATA_KINDS: dict[str, tuple[str, ...]] = {
     "error": ("error", "error_received"),
 }
 """The kinds of data that programs can listen for, and the events that each stands for."""
-_KIND = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+_KIND = r"[a-z][a-z0-9_.-]{0,63}"
 MAX_COMMAND = 4 * 1024 * 1024
 """Bytes of one encoded command: about 60,000 CIDs pasted at once."""
 CIDS_AT_ONCE = 10_000
@@ -273,7 +273,7 @@ def check_kind(kind: str) -> None:
 
     It has wrong characters, is too long, or is the name of a kind of entry or data of flux-tui itself.
     """
-    if _KIND.fullmatch(kind) is None:
+    if re.fullmatch(_KIND, kind) is None:
         raise BadCommandError(
             f"{kind!r} is not a kind: lower-case letters, digits, _ . -, at most 64 of them"
         )

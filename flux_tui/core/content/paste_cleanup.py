@@ -8,13 +8,13 @@ ticket, a CID or an address.
 import re
 import unicodedata
 
-_UNSEEN = re.compile(
+_UNSEEN = (
     r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     r"\ufe00-\ufe0f\ufeff\U000e0000-\U000e01ef]"
 )
 """Characters without width: control characters that are not spaces, soft hyphens, joiners, direction marks,
 variation selectors."""
-_QUOTED = re.compile(r"^[\s>]+")
+_QUOTED = r"^[\s>]+"
 """How mail marks quoted lines."""
 AROUND = "<>()[]{}\"'`“”„‟‘’‚‛«»‹›「」『』*_~|,.;:!?="  # noqa: RUF001
 """Characters that may stand around a word and are not part of it."""
@@ -25,7 +25,7 @@ def pasted_words(text: str) -> list[str]:
 
     A quoted line of mail gives the same words as a typed line.
     """
-    lines = (_QUOTED.sub("", line) for line in text.splitlines())
+    lines = (re.sub(_QUOTED, "", line) for line in text.splitlines())
     return [bare for line in lines for word in line.split() if (bare := bare_word(word))]
 
 
@@ -34,4 +34,4 @@ def bare_word(word: str) -> str:
 
     Compatibility letters become the usual ones: a word processor may write `fl` as one letter.
     """
-    return unicodedata.normalize("NFKC", _UNSEEN.sub("", word).strip(AROUND)).strip(AROUND)
+    return unicodedata.normalize("NFKC", re.sub(_UNSEEN, "", word).strip(AROUND)).strip(AROUND)

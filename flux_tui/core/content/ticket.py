@@ -45,9 +45,9 @@ LONG_PIECE = 16
 NOT_WHOLE = "that ticket is not whole: copy it again, from flux1 to its last character"
 SHORTENED, _DOTS = "…", "..."
 _CID_STARTS = ("bafk", "bafy")
-_BASE32 = re.compile(r"[A-Za-z2-7]+")
-_ODD = re.compile(r"[^A-Z2-7]")
-_TICKET_INSIDE = re.compile(rf"(?<=[^A-Za-z0-9]){PREFIX}(?=[A-Za-z2-7]{{8}})", re.IGNORECASE)
+_BASE32 = r"[A-Za-z2-7]+"
+_ODD = r"[^A-Z2-7]"
+_TICKET_INSIDE = rf"(?i)(?<=[^A-Za-z0-9]){PREFIX}(?=[A-Za-z2-7]{{8}})"
 
 
 class Ticket(NamedTuple):
@@ -128,7 +128,7 @@ def is_ticket_like(word: str) -> bool:
 
 def _without_label(word: str) -> str:
     """Return the word without a label before the ticket in it, as in `ticket:flux1…`. Other words stay as they are."""
-    found = _TICKET_INSIDE.search(word)
+    found = re.search(_TICKET_INSIDE, word)
     return word if found is None else word[found.start() :]
 
 
@@ -145,7 +145,7 @@ def _pieces_of_one(pieces: list[str], at: int) -> int:
     limit = MAX_TICKET if start.startswith(PREFIX) else CID_CHARACTERS
     joined, long_ones, still_long = "", 1, True
     for count, piece in enumerate(pieces[at : at + MAX_PIECES], 1):
-        if count > 1 and not _BASE32.fullmatch(piece):
+        if count > 1 and not re.fullmatch(_BASE32, piece):
             break
         joined += piece
         if len(joined) > limit:
@@ -172,7 +172,7 @@ def _parse_word(word: str) -> Ticket:
     if len(word) > MAX_TICKET:
         raise BadIdError(f"that is not a ticket: it is {len(word):,} characters long")
     code = word[len(PREFIX) :].upper()
-    if (odd := _ODD.search(code)) is not None:
+    if (odd := re.search(_ODD, code)) is not None:
         place = len(PREFIX) + odd.start() + 1
         raise BadIdError(f"{NOT_WHOLE} (character {place} is “{odd[0].lower()}”, which no ticket has)")
     try:

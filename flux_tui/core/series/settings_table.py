@@ -9,7 +9,6 @@ From this entry are made: the key of settings.toml with its parser, the option o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, get_type_hints
 
@@ -51,8 +50,7 @@ class Kind(Enum):
         return self in (Kind.PEERS, Kind.ADDRS, Kind.HOSTS)
 
 
-@dataclass(frozen=True)
-class Spec:
+class Spec(msgspec.Struct, frozen=True):
     """The description of a setting for people: kind, meaning, and words. It annotates the setting's field."""
 
     kind: Kind
@@ -71,8 +69,7 @@ class Spec:
     """The words for zero or an empty list. Empty: the setting is left out."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One setting: its name, its default value, and its description (`Spec`)."""
 
     name: str

@@ -16,7 +16,7 @@ from flux_tui.core.text.names import MAX_NAME, checked_name
 AGENT = "flux-tui"
 MAX_AGENT_VERSION = 128
 """Characters of an agent version that are read. A longer one suggests no name."""
-_SUGGESTS = re.compile(rf"{AGENT}/[0-9A-Za-z.+-]{{1,32}} \((?P<name>.{{1,{MAX_NAME}}})\)")
+_SUGGESTS = rf"{AGENT}/[0-9A-Za-z.+-]{{1,32}} \((?P<name>.{{1,{MAX_NAME}}})\)"
 
 
 def agent_version(version: str, name: str = "") -> str:
@@ -26,7 +26,7 @@ def agent_version(version: str, name: str = "") -> str:
 
 def suggested_name(told: str) -> str:
     """Return the name that a peer suggests for itself by its agent version; empty: none that can be used."""
-    if len(told) > MAX_AGENT_VERSION or (found := _SUGGESTS.fullmatch(told)) is None:
+    if len(told) > MAX_AGENT_VERSION or (found := re.fullmatch(_SUGGESTS, told)) is None:
         return ""
     try:
         return found["name"] if checked_suggestion(found["name"]) == found["name"] else ""

@@ -47,7 +47,7 @@ def span(text: str, role: Role) -> Span:
 
 HIDDEN = "•••"
 """The text instead of an id, an address or a path while masked."""
-_IDENTIFYING = re.compile(r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy|flux1)\w+")
+_IDENTIFYING = r"\S*…\S*|(?<!\S)~?/\S+|\b(?i:12D3Koo|bafk|bafy|flux1)\w+"
 KIND_WIDTH = 16
 BRIEF = 72
 """Below this many columns, the most frequent entries use fewer words."""
@@ -168,12 +168,12 @@ def matching(rows: list[Row], wanted: Filter, *, masked: bool = False) -> list[R
 
 def identifies(text: str) -> bool:
     """Return whether a text contains an id, an address or a path."""
-    return bool(_IDENTIFYING.search(text))
+    return bool(re.search(_IDENTIFYING, text))
 
 
 def hidden(text: str) -> str:
     """Return a text in which each id, address and path is replaced by HIDDEN."""
-    return _IDENTIFYING.sub(HIDDEN, text)
+    return re.sub(_IDENTIFYING, HIDDEN, text)
 
 
 def text_of(line: Line) -> str:

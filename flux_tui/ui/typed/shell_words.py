@@ -8,7 +8,7 @@ from flux_tui.ui.typed.command_line_types import LineError
 
 OPTIONS = ("--replicas",)
 """Options that are completed with a space after them."""
-_SPECIAL = re.compile(r"[^\w@%+=:,./~…\-]")
+_SPECIAL = r"[^\w@%+=:,./~…\-]"
 """Characters that need a backslash in a shell."""
 
 
@@ -55,7 +55,7 @@ def quoted(word: str) -> str:
 
     Options, such as `--replicas `, keep the space at their end.
     """
-    return word if word.rstrip(" ") in OPTIONS else _SPECIAL.sub(r"\\\g<0>", word)
+    return word if word.rstrip(" ") in OPTIONS else re.sub(_SPECIAL, r"\\\g<0>", word)
 
 
 def split_last(rest: str) -> tuple[str, str]:

@@ -7,9 +7,9 @@ import re
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-_AGO = re.compile(r"^([+-])\s*(\d+(?:\.\d+)?)\s*([smhd]?)$")
-_CLOCK = re.compile(r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$")
-_ENTRY = re.compile(r"^#?(?:\d+|\d{1,3}(?:,\d{3})+)$", re.ASCII)
+_AGO = r"^([+-])\s*(\d+(?:\.\d+)?)\s*([smhd]?)$"
+_CLOCK = r"^(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?$"
+_ENTRY = r"(?a)^#?(?:\d+|\d{1,3}(?:,\d{3})+)$"
 MOST_DIGITS = 15
 """The most digits of an entry's number. No series has a longer one."""
 LONGEST = 1e10
@@ -36,13 +36,13 @@ def parse_moment(text: str, now: float, newest: float | None = None) -> Moment:
         return Moment()
     if word in ("start", "begin", "0"):
         return Moment(seq=1)
-    if _ENTRY.match(word):
+    if re.match(_ENTRY, word):
         return Moment(seq=int(word.removeprefix("#").replace(",", "")[:MOST_DIGITS]))
-    if found := _AGO.match(word):
+    if found := re.match(_AGO, word):
         sign, amount, unit = found.groups()
         seconds = min(float(amount) * _SECONDS[unit], LONGEST)
         return Moment(at=now - seconds if sign == "-" else now + seconds)
-    if found := _CLOCK.match(word):
+    if found := re.match(_CLOCK, word):
         hours, minutes, seconds = int(found.group(1)), int(found.group(2)), float(found.group(3) or 0)
         if hours < 24 and minutes < 60 and seconds < 60:
             day = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -4,8 +4,9 @@ Each is known by its series, which a node still writes or which is a recording.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import PeerId
@@ -13,8 +14,7 @@ from flux_tui.core.series.state import State
 from flux_tui.ui.series.cursor import Source
 
 
-@dataclass(frozen=True, kw_only=True)
-class WatchedNode:
+class WatchedNode(msgspec.Struct, frozen=True, kw_only=True):
     """A node or recording to show: its series, and functions with which a person can command, start or rename."""
 
     title: str
@@ -33,7 +33,7 @@ class WatchedNode:
     """Returns one sentence about a problem of the node. None: there is no problem."""
     index: Path | None = None
     """The home's database, whose chunk index has the names of an object's files. None: nothing has them."""
-    names: Mapping[PeerId, str] = field(default_factory=dict)
+    names: Mapping[PeerId, str] = msgspec.field(default_factory=dict)
     """Names of peers, where they are known. More may come. Other peers are shown by id."""
     rename: Callable[[PeerId, str], str] | None = None
     """Gives a peer a name in `names`, or takes it away if it is empty, and returns the name as it is kept. Raises
