@@ -17,6 +17,8 @@ from typing import BinaryIO
 READ = os.O_RDONLY
 WRITE_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+_NEW = os.O_CREAT | os.O_EXCL
+"""Flags with which nothing is opened that was there before."""
 _NO_WAITING = os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
 
 Opener = Callable[[int], int]
@@ -40,7 +42,7 @@ def open_regular(
     `flags`, `mode` and `dir_fd` are those of `os.open`. `looked`: the caller has just seen that it is a regular
     file, for example in the list of its folder. Raises NotRegularError, IsADirectoryError, other OSErrors.
     """
-    if not looked:
+    if not looked and flags & _NEW != _NEW:
         _refuse_early(path, flags, dir_fd)
     try:
         descriptor = os.open(path, flags | _NO_WAITING, mode, dir_fd=dir_fd)

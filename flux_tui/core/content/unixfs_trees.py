@@ -31,7 +31,7 @@ from flux_tui.core.content.nodes import (
     SymlinkNode,
 )
 from flux_tui.core.content.protobufs import BadBlockError, PBLink, UnixFS
-from flux_tui.core.ids import Cid, dag_cid, is_leaf
+from flux_tui.core.ids import CID_BYTES, Cid, dag_cid, is_leaf
 
 __all__ = [
     "BadBlockError", "Block", "FileBuilder", "FileChild", "FileNode", "FileRoot", "FolderEntry",
@@ -165,8 +165,12 @@ def build_folder(entries: Iterable[FolderEntry], mode: int | None = None) -> Fol
             raise ValueError(f"a folder with the name {name!r} twice")
         previous = name
     body = UnixFS(protobufs.DIRECTORY, mode=mode)
-    data = protobufs.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), body)
-    if len(data) > SHARD_THRESHOLD:
+    # Each link has at least its CID, six bytes around it, and its name.
+    least = sum(CID_BYTES + 6 + len(name) for name, _, _ in ordered)
+    data = b""
+    if least <= SHARD_THRESHOLD:
+        data = protobufs.encode_node((PBLink(e.cid, e.name, e.tsize) for e in ordered), body)
+    if max(least, len(data)) > SHARD_THRESHOLD:
         from flux_tui.core.content import hamt
 
         return hamt.build(ordered, mode)

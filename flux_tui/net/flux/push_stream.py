@@ -43,7 +43,7 @@ PAYLOAD_RATE = 1024
 times as much."""
 PROGRESS_SECONDS = 0.5
 """Seconds between two reports of the progress of a payload that comes slowly."""
-YIELD_EVERY = 32
+YIELD_EVERY = 64
 """Frames handled until other peers get their turn."""
 
 

@@ -1,6 +1,7 @@
 """Writes the chunks that arrive: verifies each chunk, writes it to its place on disk, and then feeds the machine.
 
-Small chunks are verified and written at once, because handing them to a thread would cost more. Large chunks go to
+Small chunks are verified and written by the event loop, because handing them to a thread would cost more: those that
+arrived together are written together. Large chunks go to
 a few worker threads, and the peer's stream is read on meanwhile.
 """
 
@@ -21,6 +22,9 @@ from flux_tui.store.store import Landed, StoreError, UnfitError
 
 INLINE = 64 * 1024
 """Bytes; hashing them takes 40 µs, as long as handing them to a thread."""
+TOGETHER, TOGETHER_BYTES = 256, 1024 * 1024
+"""Small chunks, and their bytes, that are written together at most. They come to rest within the same turn of the
+event loop."""
 THREADS = 2
 """Worker threads. One hashes while the other waits for the disk. More of them only wait for each other."""
 MAX_WAITING = 8
@@ -43,6 +47,11 @@ class ChunkWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._room = trio.Semaphore(MAX_WAITING)
+        self._small: list[_Work] = []
+        """Small chunks that wait until the tasks that read streams have read what is there."""
+        self._small_bytes = 0
+        self._came = trio.Event()
+        """Set when a small chunk waits."""
         self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._done: deque[tuple[_Work, _Outcome]] = deque()
 
@@ -54,20 +63,42 @@ class ChunkWriter:
         """
         work = _Work(peer, cid, payload, sum(map(len, payload)))
         if work.size <= INLINE:
-            self._tell(work, self._verify_and_write(work))
+            self._small.append(work)
+            self._small_bytes += work.size
+            if self._small_bytes >= TOGETHER_BYTES or len(self._small) >= TOGETHER:
+                self._land_small()
+            else:
+                self._came.set()
             return
         await self._room.acquire()
         self._work.put(work)
 
+    def _land_small(self) -> None:
+        """Verify and write the small chunks that wait, and report the outcomes to the machine."""
+        works, self._small, self._small_bytes = self._small, [], 0
+        chunks = [(work.cid, b"".join(work.payload)) for work in works]
+        right = [matches(cid, data) for cid, data in chunks]
+        outcomes = iter(
+            self._engine.store.objects.land_small(
+                [chunk for chunk, is_right in zip(chunks, right, strict=True) if is_right]
+            )
+        )
+        for work, is_right in zip(works, right, strict=True):
+            self._tell(work, next(outcomes) if is_right else None)
+
     async def run(self) -> None:
-        """Run the worker threads that verify and write chunks, until cancelled."""
+        """Write the chunks that come, and run the worker threads that verify and write large ones, until cancelled."""
         token = trio.lowlevel.current_trio_token()
         for number in range(THREADS):
             threading.Thread(
                 target=self._thread, args=(token,), name=f"flux landing {number}", daemon=True
             ).start()
         try:
-            await trio.sleep_forever()
+            while True:
+                await self._came.wait()
+                self._came = trio.Event()
+                if self._small:
+                    self._land_small()
         finally:
             for _ in range(THREADS):
                 self._work.put(None)

@@ -168,18 +168,17 @@ class ObjectFiles:
             for folder in work.folders:
                 store.objects.place_folder(root, folder)
             modes = dict(work.modes)
+            if work.files:
+                store.objects.place_files(root, [(file.rel, file.size) for file in work.files])
             for file in work.files:
-                store.objects.place_file(root, file.rel, file.size)
                 if (mode := modes.pop(file.rel, None)) is not None:
-                    store.objects.place_mode(
-                        root, file.rel, mode
-                    )  # before its content is there for all to read
+                    # before its content is there for all to read
+                    store.objects.place_mode(root, file.rel, mode)
                 if file.data:
                     store.objects.place_data(root, file.rel, file.data_at, file.data)
-                placed = store.objects.place_leaves(root, file.rel, file.leaves)
-                present += placed.present
-                missing += placed.missing
-                lost += placed.lost
+            leaves = [(file.rel, file.leaves) for file in work.files]
+            present, missing, gone = store.objects.place_leaves_of(root, leaves)
+            lost += gone
             for rel, mode in modes.items():
                 store.objects.place_mode(root, rel, mode)
             for link in work.symlinks:

@@ -19,7 +19,7 @@ from flux_tui.core.ids import Cid, matches
 from flux_tui.regular_files import open_unbuffered
 from flux_tui.store.database import ImpossibleError, StoreError
 from flux_tui.store.disk import holes
-from flux_tui.store.disk.safe_path import Inside
+from flux_tui.store.disk.safe_path import Inside, OpenFolder
 
 TICK_NS = 50_000_000
 """Nanoseconds; file systems stamp with the kernel's tick, 1 to 10 ms."""
@@ -117,6 +117,21 @@ def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | mem
     _write(where, offsets, view, runs, 0)
 
 
+def write_in(folder: OpenFolder, base: Path, rel: str, offset: int, data: bytes) -> None:
+    """Write a small chunk at an offset of the file `rel` of the object at `base`, of which `folder` is open.
+
+    It is the same as `write_at`, for many files one after the other. Raises StoreError, OSError.
+    """
+    if not data or data[0] == 0 or len(data) >= holes.HOLE:
+        write_at(Inside(base, rel), [offset], data)
+        return
+    descriptor = folder.open(rel, os.O_WRONLY | os.O_CREAT)
+    try:
+        _write_all(descriptor, memoryview(data), offset)
+    finally:
+        os.close(descriptor)
+
+
 def _write_direct(
     where: Inside, offsets: list[int], data: bytes | bytearray | memoryview, runs: list[holes.Run]
 ) -> None:
@@ -203,7 +218,16 @@ def size_to(where: Inside, size: int | None, check: Callable[[os.stat_result], N
     Bytes not written yet take no room on the disk. `check` gets the file's stat before the size is changed.
     Raises StoreError, OSError, and what `check` raises.
     """
-    descriptor = where.open(os.O_WRONLY | os.O_CREAT, make=True)
+    with OpenFolder(where.base) as folder:
+        size_in(folder, where.rel, size, check)
+
+
+def size_in(folder: OpenFolder, rel: str, size: int | None, check: Callable[[os.stat_result], None]) -> None:
+    """Do the same as `size_to` for the file `rel` of an object, of which `folder` is open."""
+    try:
+        descriptor = folder.open(rel, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        descriptor = folder.open(rel, os.O_WRONLY | os.O_CREAT)
     try:
         found = os.fstat(descriptor)
         check(found)

@@ -13,17 +13,18 @@ import stat
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from flux_tui.core.content.outline import more_than_said
 from flux_tui.core.content.unixfs_trees import applied_mode, leads_out
 from flux_tui.core.ids import Cid, cid_bytes
-from flux_tui.store.database import ImpossibleError, StoreError, UnfitError, explain_os
-from flux_tui.store.disk.file_io import BLOCK, FileStat, check_path, rename_new, size_to
+from flux_tui.store.database import ImpossibleError, StoreError, UnfitError, explain_os, transaction
+from flux_tui.store.disk.file_io import BLOCK, FileStat, check_path, rename_new, size_in
 from flux_tui.store.disk.fsync import flush, flush_folder
 from flux_tui.store.disk.name_collisions import DistinctNames
-from flux_tui.store.disk.safe_path import Inside, parts_of
+from flux_tui.store.disk.safe_path import Inside, OpenFolder, parts_of
 
 OWN = 0
 """The tree of the store's own files: large loose chunks."""
@@ -127,6 +128,10 @@ class Tree:
 
         Raises StoreError if the object says two different kinds of one path.
         """
+        above = rel.rpartition("/")[0]
+        if rel and kind == "file" and self._kinds.get(above) == "folder":
+            self._note_kind(rel, kind)  # opening the file checks its path
+            return
         above = ""
         for name in parts_of(rel)[:-1] if rel else ():
             self._note_kind(above, "folder")
@@ -161,12 +166,14 @@ class Tree:
         with self._names.explained(rel):
             self._names.take(rel, self.at(rel).make_folder())
 
-    def make_file(self, rel: str, size: int | None) -> None:
-        """Create a file of the object, with `size` bytes if the size is known. Raises StoreError, OSError."""
-        self.note_kind(rel, "file")
-        check_path(self.at(rel))
-        with self._names.explained(rel):
-            size_to(self.at(rel), size, lambda found: self._names.take(rel, found))
+    def make_files(self, files: Iterable[tuple[str, int | None]]) -> None:
+        """Create files of the object: path, and bytes if the size is known. Raises StoreError, OSError."""
+        with OpenFolder(self.part) as folder:
+            for rel, size in files:
+                self.note_kind(rel, "file")
+                check_path(self.at(rel))
+                with self._names.explained(rel):
+                    size_in(folder, rel, size, partial(self._names.take, rel))
 
     def set_mode(self, rel: str, mode: int) -> None:
         """Set the permissions that the object says for a file or folder. Raises StoreError, OSError.
@@ -246,7 +253,7 @@ class Trees:
     def open_pack(self, tree: Tree) -> int:
         """Open the one file that has all leaves of a replica. Return the number of the file's row."""
         rel = PACK_NAME if tree.part.is_dir() else ""
-        self.add_file(tree, rel)
+        self.add_files(tree, (rel,))
         number = tree.files[rel]
         end = "SELECT coalesce(max(offset + size), 0) FROM chunk WHERE file = ?"
         with self._lock:
@@ -306,12 +313,20 @@ class Trees:
         self.by_root[root] = tree
         return tree
 
-    def add_file(self, tree: Tree, rel: str) -> None:
-        """Add a database row for the file of an object at the relative path `rel`, unless the file has one."""
+    def add_files(self, tree: Tree, rels: Iterable[str]) -> None:
+        """Add a database row for each file of an object, by its relative path, unless the file has one."""
         with self._lock:
-            if rel not in tree.files:
-                cursor = self._db.execute("INSERT INTO file (tree, rel) VALUES (?, ?)", (tree.number, rel))
-                tree.files[rel] = int(cursor.lastrowid or 0)
+            new = [rel for rel in dict.fromkeys(rels) if rel not in tree.files]
+            if not new:
+                return
+            with transaction(self._db):
+                last = int(self._db.execute("SELECT coalesce(max(id), 0) FROM file").fetchone()[0])
+                numbers = {rel: number for number, rel in enumerate(new, last + 1)}
+                self._db.executemany(
+                    "INSERT INTO file (id, tree, rel) VALUES (?, ?, ?)",
+                    ((number, tree.number, rel) for rel, number in numbers.items()),
+                )
+            tree.files.update(numbers)
 
     def finish(self, tree: Tree) -> Path:
         """Flush a fetched object, give it its final name, and record the stat of each file.
@@ -326,8 +341,9 @@ class Trees:
         flush_folder(tree.path.parent)
         recorded = time.time_ns()
         rows = []
+        base = f"{tree.path}/"
         for rel, number in tree.files.items():
-            stat = os.lstat(tree.path / rel if rel else tree.path)
+            stat = os.lstat(base + rel if rel else tree.path)
             rows.append((*FileStat.of(stat, recorded), number))
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")

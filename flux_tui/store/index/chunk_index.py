@@ -71,7 +71,7 @@ class ChunkIndex:
         return self.size_of(cid) is not None
 
     def lacking(self, cids: Iterable[Cid], *, committed: bool = False) -> set[Cid]:
-        """Return those of these chunks that are not here. One query looks up many. Raises StoreError.
+        """Return those of these chunks that are not here, or cannot be looked up. One query looks up many.
 
         `committed`: only chunks whose rows are committed count as here.
         """
@@ -89,7 +89,11 @@ class ChunkIndex:
             some = keys[start : start + LOOKED_UP]
             marks = ",".join("?" * len(some))
             query = f"SELECT cid FROM chunk WHERE cid IN ({marks})"  # noqa: S608 - question marks only
-            here = self.rows(query, *some)
+            try:
+                here = self.rows(query, *some)
+            except StoreError as error:
+                self._note_damage(error)
+                here = []
             missing.update(asked[key] for key in set(some).difference(row[0] for row in here))
         return missing
 

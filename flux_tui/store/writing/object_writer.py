@@ -6,7 +6,8 @@ object is whole, it has a temporary name in the folder of its path. Several thre
 
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from flux_tui.core.ids import Cid, matches
@@ -14,6 +15,7 @@ from flux_tui.store.database import DATABASE, StoreError, UnfitError
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.object_trees import HELD, LeafPlace, Tree, Trees, remove
+from flux_tui.store.disk.safe_path import OpenFolder
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import begin_anew, forget_tree
 from flux_tui.store.index.store_values import Landed, Lost, Placed, StoreErrors, Whole
@@ -74,10 +76,17 @@ class ObjectWriter:
 
         Raises StoreError.
         """
+        self.place_files(root, ((rel, size),))
+
+    def place_files(self, root: Cid, files: Collection[tuple[str, int | None]]) -> None:
+        """Create files of an object that is being fetched: relative path, and bytes if the size is known.
+
+        All of them are in one transaction. Raises StoreError.
+        """
         tree = self._tree(root)
         with self._guarded(tree.part):
-            tree.make_file(rel, size)
-            self._trees.add_file(tree, rel)
+            tree.make_files(files)
+            self._trees.add_files(tree, (rel for rel, _ in files))
 
     def place_mode(self, root: Cid, rel: str, mode: int) -> None:
         """Set the permissions of a file or folder of an object that is being fetched. Raises StoreError.
@@ -110,10 +119,19 @@ class ObjectWriter:
         Return which leaves are at their place now, and which are missing. A size of None is not known. Raises
         StoreError, also if a leaf that is here has another size.
         """
+        return self.place_leaves_of(root, ((rel, leaves),))
+
+    def place_leaves_of(
+        self, root: Cid, files: Iterable[tuple[str, Iterable[tuple[Cid, int, int | None]]]]
+    ) -> Placed:
+        """Do the same as `place_leaves` for several files, each given by its path and leaves. Raises StoreError."""
         tree = self._tree(root)
-        file = tree.files[rel]
-        places = ((cid, LeafPlace(file, rel, offset, size)) for cid, offset, size in leaves)
-        return self._place(tree, places, (file,))
+        places = [
+            (cid, LeafPlace(tree.files[rel], rel, offset, size))
+            for rel, leaves in files
+            for cid, offset, size in leaves
+        ]
+        return self._place(tree, places)
 
     def place_blocks(self, root: Cid, leaves: Iterable[tuple[Cid, int, int | None]]) -> Placed:
         """Note leaves of a replica, each as (cid, offset, size), and copy those that are in this home.
@@ -126,24 +144,29 @@ class ObjectWriter:
             file = self._trees.open_pack(tree)
             rel = next(rel for rel, number in tree.files.items() if number == file)
             file_io.size_to(tree.at(rel), None, lambda _: None)
-        places = ((cid, LeafPlace(file, rel, None, size)) for cid, _, size in leaves)
+        places = [(cid, LeafPlace(file, rel, None, size)) for cid, _, size in leaves]
         return self._place(tree, places, tuple(tree.files.values()))
 
-    def _place(self, tree: Tree, places: Iterable[tuple[Cid, LeafPlace]], own: Collection[int]) -> Placed:
+    def _place(
+        self, tree: Tree, places: Sequence[tuple[Cid, LeafPlace]], own: Collection[int] | None = None
+    ) -> Placed:
+        """Note these places. `own`: the files in which a leaf is at its place; None: only the file of the place."""
         present: list[Cid] = []
         missing: list[Cid] = []
         lost: list[Lost] = []
         copied = 0
         try:
-            for cid, place in places:
-                with self._lock:
+            with self._lock:  # a chunk that comes meanwhile finds its places, or is found here
+                for cid, place in places:
                     tree.places.setdefault(cid, []).append(place)
-                    where = self._index.where(cid)
+                lacking = self._index.lacking(cid for cid, _ in places)
+            for cid, place in places:
+                where = None if cid in lacking else self._index.where(cid)
                 if where is not None:
                     _check_size(tree, cid, place, where.size)
                 if where is None:
                     missing.append(cid)
-                elif where.file in own and place.offset in (None, where.offset):
+                elif where.file in (own or (place.file,)) and place.offset in (None, where.offset):
                     present.append(cid)
                 elif (size := self._copy_into(tree, place, cid, lost)) is not None:
                     copied += size
@@ -221,6 +244,66 @@ class ObjectWriter:
                 raise
             finally:
                 self._trees.end_writing(trees)
+
+    def land_small(self, chunks: Sequence[tuple[Cid, bytes]]) -> list[Landed | StoreError]:
+        """Do the same as `land` for several small chunks. Return the row to commit, or the error, of each."""
+        landed: dict[int, Landed | StoreError] = {}
+        with self._lock:
+            active = self._trees.active()
+            simple = [self._only_place(active, cid) for cid, _ in chunks]
+            trees = list(dict.fromkeys(found[0] for found in simple if found is not None))
+            self._trees.begin_writing(trees)
+        try:
+            with ExitStack() as stack:
+                folders = {tree: stack.enter_context(OpenFolder(tree.part)) for tree in trees}
+                for at, ((cid, data), found) in enumerate(zip(chunks, simple, strict=True)):
+                    if found is not None:
+                        landed[at] = self._write_small(folders[found[0]], *found, cid, data)
+        finally:
+            self._trees.end_writing(trees)
+        with self._lock:
+            active = self._trees.active()
+            for at, row in list(landed.items()):
+                if isinstance(row, StoreError):
+                    continue
+                if self._index.is_gone(row.file) or self._only_place(active, row.cid) != simple[at]:
+                    del landed[at]  # it got another place meanwhile, or lost this one
+                else:
+                    self._index.written((row,))
+        return [
+            landed[at] if at in landed else self._landed(cid, data) for at, (cid, data) in enumerate(chunks)
+        ]
+
+    def _landed(self, cid: Cid, data: bytes) -> Landed | StoreError:
+        try:
+            return self.land(cid, data)
+        except StoreError as error:
+            return error
+
+    @staticmethod
+    def _only_place(active: Iterable[Tree], cid: Cid) -> tuple[Tree, LeafPlace, int] | None:
+        """Return the place and offset of a chunk, if it has a single one in the objects that are being fetched."""
+        places = [(tree, place) for tree in active if cid in tree.places for place in tree.places[cid]]
+        if len(places) != 1 or places[0][1].offset is None:
+            return None
+        return (*places[0], places[0][1].offset)
+
+    def _write_small(
+        self, folder: OpenFolder, tree: Tree, place: LeafPlace, offset: int, cid: Cid, data: bytes
+    ) -> Landed | StoreError:
+        try:
+            _check_size(tree, cid, place, len(data))
+            tree.take(len(data), cid)
+            try:
+                with self._guarded(tree.part):
+                    self._disk_space.take(tree.folder, len(data))
+                    file_io.write_in(folder, tree.part, place.rel, offset, data)
+            except StoreError:
+                tree.give_back(cid)
+                raise
+        except StoreError as error:
+            return error
+        return Landed(cid, len(data), place.file, offset)
 
     def _write(self, tree: Tree, place: LeafPlace, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         """Write a chunk to one of the places that it has in objects. Return the index row that names this place."""
