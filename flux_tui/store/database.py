@@ -16,23 +16,71 @@ DATABASE = "flux.db"
 """The database of a home. A series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
 """The letters FLUX. They tell a home's database from any other SQLite file."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: all entries are rows of one file. 2: the oldest ones are in segments (store/segments)."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock; only another program that copies the file could hold one that long."""
 
-SERIES_TABLES = """
+PAGE_TABLE = """
+-- Up to 1,024 entries from number `first` on, compressed (store/segments/pages.py).
+CREATE TABLE IF NOT EXISTS page (
+    first INTEGER PRIMARY KEY,
+    last  INTEGER NOT NULL,
+    kinds BLOB NOT NULL,
+    shape BLOB NOT NULL,
+    bulk  BLOB NOT NULL,
+    rest  BLOB NOT NULL
+);
+"""
+PIECE_TABLES = """
+-- Checkpoints: states, each as the list of its pieces (store/segments/pieces.py). `size`: bytes that it added.
+CREATE TABLE IF NOT EXISTS saved (
+    seq    INTEGER PRIMARY KEY,
+    size   INTEGER NOT NULL,
+    pieces BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS piece (
+    id     INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL,
+    body   BLOB NOT NULL
+);
+"""
+SET_BACK_TABLE = """
+-- Entries that tell an earlier time than the one before: the clock was set back. Between them times only go up.
+CREATE TABLE IF NOT EXISTS set_back (
+    seq INTEGER PRIMARY KEY
+);
+"""
+SEGMENT_TABLES = f"""
+{PAGE_TABLE}
+{PIECE_TABLES}
+{SET_BACK_TABLE}
+-- The id of the series that a segment belongs to.
+CREATE TABLE IF NOT EXISTS origin (
+    series TEXT NOT NULL
+);
+"""
+SERIES_TABLES = f"""
 CREATE TABLE IF NOT EXISTS entry (
     seq  INTEGER PRIMARY KEY,
     at   REAL NOT NULL,
     body BLOB NOT NULL
 );
+-- Checkpoints of schema 1: each a whole state. They are read, and never written.
 CREATE TABLE IF NOT EXISTS checkpoint (
     seq   INTEGER PRIMARY KEY,
     state BLOB NOT NULL
 );
--- Entries that tell an earlier time than the one before: the clock was set back. Between them times only go up.
-CREATE TABLE IF NOT EXISTS set_back (
-    seq INTEGER PRIMARY KEY
+{PIECE_TABLES}
+{SET_BACK_TABLE}
+-- The closed segments, which have the entries before those of the table `entry`.
+CREATE TABLE IF NOT EXISTS segment (
+    first    INTEGER PRIMARY KEY,
+    last     INTEGER NOT NULL,
+    first_at REAL NOT NULL,
+    last_at  REAL NOT NULL,
+    size     INTEGER NOT NULL,
+    name     TEXT NOT NULL
 );
 """
 CHUNK_TABLES = """
@@ -181,7 +229,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     db = _connect_read_only(path)
     try:
         _check(db, path)
-        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entry'").fetchone():
+        if not has_table(db, "entry") and not has_table(db, "page"):
             raise StoreError(f"{path} is not a series: it has no entries table")
     except sqlite3.Error as error:
         db.close()
@@ -215,6 +263,32 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         return db
     assert last is not None
     raise explain(last, path) from last
+
+
+def connect_immutable(path: Path) -> sqlite3.Connection:
+    """Open a file that nobody changes, such as a segment, for reading. Raises StoreError."""
+    try:
+        db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False,
+            isolation_level=None,
+        )  # fmt: skip
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
+        _check(db, path)
+    except sqlite3.Error as error:
+        db.close()
+        raise explain(error, path) from error
+    except StoreError:
+        db.close()
+        raise
+    return db
+
+
+def has_table(db: sqlite3.Connection, name: str) -> bool:
+    """Return whether a database has a table. Raises sqlite3.Error."""
+    found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return found.fetchone() is not None
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:

@@ -29,8 +29,6 @@ from pathlib import Path
 
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes
 from flux_tui.core.series.events import Event, encode_event
-from flux_tui.store import checkpoint_retention
-from flux_tui.store.checkpoint_retention import StoredCheckpoint
 from flux_tui.store.database import (
     DATABASE,
     UPSERT_CHUNK,
@@ -64,6 +62,8 @@ from flux_tui.store.index.store_values import (
 )
 from flux_tui.store.index.unshared_removal import FreedBlocks, Freeing
 from flux_tui.store.index.unshared_removal import tidy as tidy_freed
+from flux_tui.store.segments.checkpoint_retention import StoredCheckpoint
+from flux_tui.store.segments.series_files import SeriesFiles
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.writing.loose_chunks import LooseChunks
 from flux_tui.store.writing.object_writer import ObjectWriter
@@ -107,10 +107,8 @@ class Store:
         last = db.execute("SELECT at FROM entry WHERE seq = ?", (self.last_seq,)).fetchone()
         self.last_at = float(last[0]) if last is not None else 0.0
         """The time of the last entry."""
-        self._checkpoints = [
-            StoredCheckpoint(*row)
-            for row in db.execute("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
-        ]
+        self.series = SeriesFiles(home, db, self._lock)
+        """The segments of the series, its checkpoints, and what is moved and dropped."""
         tidy(db)
         tidy_freed(db)
         self._evictions = Evictions(db, self._lock, self._trees, self.chunks, self._loose.set_apart)
@@ -169,7 +167,8 @@ class Store:
             landed = self.chunks.to_commit(landed)
             chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
             chunks.sort(key=itemgetter(0))  # the index takes many rows twice as fast in its own order
-            kept = self._checkpoints
+            saved = None if checkpoint is None else self.series.saved.prepare(seq, checkpoint)
+            superfluous: Collection[StoredCheckpoint] = ()
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
@@ -179,14 +178,8 @@ class Store:
                 self._db.executemany("DELETE FROM chunk WHERE cid = ?", gone)
                 self._db.executemany("DELETE FROM spare WHERE cid = ?", gone)
                 self._db.executemany(UPSERT_CHUNK, chunks)
-                if checkpoint is not None:
-                    self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (?, ?)", (seq, checkpoint))
-                    kept = [one for one in kept if one.seq != seq] + [StoredCheckpoint(seq, len(checkpoint))]
-                    superfluous = checkpoint_retention.superfluous(kept, checkpoint_retention.budget(seq))
-                    self._db.executemany(
-                        "DELETE FROM checkpoint WHERE seq = ?", [(one.seq,) for one in superfluous]
-                    )
-                    kept = [one for one in kept if one not in superfluous]
+                if saved is not None:
+                    superfluous = self.series.saved.insert(self._db, saved, self.series.packed_last)
                 self._db.execute("COMMIT")
             except BaseException as error:  # an interrupted command goes on to clean up
                 if self._db.in_transaction:
@@ -194,7 +187,9 @@ class Store:
                 if isinstance(error, sqlite3.Error):
                     raise explain(error, self.path) from error
                 raise
-            self._checkpoints = kept
+            if saved is not None:
+                self.series.saved.inserted(saved, superfluous)
+            self.series.appended(rows)
             self.chunks.committed(landed, lost)
         self.last_seq = seq
         self.last_at = rows[-1][1] if rows else self.last_at

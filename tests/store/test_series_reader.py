@@ -13,7 +13,8 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Unknown
 from flux_tui.core.series.fold import derive, restore, snapshot
 from flux_tui.store.database import SCHEMA_VERSION, StoreError, explain
-from flux_tui.store.series_reader import MemorySeries, SeriesReader, SeriesSource, export
+from flux_tui.store.series_export import export
+from flux_tui.store.series_reader import MemorySeries, SeriesReader, SeriesSource
 from flux_tui.store.store import Store
 
 Make = Callable[[list[Entry]], SeriesSource]
@@ -179,7 +180,7 @@ def test_an_export_is_the_series_and_nothing_else(tmp_path: Path) -> None:
     reader.close()
     tables = sqlite3.connect(target)
     assert {row[0] for row in tables.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} == {
-        "entry", "checkpoint", "set_back",
+        "entry", "checkpoint", "page", "piece", "saved", "segment", "set_back",
     }  # fmt: skip
     tables.close()
     with pytest.raises(StoreError, match="exists already"):

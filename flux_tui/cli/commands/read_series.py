@@ -17,7 +17,7 @@ from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import NO_NAMES, StateNames
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
-from flux_tui.store.series_reader import export as export_series
+from flux_tui.store.series_export import export as export_series
 
 FOLLOW_SECONDS = 0.1
 

@@ -218,6 +218,7 @@ __all__ = [
     "kind_of",
     "kind_of_type",
     "moved",
+    "stored_kind",
 ]
 
 Event: TypeAlias = FetchingEvent | ServingEvent | ContentEvent | NodeEvent | ReplicationEvent | Unknown
@@ -289,6 +290,17 @@ def decode_event(body: bytes) -> Event:
         return _decoder.decode(body)
     except (msgspec.MsgspecError, RecursionError):
         return Unknown(kind=_tag_of(body), body=body)
+
+
+def stored_kind(body: bytes) -> str:
+    """Return the tag of an event from its stored bytes, without decoding the event; `unreadable` if it has none."""
+    if len(body) > 2 and 0x91 <= body[0] <= 0x9F and 0xA1 <= body[1] <= 0xBF:  # a short array, a short text
+        tag = body[2 : 2 + (body[1] & 0x1F)]
+        return _TAGS.get(tag) or _tag_of(body)
+    return _tag_of(body)
+
+
+_TAGS = {kind.encode(): kind for kind in EVENT_KINDS}
 
 
 def _tag_of(body: bytes) -> str:

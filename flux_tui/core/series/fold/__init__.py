@@ -48,13 +48,17 @@ def snapshot(state: State) -> bytes:
     return _encoder.encode((STATE_VERSION, state))
 
 
-def restore(data: bytes) -> State | None:
-    """Return the state of a checkpoint; None if another version of the fold made it, or if it cannot be decoded."""
+def restore(data: bytes, *, any_version: bool = False) -> State | None:
+    """Return the state of a checkpoint; None if another version of the fold made it, or if it cannot be decoded.
+
+    `any_version`: use the state of an older version, too, where the entries before it are gone (they were
+    pruned). So a field that is added to State needs a default, and one that changes its meaning a new name.
+    """
     try:
         version, state = _decoder.decode(data)
     except msgspec.MsgspecError:
         return None
-    return state if version == STATE_VERSION else None
+    return state if version == STATE_VERSION or (any_version and version < STATE_VERSION) else None
 
 
 def copy(state: State) -> State:

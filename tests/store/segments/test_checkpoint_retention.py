@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core.series import events as ev
-from flux_tui.store import checkpoint_retention
-from flux_tui.store.checkpoint_retention import NEWEST, StoredCheckpoint, budget, superfluous
+from flux_tui.store.segments import checkpoint_retention
+from flux_tui.store.segments.checkpoint_retention import NEWEST, StoredCheckpoint, budget, superfluous
 from flux_tui.store.store import Store
 
 EVERY = 10_000
@@ -88,10 +88,10 @@ def test_the_store_applies_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyP
         if number == 30:
             store.close()
             store = Store.open(tmp_path / "home")
-    rows = store.chunks.rows("SELECT seq, length(state) FROM checkpoint ORDER BY seq")
+    rows = store.chunks.rows("SELECT seq, size FROM saved ORDER BY seq")
     assert sum(size for _, size in rows) <= 50_000
     assert [seq for seq, _ in rows[-NEWEST:]] == [58, 59, 60]
-    assert [StoredCheckpoint(*row) for row in rows] == store._checkpoints
+    assert [StoredCheckpoint(*row) for row in rows] == store.series.saved.kept
     reader = store.reader()
     for at in (1, 30, 60):
         found = reader.checkpoint(at)

@@ -1,0 +1,204 @@
+"""A segment: an immutable file with the entries from one number to another, and checkpoints along them.
+
+It is an SQLite database that is written once. Its first checkpoint is the state after the entry before its
+first one, so its entries can be folded without any earlier segment. `SeriesReader` opens a segment like any
+exported series.
+"""
+
+import os
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from flux_tui.core.series.events import Entry, decode_event
+from flux_tui.store.database import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    SEGMENT_TABLES,
+    StoreError,
+    connect_immutable,
+    explain_os,
+)
+from flux_tui.store.disk.fsync import flush_folder
+from flux_tui.store.segments.pages import PAGE_ENTRIES, OpenPage, Page, Row, kinds_in, pack
+from flux_tui.store.segments.pieces import Pieces, read_state
+
+SUFFIX = ".flux"
+PAGES_OPEN = 6
+"""Pages that stay decompressed, of the pages read last: a dashboard reads around its cursor."""
+
+
+def write_segment(
+    path: Path,
+    series: str,
+    rows: Iterable[Row],
+    states: Iterable[tuple[int, bytes]],
+    set_back: Iterable[int],
+) -> int:
+    """Write a segment under its name, durably, and return its size in bytes.
+
+    `series`: the id of the series. `rows`: its entries, without gaps. `states`: its checkpoints, each as the
+    number of the last entry that it includes, and its bytes. `set_back`: entries at which the clock was set
+    back. Raises StoreError, sqlite3.Error.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        db = sqlite3.connect(part, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode=OFF")
+            db.execute("PRAGMA synchronous=OFF")
+            db.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            db.executescript(SEGMENT_TABLES)
+            db.execute("BEGIN")
+            db.execute("INSERT INTO origin VALUES (?)", (series,))
+            insert_pages(db, rows)
+            pieces = Pieces(db)
+            for seq, state in states:
+                one = pieces.prepare(seq, state)
+                pieces.store(db, one)
+                pieces.stored(one)
+            db.executemany("INSERT INTO set_back VALUES (?)", [(seq,) for seq in set_back])
+            db.execute("COMMIT")
+        finally:
+            db.close()
+        part.chmod(0o600)
+        make_durable(part, path)
+    except OSError as error:
+        raise explain_os(error, path) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path.stat().st_size
+
+
+def insert_pages(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Pack entries into rows of the table `page`. Raises StoreError if entries are missing in between."""
+    waiting: list[Row] = []
+    last: int | None = None
+    for row in rows:
+        if last is not None and row[0] != last + 1:
+            raise StoreError(f"the series is damaged: entry {last + 1} is missing")
+        last = row[0]
+        waiting.append(row)
+        if len(waiting) == PAGE_ENTRIES:
+            db.execute("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", pack(waiting))
+            waiting = []
+    if waiting:
+        db.execute("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", pack(waiting))
+
+
+def make_durable(part: Path, path: Path) -> None:
+    """Flush a file to the device, then give it its name. Raises OSError."""
+    descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(part, path)
+    flush_folder(path.parent)
+
+
+class PackedEntries:
+    """The packed entries and checkpoints of one database: those of a segment, or of an exported series.
+
+    Methods raise sqlite3.Error.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._open: OrderedDict[int, OpenPage] = OrderedDict()
+        row = db.execute("SELECT min(first), max(last) FROM page").fetchone()
+        self.first, self.last = (0, 0) if row[0] is None else (int(row[0]), int(row[1]))
+        """The numbers of the first and last entry; 0 and 0 if there is none."""
+
+    @classmethod
+    def open(cls, path: Path) -> "PackedEntries":
+        """Open a segment. Raises StoreError: it is missing or not a segment."""
+        db = connect_immutable(path)
+        try:
+            return cls(db)
+        except sqlite3.Error as error:
+            db.close()
+            raise StoreError(f"{path} is damaged, or not a part of a series ({error})") from error
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        """Return the first `limit` entries after the entry numbered `after`, in order."""
+        return [Entry(seq, at, decode_event(body)) for seq, at, body in self.rows(after, limit)]
+
+    def rows(self, after: int, limit: int) -> list[Row]:
+        """Return the same entries as they are stored."""
+        found: list[Row] = []
+        after = max(after, self.first - 1)
+        while len(found) < limit and after < self.last:
+            found += self._page(after + 1).rows(after, limit - len(found))
+            after = found[-1][0]
+        return found
+
+    def time_of(self, seq: int) -> float:
+        """Return the time of an entry, in seconds since 1970."""
+        return self._page(seq).time_of(seq)
+
+    def of_kinds(self, kinds: Sequence[str], after: int) -> Iterator[list[Entry]]:
+        """Yield the entries of these kinds after the entry numbered `after`, page by page.
+
+        A page without any is not decompressed.
+        """
+        for first, counts in self._db.execute(
+            "SELECT first, kinds FROM page WHERE last > ? ORDER BY first", (after,)
+        ):
+            if not kinds_in(counts).keys().isdisjoint(kinds):
+                yield self._page(first, keep=False).of_kinds(kinds, after)
+
+    def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
+        """Return the newest saved state that includes no entry after `at_most`: its last entry, and its bytes."""
+        return newest_saved(self._db, at_most)
+
+    def pages(self) -> Iterator[Page]:
+        """Yield all pages as they are stored."""
+        query = "SELECT first, last, kinds, shape, bulk, rest FROM page ORDER BY first"
+        yield from (Page(*row) for row in self._db.execute(query))
+
+    def states(self) -> Iterator[tuple[int, bytes]]:
+        """Yield all saved states: the number of the last entry of each, and its bytes."""
+        for seq, pieces in self._db.execute("SELECT seq, pieces FROM saved ORDER BY seq").fetchall():
+            state = read_state(self._db, pieces)
+            if state is not None:
+                yield int(seq), state
+
+    def close(self) -> None:
+        """Close the database."""
+        self._db.close()
+
+    def _page(self, seq: int, *, keep: bool = True) -> OpenPage:
+        for page in reversed(self._open.values()):
+            if page.first <= seq <= page.last:
+                self._open.move_to_end(page.first)
+                return page
+        row = self._db.execute(
+            "SELECT first, last, kinds, shape, bulk, rest FROM page WHERE first <= ? ORDER BY first DESC LIMIT 1",
+            (seq,),
+        ).fetchone()
+        if row is None or row[1] < seq:
+            raise sqlite3.DatabaseError(f"entry {seq} is missing")
+        page = OpenPage(Page(*row))
+        if keep:
+            self._open[page.first] = page
+            if len(self._open) > PAGES_OPEN:
+                self._open.popitem(last=False)
+        return page
+
+
+def newest_saved(db: sqlite3.Connection, at_most: int) -> tuple[int, bytes] | None:
+    """Return the newest saved state that includes no entry after `at_most`: its last entry, and its bytes.
+
+    Raises sqlite3.Error.
+    """
+    for seq, pieces in db.execute(
+        "SELECT seq, pieces FROM saved WHERE seq <= ? ORDER BY seq DESC", (at_most,)
+    ):
+        state = read_state(db, pieces)
+        if state is not None:
+            return int(seq), state
+    return None

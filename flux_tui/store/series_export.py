@@ -1,0 +1,91 @@
+"""Copies a series to one file, without the chunk index: to be kept, sent and replayed."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from flux_tui.store.database import (
+    APPLICATION_ID,
+    PAGE_TABLE,
+    SCHEMA_VERSION,
+    SERIES_TABLES,
+    StoreError,
+    explain,
+    explain_os,
+    has_table,
+    open_reader,
+)
+from flux_tui.store.segments.catalog import FOLDER, segments_in
+from flux_tui.store.segments.pages import Row
+from flux_tui.store.segments.pieces import Pieces
+from flux_tui.store.segments.saved_states import states_between
+from flux_tui.store.segments.segment_file import PackedEntries
+
+
+def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
+    """Copy the series alone, without chunks, to a file that SeriesReader can open. Return the number of entries.
+
+    The node may run meanwhile: the copy is the series at one moment. An existing `target` is replaced only
+    with `overwrite`. Raises StoreError: nothing to copy, the target exists, or the disk is full.
+    """
+    if target.exists() and not overwrite:
+        raise StoreError(f"{target} exists already: choose another name")
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        with (
+            closing(open_reader(source)) as reader,
+            closing(sqlite3.connect(part, isolation_level=None)) as copy,
+        ):
+            copy.executescript(f"{SERIES_TABLES}{PAGE_TABLE}")
+            copy.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            copy.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            copy.execute("BEGIN")
+            reader.execute("BEGIN")
+            count = _copy(reader, source, copy)
+            copy.execute("COMMIT")
+        os.replace(part, target)
+    except sqlite3.Error as error:
+        raise explain(error, target) from error
+    except OSError as error:
+        raise explain_os(error, target) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return count
+
+
+def _copy(reader: sqlite3.Connection, source: Path, copy: sqlite3.Connection) -> int:
+    """Copy everything within open transactions. Return the number of entries."""
+    pieces = Pieces(copy)
+    segments = segments_in(reader) if has_table(reader, "segment") else []
+    packed_last = 0
+    for segment in segments:
+        path = source.parent / FOLDER / segment.name
+        if not path.exists():
+            raise StoreError(f"{path} was pruned meanwhile: export again")
+        with closing(PackedEntries.open(path)) as packed:
+            copy.executemany("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", packed.pages())
+            _copy_states(packed.states(), pieces, copy)
+        packed_last = segment.last
+    if has_table(reader, "page"):  # an exported series is exported again
+        copy.executemany("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", PackedEntries(reader).pages())
+    if has_table(reader, "entry"):
+        copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", _entries(reader, packed_last))
+    _copy_states(states_between(reader, packed_last, 1 << 62), pieces, copy)
+    if has_table(reader, "set_back"):
+        copy.executemany("INSERT INTO set_back VALUES (?)", reader.execute("SELECT seq FROM set_back"))
+    counts = "SELECT (SELECT count(*) FROM entry), (SELECT coalesce(sum(last - first + 1), 0) FROM page)"
+    return sum(copy.execute(counts).fetchone())
+
+
+def _entries(reader: sqlite3.Connection, after: int) -> Iterator[Row]:
+    yield from reader.execute("SELECT seq, at, body FROM entry WHERE seq > ?", (after,))
+
+
+def _copy_states(states: Iterator[tuple[int, bytes]], pieces: Pieces, copy: sqlite3.Connection) -> None:
+    for seq, state in states:
+        one = pieces.prepare(seq, state)
+        pieces.store(copy, one)
+        pieces.stored(one)
