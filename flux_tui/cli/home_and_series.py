@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import extend, restore
 from flux_tui.core.series.state import State
 from flux_tui.home import Home, HomeError, default_home
-from flux_tui.store.series_reader import SeriesReader, SeriesSource
+from flux_tui.store.series_reader import SeriesReader, SeriesSource, first_state
 
 FOLD_PAGE = 10_000
 """How many entries are read at a time."""
@@ -79,12 +80,26 @@ def open_series(home: Home) -> SeriesReader:
 def fold(reader: SeriesSource, until: int | None = None) -> State:
     """Return the state after entry number `until`, or after the newest entry if `until` is None.
 
-    The fold starts from the nearest checkpoint.
+    The fold starts from the nearest checkpoint. Raises Failure if the entry was pruned.
     """
     last = reader.last_seq() if until is None else until
+    check_not_pruned(reader, last)
     found = reader.checkpoint(last)
-    state = (restore(found[1]) if found else None) or State()
+    state = (restore(found[1]) if found else None) or first_state(reader)
     return catch_up(reader, state, last)
+
+
+def check_not_pruned(reader: SeriesSource, seq: int) -> None:
+    """Check that the state after entry `seq` can be told. Raises Failure if the entries there were pruned."""
+    first = reader.first_seq()
+    if seq < first - 1:
+        raise Failure(f"history begins at entry {first}{_since(reader, first)}: older entries were pruned")
+
+
+def _since(reader: SeriesSource, seq: int) -> str:
+    """Return the time of an entry in words, for a sentence."""
+    entries = reader.read(seq - 1, 1)
+    return f" ({time.strftime('%Y-%m-%d %H:%M', time.localtime(entries[0].at))})" if entries else ""
 
 
 def catch_up(

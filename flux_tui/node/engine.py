@@ -156,6 +156,10 @@ class Engine:
         state = self.machine.state
         return state.seq + CHECKPOINT_ENTRIES + len(state.pending) + len(state.leases)
 
+    def save_state(self) -> None:
+        """Save a checkpoint with the next commit."""
+        self._checkpoint_at = 0
+
     async def flush(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
         """Commit all entries that wait, and start all effects that wait for them."""
         async with self._flushing:

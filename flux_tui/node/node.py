@@ -43,7 +43,9 @@ from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
 from flux_tui.node.entry_handlers import Handler, Handlers
 from flux_tui.node.receiver import NodeParts, NodeReceiver
+from flux_tui.node.series_keeper import keep_series
 from flux_tui.node.suggested_names import own_name
+from flux_tui.store.series_reader import first_state
 from flux_tui.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -52,6 +54,9 @@ FOLD_PAGE = 10_000
 """Entries read at a time when a node opens its series."""
 
 
+CHECKPOINT_AT_START = 1_000
+"""A node that has to fold more entries than this when it opens saves a checkpoint at once, so that nodes that live
+shortly have checkpoints, too."""
 CLOCK_SECONDS = 1.0
 """Seconds between two looks at the wall clock."""
 STOP_SECONDS = 5.0
@@ -138,7 +143,7 @@ class FluxNode:
         opening_store = partial(Store.open, home.path, keep_free=settings.keep_free)
         store = await trio.to_thread.run_sync(opening_store)
         stack.callback(store.close)
-        state = await trio.to_thread.run_sync(load_state, store)
+        state, folded = await trio.to_thread.run_sync(_load, store)
         opening = network or _libp2p(home, settings, state.at)
         # The network's first calls may come before the node is complete: the receiver keeps them. The machine
         # is made after the network, which knows this node's id and addresses once it is open.
@@ -155,6 +160,8 @@ class FluxNode:
             policy=settings.policy,
         )
         engine = Engine(machine, store, clock)
+        if folded > CHECKPOINT_AT_START:
+            engine.save_state()
         nursery = await stack.enter_async_context(trio.open_nursery())
         reader, writer = ChunkReader(engine, running), ChunkWriter(engine)
         files, adds = ObjectFiles(engine, home.path), AddTasks(engine, nursery)
@@ -173,6 +180,7 @@ class FluxNode:
         nursery.start_soon(engine.run, effects.run, handlers.tell)
         nursery.start_soon(_look_every_second, engine, clock)
         nursery.start_soon(files.run)
+        nursery.start_soon(keep_series, engine)
         for addr in settings.join:
             node.push_intent(cmd.Join(addr))
         stack.push_async_callback(node._stop, nursery)
@@ -297,6 +305,7 @@ class FluxNode:
         nursery.cancel_scope.cancel()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             self._engine.feed(inp.NodeStopping(reason="stopped"))
+            self._engine.save_state()
             await self._engine.flush(self._effects.run, self._handlers.tell)
             await self._network.drain(GOODBYE_SECONDS)
             if self._network.peers():
@@ -327,16 +336,22 @@ class _Chunks(Mapping[Cid, bytes]):
 
 def load_state(store: Store) -> State:
     """Compute the state of a store's series, from its newest checkpoint and the entries after that."""
+    return _load(store)[0]
+
+
+def _load(store: Store) -> tuple[State, int]:
+    """Return the state of a store's series, and how many entries were folded after a checkpoint."""
     reader = store.reader()
     try:
         state = None
         found = reader.checkpoint(reader.last_seq())
         if found is not None:
             state = restore(found[1])
-        state = state or State()
+        state = state or first_state(reader)
+        began = state.seq
         while page := reader.read(state.seq, FOLD_PAGE):
             extend(state, page)
-        return state
+        return state, state.seq - began
     finally:
         reader.close()
 

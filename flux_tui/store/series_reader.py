@@ -56,7 +56,9 @@ class SeriesSource(Protocol):
         """Yield the entries of these kinds after the entry numbered `after`, in order, some at a time."""
 
     def seq_at(self, at: float) -> int:
-        """Return the number of the last entry whose time is not later than `at`; 0 if there is none.
+        """Return the number of the last entry whose time is not later than `at`.
+
+        If all are later: the number before the first one, which is 0 if no entry was pruned.
 
         `at`: seconds since 1970.
         """
@@ -176,7 +178,7 @@ class SeriesReader(SeriesSource):
         for first, last in self._ranges_in_time_order():
             if self._time_of(first) <= at:
                 return self._last_until(at, first, last)
-        return 0
+        return self.first_seq() - 1
 
     @override
     def seq_near(self, seq: int, at: float) -> int:

@@ -112,7 +112,7 @@ class Timeline:
 
     def _shown_period(self, now: float) -> tuple[float, float]:
         source = self._source
-        if self._first_at is None and (first := source.entry(1)) is not None:
+        if self._first_at is None and (first := source.entry(source.first_seq)) is not None:
             self._first_at = first.at
         last = source.entry(source.last_seq) if source.frozen or self.span >= len(SPANS) else None
         if self.span >= len(SPANS):

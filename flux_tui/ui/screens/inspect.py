@@ -188,13 +188,15 @@ class InspectScreen(ModalScreen[int | None]):
         own = subject.group
         self._seen = 0
         seq = cursor = source.cursor
-        while seq > 0 and len(self._rows) < MAX_SHOWN:
-            count = min(SLICE, seq)
+        while seq > source.begin and len(self._rows) < MAX_SHOWN:
+            count = min(SLICE, seq - source.begin)
             found = take(source.read(seq - count, count))
             self._add_rows(found)
             seq -= count
-            if found or seq == 0:
-                self._show_rows(", looking further back" if seq and len(self._rows) < MAX_SHOWN else "")
+            if found or seq == source.begin:
+                self._show_rows(
+                    ", looking further back" if seq > source.begin and len(self._rows) < MAX_SHOWN else ""
+                )
                 if panel.selected is None and self._rows:
                     keys = {row.key for row in self._rows}
                     panel.select(str(own.last) if own and str(own.last) in keys else self._rows[-1].key)

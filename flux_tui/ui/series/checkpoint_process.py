@@ -11,9 +11,8 @@ import sys
 from pathlib import Path
 
 from flux_tui.core.series.fold import extend, restore, snapshot
-from flux_tui.core.series.state import State
 from flux_tui.store.database import StoreError
-from flux_tui.store.series_reader import SeriesReader
+from flux_tui.store.series_reader import SeriesReader, first_state
 from flux_tui.ui.series.checkpoints import HEADER
 
 EVERY = 20_000
@@ -29,8 +28,8 @@ def build(path: Path, last: int, descriptor: int) -> None:
     input is closed, stop early.
     """
     reader = SeriesReader.open(path)
-    state = State()
-    written = 0
+    state = first_state(reader)
+    written = state.seq
     while state.seq < last:
         if select.select([sys.stdin], [], [], 0)[0]:
             return

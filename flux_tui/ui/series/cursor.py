@@ -19,7 +19,7 @@ from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
 from flux_tui.store.database import StoreError
-from flux_tui.store.series_reader import SeriesReader, SeriesSource
+from flux_tui.store.series_reader import SeriesReader, SeriesSource, first_state
 from flux_tui.ui.series.checkpoints import Builder, Checkpoints
 from flux_tui.ui.series.trends import WINDOW, Trends
 
@@ -66,7 +66,9 @@ class Source:
         self._tail: deque[Entry] = deque(maxlen=WINDOW)
         """The entries folded last on the way to the cursor, without a gap."""
         self.last_seq = 0
-        """The number of entries in the series, read or not."""
+        """The number of the newest entry in the series, read or not."""
+        self.first_seq = 1
+        """The number of the oldest entry. Above 1: older entries were pruned."""
         self._completed: deque[Entry] = deque(maxlen=COMPLETED_KEPT)
         self._opened_at: int | None = None
         """The number of entries when the series was first read. None: it was not read yet."""
@@ -92,6 +94,11 @@ class Source:
     def cursor(self) -> int:
         """The number of the last entry that `state` includes."""
         return self.state.seq
+
+    @property
+    def begin(self) -> int:
+        """The number of the entry before the oldest one that is there. Above 0: older entries were pruned."""
+        return self.first_seq - 1
 
     @property
     def frozen(self) -> bool:
@@ -127,8 +134,11 @@ class Source:
             return False
         try:
             self.last_seq = last = reader.last_seq()
+            self.first_seq = reader.first_seq()
             if self._opened_at is None:
                 self._opened_at = last
+            if self._live.seq < self.begin:
+                self._live = first_state(reader)
             if not self._probed and last:
                 self._probed = True
                 self._probe(reader, last)
@@ -182,7 +192,7 @@ class Source:
 
         If the series cannot be read, the cursor stays, and `trouble` says why.
         """
-        seq = min(max(seq, 0), self.last_seq)
+        seq = min(max(seq, self.begin), self.last_seq)
         if self._frozen is None or self._frozen.seq != seq:
             try:
                 self._frozen = self._state_at(seq)
@@ -196,7 +206,7 @@ class Source:
     def seq_at(self, at: float) -> int:
         """Return the number of the last entry that is not later than `at` (seconds since 1970).
 
-        0: there is none, or the series cannot be read.
+        If all are later: `begin`. 0: the series cannot be read.
         """
         reader = self._open()
         try:
@@ -239,24 +249,28 @@ class Source:
 
         Entries read lately are in memory.
         """
-        if not 1 <= seq <= self.last_seq:
+        if not self.first_seq <= seq <= self.last_seq:
             return None
         start = (seq - 1) // PAGE * PAGE
         page = self._pages.get(start)
-        if page is None or len(page) <= seq - 1 - start:
+        if not page or page[-1].seq < seq:
             page = self.read(start, PAGE)
             self._pages[start] = page
         else:
             self._pages.move_to_end(start)
-        index = seq - 1 - start
-        return page[index] if index < len(page) else None
+        index = seq - page[0].seq if page else 0  # history may begin within a page
+        return page[index] if 0 <= index < len(page) else None
 
     def read(self, after: int, limit: int) -> list[Entry]:
         """Return the first `limit` entries after the entry numbered `after`, in order.
 
-        Empty if they cannot be read.
+        Entries that were pruned are left out. Empty if they cannot be read.
         """
         reader = self._open()
+        if after < self.begin:
+            after, limit = self.begin, limit - (self.begin - after)
+            if limit <= 0:
+                return []
         try:
             return reader.read(after, limit) if reader is not None else []
         except StoreError as error:
@@ -363,7 +377,7 @@ class Source:
         or else the empty state before the first entry.
         """
         best = State()
-        if self._frozen is not None and self._frozen.seq <= seq:
+        if self._frozen is not None and self.begin <= self._frozen.seq <= seq:
             best = self._frozen
         if seq - best.seq <= NEAR:
             return best
@@ -375,4 +389,4 @@ class Source:
         for at, data in sorted(candidates, key=lambda found: -found[0]):
             if at > best.seq and (state := restore(data)) is not None:
                 return state
-        return best
+        return first_state(reader) if best.seq < self.begin else best

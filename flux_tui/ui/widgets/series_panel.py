@@ -238,8 +238,8 @@ class SeriesPanel(LinesPanel):
 
     def _look_back(self, budget: int) -> None:
         window, until = self._window, time.monotonic() + SLICE_SECONDS
-        while window.low > 0 and budget > 0 and not window.full and self._wants_more():
-            count = min(250, budget, window.low)
+        while window.low > self.source.begin and budget > 0 and not window.full and self._wants_more():
+            count = min(250, budget, window.low - self.source.begin)
             window.prepend(self._read(window.low - count, count), window.low - count)
             budget -= count
             if self.filter and time.monotonic() >= until:
@@ -251,7 +251,7 @@ class SeriesPanel(LinesPanel):
         if not self._windowed:
             return False
         window = self._window
-        back = window.low > 0 and not window.full and self._wants_more()
+        back = window.low > self.source.begin and not window.full and self._wants_more()
         return back or (window.high < self.source.cursor and (self.following or self._wants_more_below()))
 
     def _wants_more(self) -> bool:
@@ -298,7 +298,7 @@ class SeriesPanel(LinesPanel):
 
     @override
     def go(self, index: int, direction: int) -> None:
-        if self._windowed and index <= 0 and self._window.low > 0:
+        if self._windowed and index <= 0 and self._window.low > self.source.begin:
             self._look_back(SLICE)
             index += self._window.prepended
         super().go(index, direction)
@@ -311,10 +311,11 @@ class SeriesPanel(LinesPanel):
 
     @override
     def action_edge(self, to: int) -> None:
-        if to < 0 and self._windowed and not self.filter and self._window.low > 0:
+        if to < 0 and self._windowed and not self.filter and self._window.low > self.source.begin:
             # Jump to the first entry without reading the entries between.
-            self._window = Window(0, fold=self._folds)
-            self._window.extend(self.source.read(0, min(SLICE, self.source.cursor)))
+            begin = self.source.begin
+            self._window = Window(begin, fold=self._folds)
+            self._window.extend(self.source.read(begin, min(SLICE, self.source.cursor - begin)))
         elif to > 0 and self._windowed and self._window.high < self.source.cursor:
             self._restart()
             if self._view is not None:
@@ -370,10 +371,12 @@ class SeriesPanel(LinesPanel):
             note = counted(self._window.total, "match", "matches")
             if self._window.full:
                 note = f"the last {note}"
-            elif self._window.low > 0:
+            elif self._window.low > self.source.begin:
                 note += ", looking further back"
         else:
             note = counted(cursor, "entry", "entries")
+            if self.source.begin:
+                note += f", from {self.source.first_seq:,} on"
         if self._view is not None and self._view.playing:
             note += " · playing"
         elif self.source.frozen:
