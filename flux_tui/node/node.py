@@ -39,11 +39,11 @@ from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.disk.object_work_queue import ObjectFiles
+from flux_tui.node.disk.series_keeper import keep_series
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
 from flux_tui.node.entry_handlers import Handler, Handlers
 from flux_tui.node.receiver import NodeParts, NodeReceiver
-from flux_tui.node.series_keeper import keep_series
 from flux_tui.node.suggested_names import own_name
 from flux_tui.store.series_reader import first_state
 from flux_tui.store.store import Store

@@ -2,9 +2,10 @@
 
 Modules; each imports only those above it:
 
-    database, checkpoint_retention  the database's tables, and the choice of the saved states that are kept
-    series_reader                   entries read from a database, by any process
+    database                        the database's tables
     disk/                           files: safe paths, writes, holes, free space, one folder tree for each object
+    segments/                       the older part of the series, in immutable files; checkpoints; pruning
+    series_reader, series_export    entries read, by any process; a copy of a series in one file
     index/                          where each chunk is stored, and what happens to it when an object is removed
     writing/                        puts chunks and finished objects in their places
     store                           the whole store, for the node, which alone writes to it

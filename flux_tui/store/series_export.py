@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any, TypeVar
 
 from flux_tui.store.database import (
     APPLICATION_ID,
@@ -18,10 +19,11 @@ from flux_tui.store.database import (
     open_reader,
 )
 from flux_tui.store.segments.catalog import FOLDER, segments_in
-from flux_tui.store.segments.pages import Row
 from flux_tui.store.segments.pieces import Pieces
 from flux_tui.store.segments.saved_states import states_between
 from flux_tui.store.segments.segment_file import PackedEntries
+
+T = TypeVar("T")
 
 
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
@@ -61,27 +63,38 @@ def _copy(reader: sqlite3.Connection, source: Path, copy: sqlite3.Connection) ->
     pieces = Pieces(copy)
     segments = segments_in(reader) if has_table(reader, "segment") else []
     packed_last = 0
+    insert_page = "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)"
     for segment in segments:
         path = source.parent / FOLDER / segment.name
         if not path.exists():
             raise StoreError(f"{path} was pruned meanwhile: export again")
         with closing(PackedEntries.open(path)) as packed:
-            copy.executemany("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", packed.pages())
-            _copy_states(packed.states(), pieces, copy)
+            copy.executemany(insert_page, _read(packed.pages(), path))
+            _copy_states(_read(packed.states(), path), pieces, copy)
         packed_last = segment.last
     if has_table(reader, "page"):  # an exported series is exported again
-        copy.executemany("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", PackedEntries(reader).pages())
+        copy.executemany(insert_page, _read(PackedEntries(reader).pages(), source))
     if has_table(reader, "entry"):
-        copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", _entries(reader, packed_last))
-    _copy_states(states_between(reader, packed_last, 1 << 62), pieces, copy)
+        rows = _rows(reader, "SELECT seq, at, body FROM entry WHERE seq > ?", packed_last)
+        copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", _read(rows, source))
+    _copy_states(_read(states_between(reader, packed_last, 1 << 62), source), pieces, copy)
     if has_table(reader, "set_back"):
-        copy.executemany("INSERT INTO set_back VALUES (?)", reader.execute("SELECT seq FROM set_back"))
+        back = _read(_rows(reader, "SELECT seq FROM set_back"), source)
+        copy.executemany("INSERT INTO set_back VALUES (?)", back)
     counts = "SELECT (SELECT count(*) FROM entry), (SELECT coalesce(sum(last - first + 1), 0) FROM page)"
     return sum(copy.execute(counts).fetchone())
 
 
-def _entries(reader: sqlite3.Connection, after: int) -> Iterator[Row]:
-    yield from reader.execute("SELECT seq, at, body FROM entry WHERE seq > ?", (after,))
+def _rows(reader: sqlite3.Connection, query: str, *values: int) -> Iterator[tuple[Any, ...]]:
+    yield from reader.execute(query, values)
+
+
+def _read(found: Iterator[T], path: Path) -> Iterator[T]:
+    """Yield what a database gives; its errors name that database, and not the copy."""
+    try:
+        yield from found
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
 
 
 def _copy_states(states: Iterator[tuple[int, bytes]], pieces: Pieces, copy: sqlite3.Connection) -> None:

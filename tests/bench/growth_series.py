@@ -34,7 +34,7 @@ def on_disk(home: Path) -> int:
 
 
 def written(events: Iterator[Event], count: int) -> int:
-    """Append `count` events to a new home, with a node's checkpoints, and return the bytes of the home."""
+    """Append `count` events to a new home, with a node's checkpoints and segments, and return the bytes of the home."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         store = Store.open(folder)
@@ -47,6 +47,8 @@ def written(events: Iterator[Event], count: int) -> int:
             if state.seq >= due:
                 checkpoint, due = snapshot(state), state.seq + CHECKPOINT_ENTRIES
             store.commit(batch, checkpoint=checkpoint)
+            while store.series.due and store.series.rotate() is not None:
+                pass  # as a running node does
         store.close()
         return on_disk(folder)
     finally:
