@@ -15,10 +15,10 @@ from flux_tui.store.database import (
     StoreError,
     explain,
     explain_os,
-    has_table,
     open_reader,
 )
 from flux_tui.store.segments.catalog import FOLDER, segments_in
+from flux_tui.store.segments.pages import Page
 from flux_tui.store.segments.pieces import Pieces
 from flux_tui.store.segments.saved_states import states_between
 from flux_tui.store.segments.segment_file import PackedEntries
@@ -61,7 +61,11 @@ def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
 def _copy(reader: sqlite3.Connection, source: Path, copy: sqlite3.Connection) -> int:
     """Copy everything within open transactions. Return the number of entries."""
     pieces = Pieces(copy)
-    segments = segments_in(reader) if has_table(reader, "segment") else []
+    try:
+        tables = {row[0] for row in reader.execute("SELECT name FROM sqlite_master")}
+        segments = segments_in(reader) if "segment" in tables else []
+    except sqlite3.Error as error:
+        raise explain(error, source) from error
     packed_last = 0
     insert_page = "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)"
     for segment in segments:
@@ -72,17 +76,21 @@ def _copy(reader: sqlite3.Connection, source: Path, copy: sqlite3.Connection) ->
             copy.executemany(insert_page, _read(packed.pages(), path))
             _copy_states(_read(packed.states(), path), pieces, copy)
         packed_last = segment.last
-    if has_table(reader, "page"):  # an exported series is exported again
-        copy.executemany(insert_page, _read(PackedEntries(reader).pages(), source))
-    if has_table(reader, "entry"):
+    if "page" in tables:  # an exported series is exported again
+        copy.executemany(insert_page, _read(_pages(reader), source))
+    if "entry" in tables:
         rows = _rows(reader, "SELECT seq, at, body FROM entry WHERE seq > ?", packed_last)
         copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", _read(rows, source))
     _copy_states(_read(states_between(reader, packed_last, 1 << 62), source), pieces, copy)
-    if has_table(reader, "set_back"):
+    if "set_back" in tables:
         back = _read(_rows(reader, "SELECT seq FROM set_back"), source)
         copy.executemany("INSERT INTO set_back VALUES (?)", back)
     counts = "SELECT (SELECT count(*) FROM entry), (SELECT coalesce(sum(last - first + 1), 0) FROM page)"
     return sum(copy.execute(counts).fetchone())
+
+
+def _pages(reader: sqlite3.Connection) -> Iterator[Page]:
+    yield from PackedEntries(reader).pages()
 
 
 def _rows(reader: sqlite3.Connection, query: str, *values: int) -> Iterator[tuple[Any, ...]]:
