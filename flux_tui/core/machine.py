@@ -180,11 +180,11 @@ class Machine:
         return self.requester.arrivals.accepts(peer, cid)
 
     def next_chunks(
-        self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int
+        self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int, spread: bool = False
     ) -> list[QueuedChunk]:
         """Return the chunks to send next to a peer; see `UploadQueues.next_chunks`."""
         return self.responder.uploads.next_chunks(
-            peer, after=after, through=through, max_bytes=max_bytes, max_chunks=max_chunks
+            peer, after=after, through=through, max_bytes=max_bytes, max_chunks=max_chunks, spread=spread
         )
 
     def is_granted(self, peer: PeerId, cid: Cid) -> bool:

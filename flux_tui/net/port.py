@@ -125,11 +125,14 @@ class Receiver(Protocol):
         Returns whether the message may be forwarded to other nodes. Invalid ones may not.
         """
 
-    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
         """Read the next chunks to write to a peer, about 1 MiB at most; an empty sequence if there are none.
 
         The peer's writing task awaits this after `Network.serve`, shortly before the stream is ready for more.
         After an empty sequence, it is not called again until the next `serve`.
+
+        `spread`: prefer chunks that were not just sent to another peer, within the order of the peer's grants. The
+        caller has written what it took before, and writes these now.
         """
 
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:

@@ -156,8 +156,8 @@ class NodeReceiver(Receiver):
         return self._on_intent(node, forwarder, sealed, gossip=True)
 
     @override
-    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
-        return await self._node.reader.next_chunks(peer) if self._node is not None else ()
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
+        return await self._node.reader.next_chunks(peer, spread=spread) if self._node is not None else ()
 
     @override
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:

@@ -96,7 +96,7 @@ class Host:
     def wants_payload(self, peer: PeerId, chunk: Chunk, size: int) -> bool:
         return False
 
-    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
         return ()
 
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:

@@ -33,7 +33,7 @@ class Parts:
     def forget(self, peer: PeerId) -> None:
         self.forgotten.append(peer)
 
-    async def next_chunks(self, peer: PeerId) -> list[LoadedChunk]:
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> list[LoadedChunk]:
         await trio.lowlevel.checkpoint()
         return [LoadedChunk(CHUNK, b"x")]
 

@@ -327,6 +327,13 @@ class SimNode:
         self.finished.pop(effect.root, None)
         self._later(inp.Freed(root=effect.root, cids=tuple(gone), chunks=len(gone), size=size))
 
+    def next_on_uplink(self, peer: PeerId) -> Cid | None:
+        """Return the next chunk for a peer, whose turn on the slow line has come."""
+        found = self.machine.next_chunks(
+            peer, after=0, through=self._through.get(peer, 0), max_bytes=0, max_chunks=1, spread=True
+        )
+        return found[0].cid if found else None
+
     def _next(self, peer: PeerId) -> Cid | None:
         """Take the next chunk out of the upload queue of a peer."""
         found = self.machine.next_chunks(
@@ -351,7 +358,14 @@ class SimNode:
 
     def _pump(self, peer: PeerId) -> None:
         """Send the next chunk of the queue of a peer, as fast as the uplink is."""
-        if peer in self._sending or peer not in self.linked or (cid := self._next(peer)) is None:
+        if peer in self._sending or peer not in self.linked:
+            return
+        if self.uplink is not None and self.uplink.turns.takes_turns(peer):
+            if self.next_on_uplink(peer) is not None:
+                self._sending.add(peer)
+                self.uplink.send(peer, None)
+            return
+        if (cid := self._next(peer)) is None:
             return
         self._sending.add(peer)
         if self.uplink is not None:

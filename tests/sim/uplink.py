@@ -41,8 +41,8 @@ class Uplink:
         self.turns = UploadTurns(lambda peer: self._sent.get(peer, 0))
         self._sent: Counter[PeerId] = Counter()
         """By peer: bytes of chunks so far."""
-        self._waiting: dict[PeerId, Cid] = {}
-        """Chunks that wait for their peer's turn."""
+        self._waiting: dict[PeerId, Cid | None] = {}
+        """Chunks that wait for their peer's turn; None: the chunk is chosen when the turn has come."""
         self.share: dict[PeerId, float] = {}
         """Bytes/s of the peers whose own lines are slower than this one."""
         self._streams: dict[PeerId, _Stream] = {}
@@ -57,24 +57,28 @@ class Uplink:
         """Do something when the chunk that is being sent to this peer has left."""
         self._streams[peer].behind.append(what)
 
-    def send(self, peer: PeerId, cid: Cid) -> None:
-        """Send a chunk when it is its turn. No other one is being sent to this peer."""
+    def send(self, peer: PeerId, cid: Cid | None) -> None:
+        """Send a chunk when it is its turn. No other one is being sent to this peer.
+
+        `cid` None: the chunk is chosen when the turn has come, as on a slow line.
+        """
         self._waiting[peer] = cid
         self._ask(peer)
 
     def _ask(self, peer: PeerId) -> None:
         """Ask whether it is this peer's turn."""
-        cid = self._waiting.get(peer)
-        if cid is None:
+        if peer not in self._waiting:
             return
+        cid = self._waiting[peer]
         swarm = self.node.swarm
-        if not self.node.machine.is_granted(peer, cid):
+        chosen = self.node.next_on_uplink(peer) if cid is None else cid
+        if chosen is None or not self.node.machine.is_granted(peer, chosen):
             del self._waiting[peer]
             self.turns.leave(peer)
             self.node.not_sent(peer)
         elif self.turns.begin(peer, swarm.now, partial(swarm.after, 0.0, partial(self._ask, peer))):
             del self._waiting[peer]
-            self._begin(peer, cid)
+            self._begin(peer, chosen)
         else:
             swarm.after(ASK_SECONDS, partial(self._ask, peer))
 

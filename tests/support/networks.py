@@ -128,7 +128,7 @@ class Seen:
         self._news.unpark_all()
         return True
 
-    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
         await trio.lowlevel.checkpoint()
         chunks = self.granted[peer].popleft() if self.granted[peer] else ()
         self.taken += [chunk.cid for chunk in chunks]

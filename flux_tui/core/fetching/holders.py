@@ -270,6 +270,21 @@ class Holder:
         usual = 2 * NORMAL_DELAY + 1.5 * size / max(self.rate, MIN_RATE)
         return now - self.delivered_at < min(usual, SILENT_SECONDS)
 
+    def is_coming(self, cid: Cid, size: int, now: float) -> bool:
+        """Whether a part of this chunk of `size` bytes has come from this holder, and the rest is coming."""
+        return cid == self._coming and self.is_sending(now, size)
+
+    def free_in(self, size: int, now: float) -> float:
+        """Return the seconds until this holder can begin to send another chunk here; 0 if none is coming.
+
+        `size`: the bytes of the chunk that is coming.
+        """
+        return self.rest_seconds(size) if self._coming_bytes and self.is_sending(now, size) else 0.0
+
+    def begun(self, cid: Cid) -> int:
+        """Return the bytes of this chunk that have come from this holder; 0 if it is not the chunk that came last."""
+        return self._coming_bytes if cid == self._coming else 0
+
     # ── what may come late ──────────────────────────────────────────────────────────────────────
 
     @property

@@ -12,10 +12,15 @@ cancelled.
   can get it from another holder meanwhile.
 - A chunk stays in its queue until it is written. While it is being written, a cancel comes too late and changes
   nothing. So a chunk that is cancelled and granted again meanwhile is not sent a second time.
+- Grants are sent in their order. Within one grant the order may change: on a slow line (`spread`), the chunks come
+  first that were not just sent to another peer. So several peers that fetch the same object soon have different
+  chunks, which they can pass on to each other. And a peer is not sent a chunk just while it learns that another one
+  has it now.
 """
 
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Mapping
+from itertools import count, takewhile
 from math import inf
 from typing import NamedTuple
 
@@ -32,6 +37,8 @@ MAX_QUEUED = 1024
 """Chunks that one peer may have in its queue here: what a requester grants to one holder at a time."""
 MAX_RESTING = 4096
 """Peers without queued chunks whose token buckets are remembered."""
+MAX_LEFT = 4096
+"""Chunks of which it is remembered when they were sent last."""
 
 
 class QueuedChunk(NamedTuple):
@@ -72,13 +79,15 @@ class _Limits:
 class UploadQueue:
     """The queue of chunks to send to one peer, and the limits for this peer."""
 
-    __slots__ = ("_delayed", "_leaving", "_limits", "_released", "delayed_size", "size")
+    __slots__ = ("_delayed", "_grants", "_leaving", "_limits", "_released", "delayed_size", "size")
 
     def __init__(self, policy: Policy, now: float) -> None:
         self._delayed: OrderedDict[Cid, int] = OrderedDict()
         """Chunks that a limit delays, with their bytes."""
         self._released: dict[Cid, QueuedChunk] = {}
         """Chunks that may be sent, in this order."""
+        self._grants: dict[Cid, int] = {}
+        """The number of the grant that each of both belongs to."""
         self._leaving: set[Cid] = set()
         """Released chunks that are being written."""
         self.size = 0
@@ -114,9 +123,10 @@ class UploadQueue:
         """Return when this peer's limits allow the next chunk."""
         return now + self._limits.wait(now)
 
-    def add(self, cid: Cid, size: int) -> None:
-        """Queue a chunk of `size` bytes at the end. A limit may delay it."""
+    def add(self, cid: Cid, size: int, grant: int) -> None:
+        """Queue a chunk of `size` bytes at the end. A limit may delay it. `grant`: the number of its grant."""
         self._delayed[cid] = size
+        self._grants[cid] = grant
         self.size += size
         self.delayed_size += size
 
@@ -139,6 +149,7 @@ class UploadQueue:
 
     def remove(self, cid: Cid) -> tuple[int, bool] | None:
         """Remove a chunk. Returns its bytes and whether a limit delayed it; None if it is not queued."""
+        self._grants.pop(cid, None)
         if (size := self._delayed.pop(cid, None)) is not None:
             self.size -= size
             self.delayed_size -= size
@@ -151,16 +162,33 @@ class UploadQueue:
 
     def next_chunks(self, after: int, through: int, max_bytes: int, max_chunks: int) -> list[QueuedChunk]:
         """Return released chunks with numbers from `after` + 1 to `through`; see `UploadQueues.next_chunks`."""
-        found: list[QueuedChunk] = []
-        size = 0
-        for chunk in self._released.values():
-            if chunk.number <= after:
-                continue
-            size += chunk.size
-            if chunk.number > through or len(found) == max_chunks or (found and size > max_bytes):
-                break
-            found.append(chunk)
-        return found
+        allowed = takewhile(lambda chunk: chunk.number <= through, self._released.values())
+        waiting = (chunk for chunk in allowed if chunk.number > after and chunk.cid not in self._leaving)
+        return _portion(waiting, max_bytes, max_chunks)
+
+    def spread_chunks(
+        self, through: int, max_bytes: int, max_chunks: int, left: Mapping[Cid, int]
+    ) -> list[QueuedChunk]:
+        """Return released chunks with numbers up to `through`; see `UploadQueues.next_chunks`, `spread`.
+
+        `left`: a number for each chunk that has begun to leave lately, the latest has the highest.
+        """
+        allowed = takewhile(lambda chunk: chunk.number <= through, self._released.values())
+        waiting = [chunk for chunk in allowed if chunk.cid not in self._leaving]
+        same = [chunk for chunk in waiting if self._grants[chunk.cid] == self._grants[waiting[0].cid]]
+        return _portion(sorted(same, key=lambda chunk: left.get(chunk.cid, 0)), max_bytes, max_chunks)
+
+
+def _portion(chunks: Iterable[QueuedChunk], max_bytes: int, max_chunks: int) -> list[QueuedChunk]:
+    """Return the first of these chunks: `max_chunks` and `max_bytes` at most, but one whatever its size."""
+    found: list[QueuedChunk] = []
+    size = 0
+    for chunk in chunks:
+        size += chunk.size
+        if len(found) == max_chunks or (found and size > max_bytes):
+            break
+        found.append(chunk)
+    return found
 
 
 class UploadQueues:
@@ -176,6 +204,10 @@ class UploadQueues:
         """Peers with chunks that are delayed, the next peer first."""
         self._number = 0
         """The number of the chunk that was released last."""
+        self._grant_numbers = count(1)
+        self._left: BoundedTable[Cid, int] = BoundedTable(MAX_LEFT, refresh=True)
+        """A number for each chunk that has begun to leave, whoever it was for. The latest has the highest."""
+        self._left_numbers = count(1)
         self.size = 0
         """Bytes in all queues, which are sent before a new peer's chunks."""
         self._delayed_size = 0
@@ -230,11 +262,12 @@ class UploadQueues:
         self._queues[peer] = queue
         self._resting.pop(peer, None)
         taken: list[Cid] = []
+        grant = next(self._grant_numbers)
         for cid, size in sizes.items():
             most = MAX_WAIT_SECONDS if taken else first
             if self._wait(queue, now) > most or len(queue) >= MAX_QUEUED:
                 break
-            queue.add(cid, size)
+            queue.add(cid, size, grant)
             self.size += size
             self._delayed_size += size
             self._delayed_chunks += 1
@@ -277,22 +310,30 @@ class UploadQueues:
         return max(soonest, now + self._limits.wait(now))
 
     def next_chunks(
-        self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int
+        self, peer: PeerId, *, after: int, through: int, max_bytes: int, max_chunks: int, spread: bool = False
     ) -> list[QueuedChunk]:
         """Return the chunks to send next to a peer; an empty list if there are none. They stay queued.
 
         `after`: the number of the chunk that its stream took last. `through`: the number of the last chunk
         whose entry is durable. At most `max_chunks` chunks and `max_bytes` bytes, but at least one chunk
         whatever its size.
+
+        `spread`: of the peer's first grant, return the chunks first that began to leave longest ago, whoever they
+        were for. Then `after` is ignored: the caller has written all that it took before.
         """
         queue = self._queues.get(peer)
-        return queue.next_chunks(after, through, max_bytes, max_chunks) if queue is not None else []
+        if queue is None:
+            return []
+        if spread:
+            return queue.spread_chunks(through, max_bytes, max_chunks, self._left)
+        return queue.next_chunks(after, through, max_bytes, max_chunks)
 
     def leaving(self, peer: PeerId, cids: Iterable[Cid]) -> None:
         """Note that chunks are being written to a peer's stream."""
         if (queue := self._queues.get(peer)) is not None:
             for cid in cids:
                 queue.leaves(cid)
+                self._left[cid] = next(self._left_numbers)
 
     def cancel(self, peer: PeerId, cids: Iterable[Cid]) -> list[Cid]:
         """Take chunks out that a peer does not want any more, unless they are being written.

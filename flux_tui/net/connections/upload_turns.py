@@ -81,6 +81,10 @@ class UploadTurns:
         """Whether the line is so fast that every stream may write at will (FAST_RATE)."""
         return self.carried >= FAST_RATE
 
+    def takes_turns(self, peer: PeerId) -> bool:
+        """Whether a peer's stream has to wait for its turn now: the line is slow, and what it carries is known."""
+        return not self.is_fast and self._acknowledged(peer) is not None
+
     def begin(self, peer: PeerId, now: float, wake: Callable[[], None]) -> bool:
         """Ask whether a peer's stream may write its next chunks now.
 

@@ -3,7 +3,8 @@
 Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them,
 one portion of chunks is written at a time. The next portion is taken from the receiver while the portion before is
 being written. So a message never waits for more than one portion (1 MiB), and at most one portion is kept here. A
-chunk that is cancelled before its portion is written is left out.
+chunk that is cancelled before its portion is written is left out. On a slow line, where the streams take turns, a
+portion is taken when its turn has come: only then is it known which chunks the other streams have sent meanwhile.
 
 Incoming: a frame's prefix is checked before its header is read, and its header before its payload. An
 unwanted payload is skipped, never stored. Messages are read at a limited rate. If a peer stops in the middle of a
@@ -189,23 +190,32 @@ class Outgoing:
                 if self._control:
                     await self._write_control(stream)
                     continue
-                if loaded is None and self._has_chunks:
+                if loaded is None and self._has_chunks and not self._takes_turns():
                     loaded = self._prefetch(nursery)
-                if loaded is None:
+                if loaded is None and not self._has_chunks:
                     self._wake = trio.Event()
-                    if not self._control and not self._has_chunks and self._next is None:
+                    if self._next is None:
                         self._empty.set()
                         await self._wake.wait()
                     continue
                 if not await self._is_turn():
                     continue
                 try:
-                    chunks = await loaded.receive()
-                    loaded = self._prefetch(nursery) if self._has_chunks else None
+                    if loaded is None:
+                        self._has_chunks = False
+                        chunks = await self._take(spread=True)
+                    else:
+                        chunks = await loaded.receive()
+                        prefetches = self._has_chunks and not self._takes_turns()
+                        loaded = self._prefetch(nursery) if prefetches else None
                     await self._write_chunks(stream, self._receiver.still_granted(self._peer, chunks))
                 finally:
                     if self._turns is not None:
                         self._turns.end(self._peer, trio.current_time())
+
+    def _takes_turns(self) -> bool:
+        """Whether the streams take turns, because the line is slow."""
+        return self._turns is not None and self._turns.takes_turns(self._peer)
 
     async def _is_turn(self) -> bool:
         """Return whether this stream may write chunks now (`UploadTurns`).
@@ -230,10 +240,14 @@ class Outgoing:
 
     async def _load(self, send: "trio.MemorySendChannel[Sequence[LoadedChunk]]") -> None:
         async with send:
-            chunks = await self._receiver.next_chunks(self._peer)
-            if chunks:
-                self._has_chunks = True  # there may be more after them
-            await send.send(chunks)
+            await send.send(await self._take(spread=False))
+
+    async def _take(self, *, spread: bool) -> Sequence[LoadedChunk]:
+        """Take the next portion from the receiver. `spread`: see `Receiver.next_chunks`."""
+        chunks = await self._receiver.next_chunks(self._peer, spread=spread)
+        if chunks:
+            self._has_chunks = True  # there may be more after them
+        return chunks
 
     async def _write_control(self, stream: ByteStream) -> None:
         batch = bytearray()

@@ -46,16 +46,20 @@ class _Position:
         """Allow the chunks up to the number `through` to be sent."""
         self._through = through
 
-    def take(self, machine: Machine, peer: PeerId) -> list[Cid]:
-        """Return the CIDs of the next chunks to read, and move past them; an empty list if there are none."""
+    def take(self, machine: Machine, peer: PeerId, *, spread: bool) -> list[Cid]:
+        """Return the CIDs of the next chunks to read, and move past them; an empty list if there are none.
+
+        With `spread`, their order is another one, and there is nothing to move past: the caller writes them now.
+        """
         found = machine.next_chunks(
             peer,
             after=self._taken,
             through=self._through,
             max_bytes=LOAD_BYTES,
             max_chunks=LOAD_CHUNKS,
+            spread=spread,
         )
-        if found:
+        if found and not spread:
             self._taken = found[-1].number
         return [chunk.cid for chunk in found]
 
@@ -81,13 +85,14 @@ class ChunkReader:
         """Forget the position of a peer whose stream has ended, so that its next stream starts anew."""
         self._positions.pop(peer, None)
 
-    async def next_chunks(self, peer: PeerId) -> Sequence[LoadedChunk]:
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
         """Read and return the next chunks of the peer's upload queue; an empty list if none may be sent now.
 
-        Chunks whose bytes are lost are left out, and reported to the machine.
+        Chunks whose bytes are lost are left out, and reported to the machine, which takes them out of the queue.
+        `spread`: see `Receiver.next_chunks`.
         """
         position = self._positions.get(peer)
-        while position is not None and (cids := position.take(self._engine.machine, peer)):
+        while position is not None and (cids := position.take(self._engine.machine, peer, spread=spread)):
             # Chunks in the page cache are read at once. A thread waits for the disk.
             result = self._engine.store.chunks.read(cids, wait=False)
             if result is None:

@@ -127,7 +127,11 @@ def test_the_counts_of_a_queue_always_add_up(data: st.DataObject) -> None:
 def numbers(uploads: UploadQueues, **bounds: int) -> list[int]:
     """Return the numbers of the next chunks of the first peer."""
     found = uploads.next_chunks(
-        PEERS[0], **{"after": 0, "through": 99, "max_bytes": 99 * MIB, "max_chunks": 99} | bounds
+        PEERS[0],
+        after=bounds.get("after", 0),
+        through=bounds.get("through", 99),
+        max_bytes=bounds.get("max_bytes", 99 * MIB),
+        max_chunks=bounds.get("max_chunks", 99),
     )
     return [chunk.number for chunk in found]
 

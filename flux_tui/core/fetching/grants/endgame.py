@@ -2,15 +2,19 @@
 
 An idle holder takes over the end of the queue of a much slower holder. An overdue chunk is also granted once to
 an idle holder (a hedge). A chunk stays with a slow holder that is sending it now, or will send it before a
-cancel could arrive. This module chooses the chunks; the scheduler grants them.
+cancel could arrive. Where each chunk takes long, there are no hedges but withdrawals (withdrawals.py).
+
+This module chooses the chunks; the scheduler grants them.
 """
 
+from collections.abc import Callable
 from math import ceil
 
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.grants.leases import Batch, Leases
+from flux_tui.core.fetching.grants.withdrawals import Withdrawals
 from flux_tui.core.fetching.holders import NORMAL_DELAY, Holder, Holders
-from flux_tui.core.ids import Cid
+from flux_tui.core.ids import Cid, PeerId
 
 MOVE_SECONDS = 2.0
 """Seconds of work: a shorter queue is not moved to another holder."""
@@ -19,6 +23,8 @@ MOVE_AFTER = 1.0
 the chunks may be on their way."""
 MOVE_SHARE = 0.6
 """Chunks are moved only if they then come within this share of the time that they would take where they are."""
+BEGIN_SECONDS = 1.0
+"""Seconds that a chunk has still to come for which its holder has surely not begun to send the next one."""
 SENDING_SECONDS = 180.0
 """Seconds. A chunk that a holder is sending is hedged only if its rest would take longer than this: it comes twice,
 because no cancel stops it any more."""
@@ -29,9 +35,10 @@ HEDGES = 4
 class Endgame:
     """Chooses the chunks that an idle holder sends in place of a slow or late holder."""
 
-    def __init__(self, holders: Holders, leases: Leases) -> None:
+    def __init__(self, holders: Holders, leases: Leases, withdrawals: Withdrawals) -> None:
         self.holders = holders
         self.leases = leases
+        self.withdrawals = withdrawals
 
     # ── moves ───────────────────────────────────────────────────────────────────────────────────
 
@@ -54,14 +61,41 @@ class Endgame:
 
         The idle holder offers all of them. The list is empty if the slow holder has stopped sending.
         """
-        batches = self.leases.of(slow)
+        batches = sorted(self.leases.of(slow), key=lambda batch: batch.number)
         if not all(batch.hedge or slow.is_sending(now, batch.estimate) for batch in batches):
             return []  # it has stopped sending: its chunks are hedged or lapse
         queue = [(cid, batch) for batch in batches if not batch.hedge for cid in batch.chunks]
+        queue.sort(key=lambda item: not slow.begun(item[0]))  # the chunk that is coming stays
         stays = _stays(slow, idle, len(queue))
-        moved = [cid for cid, batch in queue[stays:] if batch.chunks[cid].is_offered(idle.peer, cid)]
+        moved = [
+            cid
+            for cid, batch in queue[stays:]
+            if cid not in self.withdrawals and batch.chunks[cid].is_offered(idle.peer, cid)
+        ]
         # Not more than it can be granted: the rest would only go back to the slow holder.
         return moved[max(len(moved) - most, 0) :]
+
+    def may_have_begun(self, slow: Holder, now: float) -> bool:
+        """Whether a slow holder may just have begun to send any of its chunks, without a sign of it here."""
+        return any(
+            batch.waits and slow.free_in(batch.estimate, now) < BEGIN_SECONDS
+            for batch in self.leases.of(slow)
+        )
+
+    def offered_elsewhere(self, batch: Batch, usable: Callable[[PeerId], bool], now: float) -> list[Cid]:
+        """Return the chunks of a late batch that another holder can send now, and that are not coming.
+
+        `usable`: whether a peer may be granted chunks now. Chunks that are withdrawn already are left out.
+        """
+        peers = {peer for download in batch.chunks.values() for peer in download.holders}
+        others = [peer for peer in peers if peer != batch.holder.peer and usable(peer)]
+        return [
+            cid
+            for cid, download in batch.chunks.items()
+            if cid not in self.withdrawals
+            and not batch.holder.is_coming(cid, batch.estimate, now)
+            and any(download.is_offered(peer, cid) for peer in others)
+        ]
 
     # ── hedges ──────────────────────────────────────────────────────────────────────────────────
 
@@ -81,7 +115,7 @@ class Endgame:
         for batch in sorted(self.leases.overdue.values(), key=lambda batch: batch.due):
             left = len(batch.chunks)
             # From the end: the next chunks come soon anyway, unless the holder has stopped altogether.
-            for cid, download in reversed(list(batch.chunks.items())):
+            for cid, download in reversed(batch.in_order()):
                 seconds = idle.rtt + (len(chosen) + 1) * batch.estimate / idle.rate
                 if len(chosen) == HEDGES or batch.holder is idle or not _is_sooner(seconds, batch, left, now):
                     break
@@ -102,10 +136,11 @@ def _stays(slow: Holder, fast: Holder, chunks: int) -> int:
     All stay if moving the others would save too little time (MOVE_SHARE).
     """
     each = slow.outstanding_bytes / max(slow.outstanding, 1)
+    begun = slow.outstanding_bytes - slow.expected_seconds() * slow.rate
     both = slow.rate + fast.rate
     under_way = 1 + int(slow.rate * (slow.rtt + NORMAL_DELAY) / max(each, 1))
     stays = max(under_way, ceil(chunks * slow.rate / both))
-    then = max(stays * each / slow.rate, fast.rtt + (chunks - stays) * each / fast.rate)
+    then = max((stays * each - begun) / slow.rate, fast.rtt + (chunks - stays) * each / fast.rate)
     return stays if then <= MOVE_SHARE * slow.expected_seconds() else chunks
 
 
@@ -122,10 +157,12 @@ def _is_sooner(seconds: float, batch: Batch, left: int, now: float) -> bool:
     """
     holder = batch.holder
     if not holder.is_sending(now, batch.estimate):
-        return not batch.waits  # then the scheduler moves it
+        return not batch.waits  # then the scheduler withdraws it
     if left == 1:  # the holder is sending it now, and would not stop
         rest = holder.rest_seconds(batch.estimate)
         return rest > SENDING_SECONDS and 4 * seconds < rest
+    if batch.waits:
+        return False  # the same
     each = batch.estimate / holder.rate
     if left * each < 2 * NORMAL_DELAY:
         return False

@@ -11,7 +11,7 @@ from itertools import count
 from math import inf
 
 from flux_tui.core.fetching.downloads.download import Download
-from flux_tui.core.fetching.holders import Holder
+from flux_tui.core.fetching.holders import RTT_MAX, Holder
 from flux_tui.core.ids import Cid
 
 EXTENSION_MAX = 120.0
@@ -99,7 +99,18 @@ class Batch:
     @property
     def waits(self) -> bool:
         """Whether the chunks probably wait in the queue of a slow holder, if it is not sending them."""
-        return self.extended >= WAITING_EXTENSIONS or self.holder.least(self.estimate) == 1
+        return (
+            self.extended >= WAITING_EXTENSIONS
+            or self.holder.least(self.estimate) == 1
+            or self.holder.rtt >= RTT_MAX  # what it was granted before waited there as well
+        )
+
+    def in_order(self) -> list[tuple[Cid, Download]]:
+        """Return the chunks in the order in which they probably come.
+
+        A holder chooses the order within a grant. So all that is known is which chunk is coming now.
+        """
+        return sorted(self._chunks.items(), key=lambda item: not self.holder.begun(item[0]))
 
     def forget_extensions(self) -> None:
         """Set the number of extensions back to 0, because the holder is sending."""

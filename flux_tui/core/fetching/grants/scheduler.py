@@ -29,6 +29,7 @@ from flux_tui.core.fetching.downloads.write_backoff import WriteBackoff
 from flux_tui.core.fetching.grants.endgame import Endgame
 from flux_tui.core.fetching.grants.leases import EXTENSION_MAX, MAX_EXTENSIONS, MAX_PASSED_OVER, Batch, Leases
 from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
+from flux_tui.core.fetching.grants.withdrawals import Withdrawals
 from flux_tui.core.fetching.holders import LEASE_MIN, WINDOW_CHUNKS, Holder, Holders
 from flux_tui.core.fetching.wants.want_pusher import WantPusher
 from flux_tui.core.ids import Cid, PeerId
@@ -47,9 +48,6 @@ SLOW_START = 16
 """Chunks that a holder may have under grant before its rate is known, plus one for each chunk that it has
 sent. This limit applies where there are other holders. It keeps one holder, the first that said yes, from
 having all missing chunks in its queue."""
-BEGUN_SECONDS = 5.0
-"""Seconds until chunks that wait at a slow holder are moved to another one that has them now. The slow holder has
-probably just sent them to that one. If it has begun to send the next one here, its first bytes come meanwhile."""
 SOLE_LOOK = 8
 """Objects of a holder that are checked to see whether it is the sole holder."""
 CAME: tuple[ev.LapseCause, ...] = ("corrupt", "unwritten")
@@ -80,7 +78,8 @@ class Scheduler:
         self.wanted = wanted
         self.leases = leases
         self.want_pusher = want_pusher
-        self.endgame = Endgame(holders, leases)
+        self.withdrawals = Withdrawals(leases)
+        self.endgame = Endgame(holders, leases, self.withdrawals)
         self.write_backoff = WriteBackoff()
         self._loose_size: float = LOOSE_ESTIMATE
         """Bytes that a loose chunk is assumed to have: a running mean."""
@@ -95,7 +94,9 @@ class Scheduler:
         It has work when a lease lapses, a chunk becomes overdue, a holder may be granted more, or a pause because
         of a full disk is over.
         """
-        soonest = min(self.leases.next_deadline(), self.write_backoff.next_deadline())
+        soonest = min(
+            self.leases.next_deadline(), self.withdrawals.next_deadline(), self.write_backoff.next_deadline()
+        )
         if self._idle:
             soonest = min(soonest, *self._idle.values())
         if ready := self.holders.ready:
@@ -109,6 +110,7 @@ class Scheduler:
         """
         for batch in self.leases.lapsing(self.ledger.now):
             self._late(batch)
+        self._end_withdrawn()
         if self.leases.falling_due(self.ledger.now):
             for holder in self.endgame.holders_of_overdue():
                 if self.usable(holder.peer) and not holder.outstanding:
@@ -141,8 +143,10 @@ class Scheduler:
         late = list(batch.chunks)
         most = MAX_EXTENSIONS if batch.number >= holder.reached else MAX_PASSED_OVER
         if holder.peer in self.holders.connected and batch.extended < most:
-            late = self._offered_elsewhere(batch)
-        if late:
+            late = self.endgame.offered_elsewhere(batch, self.usable, self.ledger.now)
+        if late and batch.waits and holder.peer in self.holders.connected:
+            self._withdraw(batch, late, "deadline")
+        elif late:
             holder.missed_deadline()
             self.lapse(holder, late, "deadline")
             if holder.peer in self.holders.connected:
@@ -164,16 +168,6 @@ class Scheduler:
             return False
         return holder.is_sending(self.ledger.now, batch.estimate)
 
-    def _offered_elsewhere(self, batch: Batch) -> list[Cid]:
-        """Return the chunks of a batch that another holder can send now."""
-        peers = {peer for download in batch.chunks.values() for peer in download.holders}
-        others = [peer for peer in peers if peer != batch.holder.peer and self.usable(peer)]
-        return [
-            cid
-            for cid, download in batch.chunks.items()
-            if any(download.is_offered(peer, cid) for peer in others)
-        ]
-
     def _extend(self, batch: Batch, seconds: float) -> None:
         """Give the holder of a batch `seconds` more from now, and record that."""
         self._extended[id(batch)] = batch
@@ -190,8 +184,7 @@ class Scheduler:
     def other_holder_came(self, peer: PeerId, roots: Collection[Cid]) -> None:
         """Handle a peer's offer of these objects: late holders that were their only holder get no extra time any more.
 
-        The extra time goes on for a holder that is sending. A holder in whose queue the chunks probably wait gets
-        BEGUN_SECONDS more.
+        The extra time goes on for a holder that is sending.
         """
         for number, batch in list(self._extended.items()):
             holder = batch.holder
@@ -206,7 +199,7 @@ class Scheduler:
                 )
             ):
                 del self._extended[number]
-                self.leases.watch(batch, self.ledger.now, BEGUN_SECONDS if batch.waits else 0.0)
+                self.leases.watch(batch, self.ledger.now, 0.0)
 
     def _lapse_batch(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:
         """Let all leases of a batch lapse. If its chunks still come, they count as late. Returns its chunks."""
@@ -340,10 +333,38 @@ class Scheduler:
         moved = self.endgame.moves(slow, idle, now, self._limit(idle, sole=False))
         if not moved:
             return
+        if self.endgame.may_have_begun(slow, now):
+            for batch in self.leases.of(slow):
+                if cids := [cid for cid in moved if cid in batch.chunks]:
+                    self._withdraw(batch, cids, "moved", idle.peer)
+            return
         self.tell_cancel(slow.peer, moved)
-        for cids in batches(moved, MAX_CIDS_DIRECT):
-            self.lapse(slow, cids, "moved")
+        for part in batches(moved, MAX_CIDS_DIRECT):
+            self.lapse(slow, part, "moved")
         self._grant(idle)
+
+    def _withdraw(
+        self, batch: Batch, cids: list[Cid], cause: ev.LapseCause, to: PeerId | None = None
+    ) -> None:
+        """Tell a slow holder not to send these chunks. Their leases end a little later (withdrawals.py).
+
+        `to`: the idle holder that is to send them; None: any.
+        """
+        self.tell_cancel(batch.holder.peer, cids)
+        self.withdrawals.add(batch, cids, cause, self.ledger.now, to)
+
+    def _end_withdrawn(self) -> None:
+        """End the leases of the withdrawn chunks that have not begun to come, and grant them to others."""
+        for withdrawal in self.withdrawals.settled(self.ledger.now):
+            holder, cids = withdrawal.batch.holder, withdrawal.cids
+            if withdrawal.cause == "deadline":
+                holder.missed_deadline()
+            downloads = self.wanted.downloads_of_any(cids)
+            self.lapse(holder, cids, withdrawal.cause)
+            if withdrawal.to is not None and self.usable(withdrawal.to):
+                self._grant(self.holders.get(withdrawal.to))
+            for download in downloads:
+                self.schedule_push(download, SNUB, "lapsed", holder.peer)
 
     def _hedge(self, idle: Holder) -> None:
         """Let this idle holder send overdue chunks of other holders as well.

@@ -1,0 +1,82 @@
+"""Withdrawals: chunks that a slow holder was told not to send, and that another holder is granted a little later. Pure.
+
+A slow holder sends its peers one chunk each in turn. When this node learns that another peer has a chunk that waits
+there, the slow holder may just have begun to send it here: nothing of it has come yet, and a cancel is too late. If the
+chunk were granted to the other peer at once, it would come twice. So it keeps its lease for a moment after the cancel.
+If a part of it comes meanwhile, it stays with the slow holder.
+"""
+
+from collections.abc import Collection
+from math import inf
+from typing import NamedTuple
+
+from flux_tui.core.fetching.grants.leases import Batch, Leases
+from flux_tui.core.fetching.holders import MIN_RATE
+from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.series import events as ev
+
+SETTLE_MIN, SETTLE_MAX = 1.0, 5.0
+"""Seconds from the cancel until the chunk is granted to another holder. They are for the way there, for what the slow
+holder's system has still to send to others, and for the first report of progress."""
+SETTLE_SHARE = 0.25
+"""The share of the time that the slow holder takes for a chunk that this may take."""
+
+
+class Withdrawal(NamedTuple):
+    """Chunks that their holder was told not to send."""
+
+    batch: Batch
+    """Their lease."""
+    cids: tuple[Cid, ...]
+    at: float
+    """When the leases end of those of which nothing has come, in steady time."""
+    cause: ev.LapseCause
+    """Why the leases end."""
+    to: PeerId | None
+    """The idle holder that is to send them; None: any."""
+
+
+class Withdrawals:
+    """The chunks that their holders were told not to send, and whose leases have not ended yet."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+        self._waiting: list[Withdrawal] = []
+        self._cids: set[Cid] = set()
+        """Their chunks."""
+
+    def __contains__(self, cid: Cid) -> bool:
+        return cid in self._cids
+
+    def add(
+        self, batch: Batch, cids: Collection[Cid], cause: ev.LapseCause, now: float, to: PeerId | None = None
+    ) -> None:
+        """Record that the holder of a batch was told now not to send these chunks of it."""
+        self._waiting.append(Withdrawal(batch, tuple(cids), now + _settle_seconds(batch), cause, to))
+        self._cids.update(cids)
+
+    def next_deadline(self) -> float:
+        """Return when `settled` has something to return; infinity if there is no withdrawal."""
+        return min((withdrawal.at for withdrawal in self._waiting), default=inf)
+
+    def settled(self, now: float) -> list[Withdrawal]:
+        """Remove the withdrawals whose time is over. Returns them without the chunks that have come, or are coming."""
+        over = [withdrawal for withdrawal in self._waiting if withdrawal.at <= now]
+        self._waiting = [withdrawal for withdrawal in self._waiting if withdrawal.at > now]
+        found: list[Withdrawal] = []
+        for withdrawal in over:
+            self._cids.difference_update(withdrawal.cids)
+            if cids := tuple(cid for cid in withdrawal.cids if self._still_waits(cid, withdrawal.batch, now)):
+                found.append(withdrawal._replace(cids=cids))
+        return found
+
+    def _still_waits(self, cid: Cid, batch: Batch, now: float) -> bool:
+        """Whether a withdrawn chunk has its lease still, and no part of it has come."""
+        held = self._leases.of_chunk(cid, batch.holder) is batch
+        return held and not batch.holder.is_coming(cid, batch.estimate, now)
+
+
+def _settle_seconds(batch: Batch) -> float:
+    holder = batch.holder
+    seconds = SETTLE_SHARE * batch.estimate / max(holder.rate, MIN_RATE) if holder.measured else SETTLE_MAX
+    return min(max(seconds, SETTLE_MIN), SETTLE_MAX)
