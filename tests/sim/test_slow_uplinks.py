@@ -107,3 +107,48 @@ def test_a_peer_with_a_slow_line_of_its_own_does_not_keep_others_waiting() -> No
     swarm.after(1.0, lambda: get(fast, content))
     swarm.run(lambda: has(fast, content), seconds=600)
     assert swarm.now - START < 8 * MIB / (2 * MBIT) * 1.1 + turns_seconds
+
+
+MEET_LATE = (13, 35, 37, 46, 97, 159)
+"""Seeds with which a chunk came twice, while the holder sent each getter the chunks in the same order, and a getter
+asked another one for a chunk that the holder had just begun to send."""
+
+
+@pytest.mark.parametrize("seed", MEET_LATE)
+def test_getters_that_meet_while_the_holder_sends_get_each_chunk_once(seed: int) -> None:
+    chance = random.Random(seed)
+    swarm = Swarm(seed, latency=(0.02, 0.04))
+    content = Content(random.Random(seed).randbytes(4 * MIB - 1000), MIB)
+    holder = swarm.node(uplink=256 * KBIT)
+    holder.hold(content)
+    getters = [swarm.node() for _ in range(3)]
+    for node in getters:
+        swarm.link(holder.peer, node.peer)
+        swarm.after(chance.uniform(0, 3), lambda node=node: get(node, content))  # type: ignore[misc]
+    swarm.after(chance.uniform(0, 40), lambda: swarm.mesh(getters))
+    swarm.run(lambda: all(has(node, content) for node in getters), seconds=800)
+    assert [factor(node) for node in getters] == [1.0] * 3
+    wire = sum(map(len, content.blocks.values())) / (256 * KBIT)
+    assert swarm.now - START < 1.8 * wire, (
+        "two times and more where the holder sends all of them the same chunk"
+    )
+
+
+def test_peers_on_a_slow_line_are_sent_different_chunks_first() -> None:
+    swarm = Swarm(seed=1, latency=(0.02, 0.04))
+    content = Content(random.Random(1).randbytes(4 * MIB), MIB)
+    holder = swarm.node(uplink=256 * KBIT)
+    holder.hold(content)
+    getters = [swarm.node() for _ in range(3)]
+    for node in getters:
+        swarm.link(holder.peer, node.peer)
+        get(node, content)
+    leaves = set(content.blocks) - {content.root}
+
+    def first() -> dict[str, str]:
+        """Return the first leaf that was sent to each getter."""
+        sent = [entry.event for entry in holder.series if isinstance(entry.event, ev.ChunksSent)]
+        return {event.peer: event.cids[0] for event in reversed(sent) if event.cids[0] in leaves}
+
+    swarm.run(lambda: len(first()) == 3, seconds=300)
+    assert len(set(first().values())) == 3

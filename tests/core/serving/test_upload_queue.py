@@ -210,3 +210,47 @@ def test_what_is_not_queued_does_not_leave() -> None:
     uploads.add(PEERS[0], {CHUNKS[0]: MIB}, 0.0)
     uploads.leaving(PEERS[0], CHUNKS[1:2])
     assert uploads.cancel(PEERS[0], CHUNKS[:2]) == CHUNKS[:1]
+
+
+def spread(uploads: UploadQueues, peer: PeerId, chunks: int = 1, through: int = 99) -> list[Cid]:
+    found = uploads.next_chunks(
+        peer, after=0, through=through, max_bytes=99 * MIB, max_chunks=chunks, spread=True
+    )
+    return [chunk.cid for chunk in found]
+
+
+def test_on_a_slow_line_a_peer_is_sent_first_what_was_not_just_sent_to_another() -> None:
+    uploads = UploadQueues(Policy(), 0.0)
+    for peer in PEERS[:3]:
+        uploads.add(peer, dict.fromkeys(CHUNKS[:3], MIB), 0.0)
+    uploads.release(0.0)
+    sent: list[tuple[PeerId, Cid]] = []
+    for peer in (*PEERS[:3], *PEERS[:3]):
+        (cid,) = spread(uploads, peer)
+        uploads.leaving(peer, [cid])
+        assert cid not in spread(uploads, peer, 9), "it is being written"
+        uploads.remove(peer, [cid])
+        sent.append((peer, cid))
+    assert [cid for _, cid in sent[:3]] == CHUNKS[:3]
+    assert len(set(sent)) == 6, "each chunk goes to a peer once"
+    assert [cid for _, cid in sent[3:]] == [CHUNKS[1], CHUNKS[0], CHUNKS[1]]
+
+
+def test_also_on_a_slow_line_grants_are_sent_in_their_order() -> None:
+    uploads = UploadQueues(Policy(), 0.0)
+    uploads.add(PEERS[0], dict.fromkeys(CHUNKS[:2], MIB), 0.0)
+    uploads.add(PEERS[0], dict.fromkeys(CHUNKS[2:4], MIB), 0.0)
+    uploads.add(PEERS[1], dict.fromkeys(CHUNKS[:2], MIB), 0.0)
+    uploads.release(0.0)
+    uploads.leaving(PEERS[1], CHUNKS[:2])
+    assert spread(uploads, PEERS[0], 9) == CHUNKS[:2], "the second grant's chunks were never sent, and wait"
+    assert spread(uploads, PEERS[0], 9, through=1) == CHUNKS[:1], "only what is durable"
+    assert spread(uploads, PEERS[2]) == []
+
+
+def test_a_chunk_that_is_being_written_is_not_taken_again() -> None:
+    uploads = UploadQueues(Policy(), 0.0)
+    uploads.add(PEERS[0], dict.fromkeys(CHUNKS[:3], MIB), 0.0)
+    uploads.release(0.0)
+    uploads.leaving(PEERS[0], [CHUNKS[1]])
+    assert numbers(uploads) == [1, 3]

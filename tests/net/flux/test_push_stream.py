@@ -1,5 +1,7 @@
-"""Incoming frames that come slowly: how long this node waits for the rest, and what it tells meanwhile."""
+"""Frames on slow lines: how long this node waits for one that comes, and when it takes the chunks that it sends."""
 
+from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -9,17 +11,20 @@ import trio.testing
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Cancel, Chunk
+from flux_tui.net.connections.upload_turns import UploadTurns
 from flux_tui.net.flux.push_stream import (
     FRAME_SECONDS,
     PAYLOAD_RATE,
     PROGRESS_SECONDS,
+    Outgoing,
     StalledError,
     StreamSource,
     read_from,
 )
+from flux_tui.net.port import LoadedChunk
 from tests.support.networks import Seen, a_chunk
 
-PEER = PeerId(f"12D3KooW{'A' * 44}")
+PEER, OTHER = (PeerId(f"12D3KooW{name * 44}") for name in "AB")
 CHUNK = a_chunk(1 << 20)
 FRAME = codec.encode_frame(Chunk(cid=CHUNK.cid), len(CHUNK.data)) + bytes(CHUNK.data)
 
@@ -114,3 +119,73 @@ async def test_a_long_header_may_come_slowly(autojump_clock: trio.testing.MockCl
     seen = await read(SlowStream(frame, 900, packet=100))
     assert len(seen.messages) == 1
     assert trio.current_time() > FRAME_SECONDS
+
+
+class Line:
+    """A line of `rate` bytes a second that the streams to several peers share."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.acknowledged: Counter[PeerId] = Counter()
+        self.turns = UploadTurns(lambda peer: self.acknowledged[peer])
+        self.lock = trio.Lock()
+
+
+class LineStream:
+    """One peer's stream on the line."""
+
+    def __init__(self, line: Line, peer: PeerId) -> None:
+        self.line = line
+        self.peer = peer
+
+    async def read(self, n: int | None = None) -> bytes:
+        raise AssertionError("nothing is read here")
+
+    async def write(self, data: bytes) -> None:
+        async with self.line.lock:
+            await trio.sleep(len(data) / self.line.rate)
+        self.line.acknowledged[self.peer] += len(data)
+
+
+class Asked(Seen):
+    """Notes how each portion is taken: for whom, whether others' chunks count, and what had been written before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[PeerId, bool, int]] = []
+
+    async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
+        chunks = await super().next_chunks(peer, spread=spread)
+        if chunks:
+            self.asked.append((peer, spread, len(self.sent)))
+        return chunks
+
+
+async def written(rate: float) -> Asked:
+    """Write two chunks to each of two peers over one line."""
+    seen, line = Asked(), Line(rate)
+    with trio.move_on_after(600):
+        async with trio.open_nursery() as nursery:
+            for number, peer in enumerate((PEER, OTHER)):
+                outgoing = Outgoing(peer, seen, 1 << 16, turns=line.turns)
+                seen.granted[peer].extend([a_chunk(1 << 20, 2 * number + n)] for n in range(2))
+                outgoing.serve()
+                nursery.start_soon(outgoing.write_to, LineStream(line, peer))
+    assert len(seen.sent) == 4
+    return seen
+
+
+async def test_on_a_slow_line_a_portion_is_taken_when_its_turn_has_come(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    seen = await written(32_000)
+    assert all(spread for _, spread, _ in seen.asked)
+    assert {peer for peer, _, _ in seen.asked[:2]} == {PEER, OTHER}, "a chunk for each, in turn"
+    assert all(before >= 1 for _, _, before in seen.asked[2:]), "nothing is taken ahead"
+
+
+async def test_on_a_fast_line_the_next_portion_is_taken_while_one_is_written(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    seen = await written(32_000_000)
+    assert [before for _, spread, before in seen.asked if not spread][-1] < 3
