@@ -142,9 +142,10 @@ class Scheduler:
         self.want_pusher.ask_others(downloads)
         late = list(batch.chunks)
         most = MAX_EXTENSIONS if batch.number >= holder.reached else MAX_PASSED_OVER
+        waits = False
         if holder.peer in self.holders.connected and batch.extended < most:
-            late = self.endgame.offered_elsewhere(batch, self.usable, self.ledger.now)
-        if late and batch.waits and holder.peer in self.holders.connected:
+            late, waits = self.endgame.offered_elsewhere(batch, self.usable, self.ledger.now), batch.waits
+        if late and waits:
             self._withdraw(batch, late, "deadline")
         elif late:
             holder.missed_deadline()
