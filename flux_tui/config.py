@@ -16,6 +16,7 @@ from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
 from flux_tui.core.series.giving_policy import POLICY, Policy, PolicyChange
 from flux_tui.core.series.settings_table import Kind, Setting, Spec, table
 from flux_tui.core.text.agent_versions import checked_suggestion
+from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.home import Home
 from flux_tui.regular_files import open_to_read
 
@@ -336,7 +337,8 @@ class Settings(Policy, frozen=True, kw_only=True):
         for name in values:
             if name not in SETTINGS:
                 raise SettingsError(
-                    f"{source}: {name!r} is not a setting (there are {', '.join(sorted(SETTINGS))})"
+                    f"{source}: {name!r} is not a setting{did_you_mean(name, SETTINGS)} (there are"
+                    f" {', '.join(sorted(SETTINGS))})"
                 )
         try:
             return msgspec.structs.replace(self, **_parsed(values, lambda setting: setting.name))

@@ -15,7 +15,18 @@ LONG_MODULES: dict[str, str] = {}
 MAX_MODULES = 13
 LARGE_FOLDERS: dict[str, str] = {}
 """Folders that may have more modules, by their path, each with the reason."""
-ALONE = {"abuse", "bench", "interop", "networks", "pictures", "sim", "soak", "support", "vectors"}
+ALONE = {
+    "abuse",
+    "bench",
+    "container",
+    "interop",
+    "networks",
+    "pictures",
+    "sim",
+    "soak",
+    "support",
+    "vectors",
+}
 """Folders of tests that mirror no package: they try several packages together, or help tests."""
 
 

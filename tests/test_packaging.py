@@ -47,10 +47,13 @@ def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(artefacts: t
         ["git", "ls-files", "-z", "flux_tui"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\0")
     with zipfile.ZipFile(artefacts[0]) as wheel:
-        inside = {name for name in wheel.namelist() if ".dist-info/" not in name}
+        names_inside = [name for name in wheel.namelist() if ".dist-info/" not in name]
+        inside = {name for name in names_inside if ".data/" not in name}
+        pages = {Path(name).name for name in names_inside if "/share/man/man1/" in name}
         about = wheel.read(f"flux_tui-{__version__}.dist-info/METADATA").decode()
         licences = [name for name in wheel.namelist() if name.endswith("LICENSE")]
     assert inside == set(filter(None, tracked))
+    assert pages == {path.name for path in (ROOT / "assets" / "man").iterdir()}
     assert {f"flux_tui/demo/scenarios/{name}.toml" for name in names()} < inside
     assert "flux_tui/ui/dashboard/styles/app.tcss" in inside
     assert "Requires-Python: >=3.11" in about

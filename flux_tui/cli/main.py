@@ -19,6 +19,7 @@ from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.output import say_failure, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
+from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.home import HomeError
 from flux_tui.path_arguments import PathError
 from flux_tui.signals import end_status, ended_by_signals
@@ -80,6 +81,10 @@ class Commands(click.Group):
         Returns the name, the command, and the remaining words. Raises UsageError if the command does not have
         one of these options.
         """
+        typed = arguments[0] if arguments else ""
+        if not context.resilient_parsing and typed not in COMMANDS and typed[:1].isalnum():
+            close = did_you_mean(typed, COMMANDS) or "."
+            raise click.UsageError(f"No such command {typed!r}{close}", context)
         name, command, rest = super().resolve_command(context, arguments)
         if command is None or context.resilient_parsing:
             return name, command, rest

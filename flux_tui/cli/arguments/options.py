@@ -5,6 +5,7 @@ from typing import Any, TypeVar, assert_never
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_peers
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.config import LEVELS, SETTINGS, Settings
 from flux_tui.core.series.giving_policy import POLICY
@@ -65,7 +66,7 @@ def _parameter(setting: Setting) -> dict[str, Any]:
         case Kind.ADDRS:
             return found | {"metavar": "MULTIADDR", "multiple": True}
         case Kind.PEERS:
-            return found | {"metavar": "PEER-ID", "multiple": True}
+            return found | {"metavar": "PEER-ID", "multiple": True, "shell_complete": complete_peers}
         case Kind.PATH:
             return found | {"metavar": "FILE", "type": PathType(), "callback": _whole_path}
         case Kind.HOSTS:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_pending
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.arguments.path_and_stdin_types import Output, OutputOrFolderType
@@ -52,7 +53,7 @@ Examples:
 
 After an interruption, the same command goes on where it stopped."""
 )
-@click.argument("what", metavar="CID-or-TICKET")
+@click.argument("what", metavar="CID-or-TICKET", shell_complete=complete_pending)
 @click.option("-o", "--output", type=OutputOrFolderType(), default=None, metavar="PATH",
               help="Where to put it: a new name, a folder that exists, or `new/` for a new folder. [default:"
               " its own name, in this folder]")  # fmt: skip

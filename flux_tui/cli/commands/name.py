@@ -5,18 +5,20 @@ from pathlib import Path
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_peers
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.home_and_series import fold, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import State
+from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.core.text.names import StateNames, is_peer_id
 from flux_tui.petnames import PetNames
 from flux_tui.store.series_reader import SeriesReader
 
 
 @click.command()
-@click.argument("peer", required=False, metavar="[PEER]")
+@click.argument("peer", required=False, metavar="[PEER]", shell_complete=complete_peers)
 @click.argument("called", nargs=-1, metavar="[NAME]")
 @home_option
 @json_option
@@ -72,4 +74,5 @@ def find_peer(text: str, names: PetNames, state: State) -> PeerId:
     for one in known:
         if names.get(one, "").casefold() == text.casefold() or shown.peer(one) == text:
             return one
-    raise Failure(f"{text} is not a peer that this node knows: give its whole id")
+    called = [*names.values(), *map(str, map(shown.peer, known))]
+    raise Failure(f"{text} is not a peer that this node knows: give its whole id{did_you_mean(text, called)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_kinds
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import OutputType
 from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
@@ -13,6 +14,7 @@ from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
+from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import NO_NAMES, StateNames
 from flux_tui.path_arguments import literal_path
@@ -59,7 +61,7 @@ def _now(found: State, running: bool) -> float:
 @click.option(
     "--from", "start", type=click.IntRange(min=1), default=1, metavar="SEQ", help="Begin at this entry."
 )
-@click.option("--kind", "kinds", multiple=True, metavar="KIND",
+@click.option("--kind", "kinds", multiple=True, metavar="KIND", shell_complete=complete_kinds,
               help="Only this kind of entry, e.g. status_no. Repeatable.")  # fmt: skip
 @home_option
 @json_option
@@ -67,7 +69,9 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
     """Print the entries of the series, one on each line."""
     for kind in kinds:
         if kind not in EVENT_KINDS:
-            raise Failure(f"{kind!r} is not a kind of entry; the kinds are: {', '.join(sorted(EVENT_KINDS))}")
+            close = did_you_mean(kind, EVENT_KINDS)
+            rest = close or f"; the kinds are: {', '.join(sorted(EVENT_KINDS))}"
+            raise Failure(f"{kind!r} is not a kind of entry{rest}")
     reader = open_series(the_home(home))
     last = reader.last_seq()
     if start > last + 1 and not follow:  # the number after the last entry is allowed: it means nothing new

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_shared
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_cids, the_home
@@ -33,7 +34,7 @@ Examples:
   flux-tui rm flux1… bafk…     tickets, too; several at once
   flux-tui rm --json bafy…     for a program""",
 )
-@click.argument("roots", nargs=-1, required=True, metavar="ROOT...")
+@click.argument("roots", nargs=-1, required=True, metavar="ROOT...", shell_complete=complete_shared)
 @home_option
 @json_option
 def remove(roots: tuple[str, ...], home: Path | None, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_held, complete_pending, complete_shared
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.background import ensure_node
@@ -35,7 +36,7 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
 
 
 @click.command()
-@click.argument("cids", nargs=-1, required=True, metavar="CID-or-TICKET...")
+@click.argument("cids", nargs=-1, required=True, metavar="CID-or-TICKET...", shell_complete=complete_pending)
 @home_option
 def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     """Stop fetching these objects or chunks. The chunks that arrived are kept: a later want continues from them."""
@@ -55,7 +56,7 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
 
 
 @click.command()
-@click.argument("cids", nargs=-1, metavar="[CID-or-TICKET...]")
+@click.argument("cids", nargs=-1, metavar="[CID-or-TICKET...]", shell_complete=complete_pending)
 @home_option
 def retry(cids: tuple[str, ...], home: Path | None) -> None:
     """Push pending wants again now, without waiting for their timers: all wants, or the named ones."""
@@ -71,7 +72,7 @@ Examples:
   flux-tui hold flux1… --replicas 3     three replicas of the ticket's object
   flux-tui state                        who keeps it, and who refused"""
 )
-@click.argument("what", metavar="CID-or-TICKET")
+@click.argument("what", metavar="CID-or-TICKET", shell_complete=complete_shared)
 @click.option(
     "--replicas", type=click.IntRange(1, MAX_REPLICAS), default=1, show_default=True, metavar="N",
     help=f"How many peers should keep it, 1 to {MAX_REPLICAS}.",
@@ -92,7 +93,7 @@ def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
 
 
 @click.command()
-@click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@click.argument("cids", nargs=-1, required=True, metavar="CID...", shell_complete=complete_held)
 @home_option
 def release(cids: tuple[str, ...], home: Path | None) -> None:
     """Release held objects: other peers need not keep them for this home any more.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_names_pending
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.home_and_series import fold, home_for_settings, open_series, the_home
@@ -13,6 +14,7 @@ from flux_tui.core.content.ticket import parse_ticket
 from flux_tui.core.ids import BadIdError, Cid, short
 from flux_tui.core.series.state import State
 from flux_tui.core.series.want_explanation import why as explain
+from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.why import WhyWords, why_words
@@ -28,7 +30,7 @@ MAX_NAMED = 8
 
 
 @click.command()
-@click.argument("wanted", nargs=-1, metavar="[NAME|CID]...")
+@click.argument("wanted", nargs=-1, metavar="[NAME|CID]...", shell_complete=complete_names_pending)
 @click.option("--at", "moment", default=None, metavar="MOMENT",
               help="As it was then: 12:01:03, -5m, or #1234 for an entry.")  # fmt: skip
 @click.option("--series", "file", type=PathType(), default=None, metavar="FILE",
@@ -115,7 +117,10 @@ def find_pending(state: State, text: str) -> Cid:
     if known is not None:
         path = f", at {known.path}" if known.path and known.completed_at is not None else ""
         raise Failure(f"{text} is not pending: it is {object_words(known)}{path}")
-    raise Failure(f"{text} is not pending here; {_pending_words(state)}")
+    names = (
+        found.name for cid in state.pending if (found := state.objects.get(cid)) is not None and found.name
+    )
+    raise Failure(f"{text} is not pending here; {did_you_mean(text, names)[2:] or _pending_words(state)}")
 
 
 def _pending_words(state: State) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,15 @@ from flux_tui.store.series_reader import SeriesReader
 TIME_SERVER = "pool.ntp.org"
 NOBODY = "none"
 SIGNS: Mapping[Verdict, str] = {"ok": "ok", "wrong": "WRONG", "unknown": "-"}
-NAMES = (
-    "settings", "home", "lock", "disk", "version", "clock", "route", "port", "mdns", "swarm-key", "peers",
-)  # fmt: skip
-"""The checks, in the order in which they are printed."""
+CHECKS = {
+    "settings": "home_checks", "home": "home_checks", "lock": "home_checks", "disk": "home_checks",
+    "version": "home_checks", "clock": "clock_check", "route": "network_checks", "port": "network_checks",
+    "mdns": "network_checks", "swarm-key": "network_checks", "peers": "network_checks",
+}  # fmt: skip
+"""The checks, in the order in which they are printed, and the module of `flux_tui.doctor` that has each.
+
+A module is imported when it is needed: that of the network takes a second.
+"""
 
 
 @click.command(
@@ -39,7 +45,9 @@ Examples:
 Each line says what is wrong and what to do, in a sentence. The exit status is 1 if anything is wrong. It
 changes nothing. It looks at the node as it was started last; options say how it would be started instead."""
 )
-@click.option("--only", "only", multiple=True, type=click.Choice(NAMES), help="Only this check. Repeatable.")
+@click.option(
+    "--only", "only", multiple=True, type=click.Choice(tuple(CHECKS)), help="Only this check. Repeatable."
+)
 @click.option(
     "--ntp",
     "time_server",
@@ -67,23 +75,12 @@ def doctor(only: tuple[str, ...], time_server: str, home: Path | None, as_json: 
 
 
 def _checks(only: tuple[str, ...]) -> dict[str, Check]:
-    """Return the checks by name, imported now: those of the network take a second."""
-    from flux_tui.doctor import clock_check, home_checks, network_checks
-
-    found: dict[str, Check] = {
-        "settings": home_checks.check_settings,
-        "home": home_checks.check_home,
-        "lock": home_checks.check_lock,
-        "disk": home_checks.check_disk,
-        "version": home_checks.check_version,
-        "clock": clock_check.check_clock,
-        "route": network_checks.check_route,
-        "port": network_checks.check_port,
-        "mdns": network_checks.check_mdns,
-        "swarm-key": network_checks.check_swarm_key,
-        "peers": network_checks.check_peers,
+    """Return the checks by name."""
+    return {
+        name: getattr(import_module(f"flux_tui.doctor.{module}"), f"check_{name.replace('-', '_')}")
+        for name, module in CHECKS.items()
+        if not only or name in only
     }
-    return {name: found[name] for name in NAMES if not only or name in only}
 
 
 def _patient(home: Home, flags: Mapping[str, Any], time_server: str | None) -> Patient:

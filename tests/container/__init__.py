@@ -1,0 +1,1 @@
+"""The container of assets/Dockerfile, tried where no Docker is."""
