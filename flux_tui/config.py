@@ -6,7 +6,6 @@ Sizes are in bytes, rates in bytes a second. Both may be written with KB MB GB (
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, assert_never, get_args
 
@@ -134,6 +133,8 @@ def parse_endpoint(value: Any) -> str:
 
 def _is_host(text: str) -> bool:
     if text.startswith("[") and text.endswith("]"):
+        from ipaddress import ip_address  # takes 5 ms
+
         try:
             return ip_address(text[1:-1]).version == 6
         except ValueError:

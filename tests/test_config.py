@@ -243,7 +243,8 @@ def test_an_unknown_key(home: Home) -> None:
     with pytest.raises(SettingsError) as refused:
         Settings.load(home)
     known = ", ".join(sorted(SETTINGS))
-    assert str(refused.value) == f"{home.settings}: 'max_pendign' is not a setting (there are {known})"
+    close = "; did you mean max_pending?"
+    assert str(refused.value) == f"{home.settings}: 'max_pendign' is not a setting{close} (there are {known})"
 
 
 @pytest.mark.parametrize(

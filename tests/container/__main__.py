@@ -149,7 +149,9 @@ def use(container: Container, folder: Path) -> None:
         got = folder / "got.mkv"
         outside = ["--home", str(folder / "outside"), "--listen", "/ip4/127.0.0.1/tcp/0", "--no-mdns"]
         (folder / "outside").mkdir()
-        (folder / "outside" / "settings.toml").write_text("low_priority = false\n")  # a busy machine starts it late
+        (folder / "outside" / "settings.toml").write_text(
+            "low_priority = false\n"
+        )  # a busy machine starts it late
         flux = [*network.split(), sys.executable, "-m", "flux_tui"]
         subprocess.run([*flux, "get", ticket, "-o", str(got), *outside], check=True, timeout=SECONDS)
         subprocess.run([*flux, "stop", *outside[:2]], check=True, timeout=SECONDS)

@@ -108,7 +108,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 """The options before a command, each with values that it takes."""
 NODE = frozenset(VALUES) - {"--mask"}
 TAKES: dict[str, frozenset[str]] = {
-    "node": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "web": NODE | {"--mask"},
+    "node": NODE, "doctor": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "web": NODE | {"--mask"},
     "limit": frozenset(LIMITS.values()) | {"--home"}, "replay": frozenset({"--home", "--mask"}),
     "demo": frozenset(), "completion": frozenset(),
 }  # fmt: skip
