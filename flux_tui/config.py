@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal, TypeAlias, assert_never, get_args
 
 import msgspec
 
-from flux_tui.core.ids import BadIdError, PeerId, parse_peer_id
-from flux_tui.core.series.giving_policy import POLICY, Policy, PolicyChange
+from flux_tui.core.errors import FluxError
+from flux_tui.core.ids import BadIdError, PeerId, parse_cid, parse_peer_id
+from flux_tui.core.series.giving_policy import POLICY, ObjectRule, Policy, PolicyChange
 from flux_tui.core.series.settings_table import Kind, Setting, Spec, table
 from flux_tui.core.text.agent_versions import checked_suggestion
 from flux_tui.core.text.close_words import did_you_mean
@@ -31,6 +32,8 @@ MAX_HOST = 253
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 """How much a node logs: entries of this level and of those above."""
 LEVELS: tuple[LogLevel, ...] = get_args(LogLevel)
+LOOPBACK = "/ip4/127.0.0.1/tcp/0"
+"""Listen here to be reached from this machine only, at any free port."""
 KEEP_FREE = 256 * 1024 * 1024
 """Bytes that stay free on a disk, unless the settings say otherwise."""
 _HOST = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}\.?)*"
@@ -38,7 +41,7 @@ _HOST = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,62}\.?)*"
 _SIZE = r"(?i)^\s*([0-9]{0,20}\.?[0-9]{1,20})\s*([a-z]*)\s*$"
 
 
-class SettingsError(Exception):
+class SettingsError(FluxError):
     """A setting cannot be used. The message names the setting, its file or option, and the expected value."""
 
 
@@ -102,6 +105,16 @@ def _parse_peer(value: Any) -> PeerId:
         return parse_peer_id(value if isinstance(value, str) else "")
     except BadIdError:
         raise BadValueError(value, "a peer id", "") from None
+
+
+def _parse_rule(value: Any) -> ObjectRule:
+    if isinstance(value, ObjectRule):
+        return value
+    try:
+        cid, separator, peer = (value if isinstance(value, str) else "").partition("=")
+        return ObjectRule(parse_cid(cid), parse_peer_id(peer) if separator else None)
+    except BadIdError:
+        raise BadValueError(value, "a CID or CID=PEER-ID", "") from None
 
 
 def _parse_addr(value: Any) -> str:
@@ -171,6 +184,8 @@ def parse_value(kind: Kind, value: Any) -> Any:  # noqa: C901 - a flat match: on
             return _parse_number(value, kind)
         case Kind.PEERS:
             return _parse_list(value, kind, _parse_peer)
+        case Kind.OBJECTS:
+            return _parse_list(value, kind, _parse_rule)
         case Kind.ADDRS:
             return _parse_list(value, kind, _parse_addr)
         case Kind.KEYS:
@@ -327,6 +342,17 @@ class Settings(Policy, frozen=True, kw_only=True):
         settings = cls().merged(_read_toml(home.settings), str(home.settings))
         given = {name: value for name, value in options.items() if value is not None}
         return msgspec.structs.replace(settings, **parse_options(given))
+
+    @classmethod
+    def local(cls, **values: Any) -> "Settings":
+        """Return settings for a node that only this machine can reach: for tests, and for programs on one machine.
+
+        It listens on loopback, at any free port, and looks for nobody on the local network. `values`: further
+        settings, by name, as settings.toml has them (`max_pending=10`, `upload_limit="2MB/s"`). Raises SettingsError.
+        """
+        return cls(listen=(LOOPBACK,), mdns=False, port_mapping=False, relay_for_peers=0).merged(
+            values, "Settings.local"
+        )
 
     def merged(self, values: Mapping[str, Any], source: str) -> "Settings":
         """Return a copy with these values, by setting name, parsed and replaced.

@@ -20,6 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from flux_tui.core.api.commands import MAX_COMMAND, Command, encode_command
+from flux_tui.core.errors import FluxError
 from flux_tui.path_arguments import NO_FOLDER, literal_path, typed_path
 from flux_tui.regular_files import open_regular, read_regular, write_regular
 
@@ -34,7 +35,7 @@ LOOK_SECONDS = 1.0
 """Seconds to wait for processes that check whether a node runs: each holds the lock for microseconds."""
 
 
-class HomeError(Exception):
+class HomeError(FluxError):
     """Raised if a home cannot be used. The message is one sentence for a person."""
 
 

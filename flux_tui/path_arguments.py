@@ -12,6 +12,7 @@ import shlex
 import socket
 from pathlib import Path
 
+from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import is_text
 
 NO_FOLDER = "you have no folder of your own: HOME is not set, and the list of users names none for you"
@@ -21,7 +22,7 @@ GONE = "the folder that you are in is gone: go to another one, or give whole pat
 NOT_UTF_8 = "is not UTF-8: rename it to share it"
 
 
-class PathError(ValueError):
+class PathError(FluxError, ValueError):
     """A path cannot be used.
 
     The error is one sentence for a person; it begins with the path, if one was given.

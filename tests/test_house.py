@@ -17,6 +17,7 @@ LARGE_FOLDERS: dict[str, str] = {}
 """Folders that may have more modules, by their path, each with the reason."""
 ALONE = {
     "abuse",
+    "api",
     "bench",
     "container",
     "interop",

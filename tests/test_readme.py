@@ -232,7 +232,7 @@ def test_the_test_command_of_the_readme_is_the_one_that_ci_runs() -> None:
 
 
 def test_its_python_runs(tmp_path: Path) -> None:
-    (block,) = [block for block in blocks() if block.language == "python"]
+    block = next(block for block in blocks() if block.language == "python")
     film = tmp_path / "film.mkv"
     film.write_bytes(b"film" * 1000)
     for name in ("ada-home", "bob-home"):
@@ -244,7 +244,16 @@ def test_its_python_runs(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "arrived: bafk" in done.stdout
+    assert (tmp_path / "copy.mkv").read_bytes() == film.read_bytes()
+    assert "ada says hello" in done.stdout
     assert "duplicate factor 1.0" in done.stdout
+
+
+def test_what_the_post_names_is_linked_to_what_is_there() -> None:
+    for _, here in table("seed"):
+        links = re.findall(r"\]\(([^)]+)\)", here)
+        assert all((ROOT / link).exists() for link in links), here
+        assert links or "`" in here
 
 
 def test_its_toml_is_settings() -> None:

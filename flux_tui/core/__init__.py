@@ -2,6 +2,7 @@
 
 Packages and modules, from the lowest layer up. Each imports only those above it in this list:
 
+    errors                      the base class of all errors
     ids, vocabulary, limits     CIDs and peer ids, closed sets of words, the token bucket
     series/                     events, state, the fold, and the rules that the fold applies
     wire/                       messages and their encoding

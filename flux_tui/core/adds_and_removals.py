@@ -22,6 +22,7 @@ from flux_tui.core.replication.keeper import Keeper
 from flux_tui.core.series import events as ev
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
+from flux_tui.core.vocabulary import ErrorCode
 
 
 def notes_of(added: Added) -> tuple[ev.ErrorOccurred, ...]:
@@ -30,7 +31,9 @@ def notes_of(added: Added) -> tuple[ev.ErrorOccurred, ...]:
     An example is a symbolic link that leads out of the folder. These entries come before `object_added` in the
     series.
     """
-    return tuple(ev.ErrorOccurred(text=note, cid=added.root, path=added.path) for note in added.notes)
+    return tuple(
+        ev.ErrorOccurred(text=note, cid=added.root, path=added.path, code="left_out") for note in added.notes
+    )
 
 
 def object_added(added: Added) -> ev.ObjectAdded:
@@ -102,7 +105,7 @@ class Sharing:
             self.ledger.do(StopAdd(path=command.path, mark=command.mark))
             return
         text = f"{command.path} is not being added, so there is nothing to cancel"
-        self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
+        self.ledger.emit(ev.ErrorOccurred(text=text, path=command.path, by=command.by, code="not_adding"))
 
     def stepped(self, step: AddStepped) -> None:
         """Record how much of a path has been read."""
@@ -134,7 +137,9 @@ class Sharing:
         if ended.text is None:
             self.ledger.emit(ev.AddCancelled(path=ended.path, by=ended.by))
         else:
-            self.ledger.emit(ev.ErrorOccurred(text=ended.text, path=ended.path, by=ended.by))
+            self.ledger.emit(
+                ev.ErrorOccurred(text=ended.text, path=ended.path, by=ended.by, code="cannot_add")
+            )
         self.ledger.do(EndAdd(share=ended.share, keep=False, others=self.ledger.state.roots))
 
     def _forget(self, add: tuple[str, str | None]) -> None:
@@ -158,7 +163,7 @@ class Sharing:
         for cid in dict.fromkeys(command.cids):
             if (why := self._why_not(cid)) is not None:
                 about = None if cid in self.ledger.state.pending else cid  # the error is not about its want
-                self.ledger.emit(ev.ErrorOccurred(text=why, cid=about, by=command.by))
+                self.ledger.emit(ev.ErrorOccurred(text=why[1], cid=about, by=command.by, code=why[0]))
                 continue
             removed.append(cid)
             known = self.ledger.state.objects.get(cid)
@@ -194,23 +199,25 @@ class Sharing:
         )
         self.responder.freed(freed.cids)
 
-    def _why_not(self, cid: Cid) -> str | None:
+    def _why_not(self, cid: Cid) -> tuple[ErrorCode, str] | None:
         """Return why an object or chunk cannot be removed, and the right command, in a sentence; None if it can."""
         state = self.ledger.state
         known, kept = state.objects.get(cid), state.kept.get(cid)
         name = (known.name if known is not None else None) or cid
         download = self.requester.downloads.get(cid)
         if download is not None and not download.held:
-            return f"{name} is not whole yet: cancel it instead (`flux-tui cancel {cid}`)"
+            return "not_whole", f"{name} is not whole yet: cancel it instead (`flux-tui cancel {cid}`)"
         if kept is not None and not kept.own:
-            return f"{name} is kept here for others: release it instead (`flux-tui release {cid}`)"
+            text = f"{name} is kept here for others: release it instead (`flux-tui release {cid}`)"
+            return "kept_for_others", text
         if known is not None:
             return None
         if is_leaf(cid) and self.ledger.holdings.size_of(cid) is not None and cid not in state.removing:
             return None
         if cid in state.holds:
-            return f"{name} is only held by others: release it instead (`flux-tui release {cid}`)"
-        return f"{cid} is not shared here, so there is nothing to remove"
+            text = f"{name} is only held by others: release it instead (`flux-tui release {cid}`)"
+            return "kept_by_others", text
+        return "not_shared", f"{cid} is not shared here, so there is nothing to remove"
 
     def _free(self, root: Cid) -> None:
         state = self.ledger.state

@@ -13,6 +13,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NewType
 
+from flux_tui.core.errors import FluxError
+
 Cid = NewType("Cid", str)
 """Canonical text of a CIDv1: `bafk…` (raw leaf) or `bafy…` (dag-pb node)."""
 
@@ -45,7 +47,7 @@ PEER_ID_MAX = 80
 """Characters. An Ed25519 id has 52, an RSA id 46. A longer text is not an id."""
 
 
-class BadIdError(ValueError):
+class BadIdError(FluxError, ValueError):
     """A CID, peer id or ticket is not valid. The message is one sentence for a person."""
 
 

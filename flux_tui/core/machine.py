@@ -308,6 +308,8 @@ class Machine:
                 self.ledger.clock_stepped(given.seconds)
             case inp.ListenerAdded():
                 self.custom_messages.listen(given.kind)
+            case inp.ProgramDecides():
+                self.responder.offered_only = True
             case inp.Failed():
                 self._failed(given)
             case inp.NodeStarting():
@@ -358,7 +360,7 @@ class Machine:
         if given.left_out:
             count = counted(len(given.left_out), "link")
             text = f"{given.path} is there without {count}: {some(given.left_out)}"
-            self.ledger.emit(ev.ErrorOccurred(text=text, cid=given.root, path=given.path))
+            self.ledger.emit(ev.ErrorOccurred(text=text, cid=given.root, path=given.path, code="left_out"))
         self.requester.finished(given.root, given.path)
         self.responder.forget_watchers(given.root)
         self.sharing.announce(given.root)
@@ -403,7 +405,10 @@ class Machine:
             self.peer_book.addrs_changed()
 
     def _failed(self, given: inp.Failed) -> None:
-        self.ledger.emit(ev.ErrorOccurred(text=given.text, cid=given.cid, path=given.path, by=given.by))
+        event = ev.ErrorOccurred(
+            text=given.text, cid=given.cid, path=given.path, by=given.by, code=given.code
+        )
+        self.ledger.emit(event)
 
     def _stop(self, reason: str) -> None:
         self._stopped = True

@@ -1,6 +1,6 @@
 """The closed sets of words that events use: the reasons of a NO, the causes of retries and losses, and the like."""
 
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 Reason: TypeAlias = Literal[
     "rate_limited", "busy", "low_space", "not_held", "denied", "too_large", "shutting_down"
@@ -8,6 +8,17 @@ Reason: TypeAlias = Literal[
 """Why a node says NO. A closed set: every reason tells the requester what to do next."""
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+class Refusal(NamedTuple):
+    """A NO that this node gives: its reason, when the peer may ask again, and words for a person."""
+
+    reason: Reason
+    retry_after: float | None = None
+    """Seconds after which the peer may ask again; None: waiting does not help."""
+    text: str = ""
+    """A sentence for a person there; empty if the reason says it all."""
+
 
 Waste: TypeAlias = Literal["duplicate", "late", "corrupt", "unasked", "hedged", "cancelled", "unwritten"]
 """Why received bytes were of no use.
@@ -47,6 +58,31 @@ LapseCause: TypeAlias = Literal[
 - slow: the holder's queue here was full.
 - unwritten: chunks cannot be written here now.
 - moved: another holder sends it sooner.
+"""
+
+ErrorCode: TypeAlias = Literal[
+    "other", "cannot_add", "not_pending", "not_adding", "not_shared", "not_whole", "kept_for_others", "kept_by_others",
+    "not_kept", "too_many", "cannot_write", "refused", "not_reached", "not_dialled", "not_sent", "file_changed",
+    "left_out", "handler_failed",
+]  # fmt: skip
+"""What failed, for programs. The text of an error is for people, and may change.
+
+- other: an older entry, or an error without a code of its own.
+- cannot_add: a path could not be read, so it is not shared.
+- not_pending, not_adding: there was nothing to cancel.
+- not_shared: there was nothing to remove.
+- not_whole: it is still being fetched: cancel it instead.
+- kept_for_others, kept_by_others: it is a replica: release it instead.
+- not_kept: there was no replica to release.
+- too_many: a table of this node is full.
+- cannot_write: an object cannot be written to its path.
+- refused: the blocks of an object contradict each other, or it is too large.
+- not_reached: nobody answers at an address.
+- not_dialled: the budget for strangers' addresses is spent.
+- not_sent: a custom message did not reach its peer.
+- file_changed: a shared file was changed or removed.
+- left_out: a part of a folder is not shared, or was not written.
+- handler_failed: a function of a program raised.
 """
 
 About: TypeAlias = Literal["want", "hold", "custom"]

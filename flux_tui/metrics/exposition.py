@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from flux_tui.core.errors import FluxError
 from flux_tui.metrics.families import Family
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ MAX_LABEL = 200
 """Characters of a label's value."""
 
 
-class MetricsError(Exception):
+class MetricsError(FluxError):
     """Metrics cannot be written or served. The message is one sentence for a person."""
 
 

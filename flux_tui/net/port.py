@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.vocabulary import Way
@@ -50,7 +51,7 @@ BAN_SECONDS = 10.0
 """Seconds, at least, for which a peer that was disconnected or sent garbage is refused."""
 
 
-class NetworkError(Exception):
+class NetworkError(FluxError):
     """Raised if this machine's network cannot be used as asked. The message is one sentence for a person."""
 
 
@@ -237,8 +238,13 @@ class Network(Protocol):
         core/peers/address_dial_policy.py.
         """
 
-    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
-        """Close the link and connections to this peer soon, and refuse the peer for `seconds`. `why`: a sentence."""
+    def disconnect(
+        self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS, forget: bool = False
+    ) -> None:
+        """Close the link and connections to this peer soon, and refuse the peer for `seconds`. `why`: a sentence.
+
+        `forget`: also stop dialling its addresses that are kept (`dial`).
+        """
 
     async def drain(self, seconds: float) -> None:
         """Wait until everything queued is written to the streams, at most `seconds`. Called before the node ends."""

@@ -82,7 +82,9 @@ class EffectRunner:
                     effect.addr, keep=effect.keep, more=effect.more, from_peers=effect.from_peers
                 )
             case fx.Disconnect():
-                self._network.disconnect(effect.peer, effect.why, seconds=effect.seconds)
+                self._network.disconnect(
+                    effect.peer, effect.why, seconds=effect.seconds, forget=effect.forget
+                )
             case fx.AddPath():
                 self._adds.add(Path(effect.path), effect.by, verify=effect.verify)
             case fx.StopAdd():

@@ -2,56 +2,62 @@
 
     async with FluxNode.open("my-home") as node:          # trio
         node.push_intent(Want(cid))                         # returns at once
-        node.on_data("chunk", lambda entry: print(entry.event.cid))
+        node.on(ChunkReceived)(lambda event: print(event.cid))
         state = node.derive_state()                         # at any time
+        whole = await node.outcome(Get(cid, Path("film")))  # waits for the series, never for a peer
 
 The node is the only writer of its home's series: a second one gets a HomeBusyError.
 """
 
 import logging
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import trio
 
 from flux_tui import __version__
 from flux_tui.clock import SteadyClock
-from flux_tui.config import Settings, every_address
+from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.machine_recording import Recorder
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.fold import copy, extend, restore
-from flux_tui.core.series.state import State
-from flux_tui.core.series.want_explanation import Why, why
-from flux_tui.core.text.agent_versions import agent_version
+from flux_tui.core.series.fold import copy
+from flux_tui.core.series.state import ObjectState, State
 from flux_tui.home import Home
 from flux_tui.metrics.families import Family, state_families
 from flux_tui.metrics.machine_figures import LiveFigures, disk_families, live_families
 from flux_tui.net.port import Network, OpenNetwork
 from flux_tui.node import python_gc
+from flux_tui.node.command_socket import serve_inbox
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.disk.object_work_queue import ObjectFiles
 from flux_tui.node.disk.series_keeper import keep_series
+from flux_tui.node.disk.stored_state import load_and_count
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
-from flux_tui.node.entry_handlers import Handler, Handlers
+from flux_tui.node.libp2p_of_settings import libp2p_network
+from flux_tui.node.programs.explanations import Explanation, Explanations
+from flux_tui.node.programs.follower import Follower, SeriesPages
+from flux_tui.node.programs.handlers import Handler, Handlers, Subscription
+from flux_tui.node.programs.hooks import ShouldAnswer
+from flux_tui.node.programs.object_bytes import Pieces, whole
+from flux_tui.node.programs.outcomes import Freed, Outcomes, Waitable
+from flux_tui.node.programs.stored_chunks import StoredChunks
 from flux_tui.node.receiver import NodeParts, NodeReceiver
-from flux_tui.node.suggested_names import own_name
-from flux_tui.store.series_reader import first_state
 from flux_tui.store.store import Store
 
 log = logging.getLogger(__name__)
 
-FOLD_PAGE = 10_000
-"""Entries read at a time when a node opens its series."""
+E = TypeVar("E", bound=ev.EventBase)
 
 
 CHECKPOINT_AT_START = 1_000
@@ -92,6 +98,9 @@ class FluxNode:
         self._effects = effects
         self._handlers = handlers
         self._snapshot: State | None = None
+        self._explanations = Explanations()
+        self._pages = SeriesPages(self.store, handlers)
+        self._outcomes = Outcomes(handlers, self.push_intent, lambda: self._machine.state)
 
     @classmethod
     @asynccontextmanager
@@ -102,11 +111,21 @@ class FluxNode:
         *,
         network: OpenNetwork | None = None,
         recorder: Recorder | None = None,
+        commands: bool = False,
+        listens: Iterable[str] = (),
+        should_answer: ShouldAnswer | None = None,
     ) -> AsyncIterator["FluxNode"]:
         """Open a home and start its node. On leaving the context, the node stops in order.
 
         `settings`: None: read them from the home's file. `network`: None: libp2p. `recorder`: records all
         inputs of the node's machine (core/machine_recording.py); None: they are not recorded.
+
+        - `commands`: also take the commands that the command line and the dashboard push to this home. After a `stop`,
+          `stopping` is set, and the program leaves the context when it likes.
+        - `listens`: kinds of custom messages whose payloads the series keeps, from the first one on.
+        - `should_answer(intent, peer)`: decides for each want or hold of a peer: True: it is answered as the policy
+          says; False: it is not answered; a `Refusal`: it is answered NO, with the program's reason. It must not
+          block. A peer is then sent only what was offered to it.
 
         Raises HomeError (busy, not writable), SettingsError (in the home's file), StoreError (damaged, from a
         newer version), NetworkError (port in use).
@@ -115,7 +134,11 @@ class FluxNode:
         failed: BaseException | None = None
         try:
             async with AsyncExitStack() as stack:
-                node = await cls._bring_up(stack, place, settings, network, recorder)
+                node = await cls._bring_up(
+                    stack, place, settings, network, recorder, listens=tuple(listens), hook=should_answer
+                )
+                if commands:
+                    await stack.enter_async_context(node._serve_commands())
                 try:
                     yield node
                 except BaseException as error:
@@ -137,14 +160,17 @@ class FluxNode:
         settings: Settings | None,
         network: OpenNetwork | None,
         recorder: Recorder | None,
+        *,
+        listens: tuple[str, ...] = (),
+        hook: ShouldAnswer | None = None,
     ) -> "FluxNode":
         stack.enter_context(home.lock())
         settings = settings or Settings.load(home)
         opening_store = partial(Store.open, home.path, keep_free=settings.keep_free)
         store = await trio.to_thread.run_sync(opening_store)
         stack.callback(store.close)
-        state, folded = await trio.to_thread.run_sync(_load, store)
-        opening = network or _libp2p(home, settings, state.at)
+        state, folded = await trio.to_thread.run_sync(load_and_count, store)
+        opening = network or libp2p_network(home, settings, __version__, state.at)
         # The network's first calls may come before the node is complete: the receiver keeps them. The machine
         # is made after the network, which knows this node's id and addresses once it is open.
         receiver = NodeReceiver()
@@ -176,6 +202,10 @@ class FluxNode:
             home.remember_port(int(near[0].split("/")[4]))
         for lost in store.lost_at_open:
             engine.feed(chunks_gone(lost), lost=lost.cids)
+        for kind in listens:
+            node.listen(kind)
+        if hook is not None:
+            receiver.decide_by(hook)
         receiver.attach(NodeParts(engine, running, writer, reader))
         nursery.start_soon(engine.run, effects.run, handlers.tell)
         nursery.start_soon(_look_every_second, engine, clock)
@@ -191,11 +221,53 @@ class FluxNode:
     def push_intent(self, intent: cmd.Command) -> None:
         """Push a command into the node, and return at once. Its outcome is appended to the series.
 
-        Raises BadCommandError for a command that can never be done, such as a want with an invalid CID.
+        A `Path` in a command may be relative to the working folder. Raises BadCommandError for a command that can never
+        be done, such as a want with an invalid CID.
         """
+        self._take(intent)
+
+    def _take(self, intent: cmd.Command) -> None:
+        """Feed a command to the machine, from a program or from the command socket."""
         cmd.check_command(intent)
+        if isinstance(intent, cmd.Cancel):
+            self._explanations.remember(self._machine.state, intent.cids, self.clock.wall())
         with python_gc.paused() if isinstance(intent, cmd.WantMany) else nullcontext():
             self._engine.feed(inp.Commanded(intent))
+
+    @overload
+    async def outcome(self, command: cmd.Add) -> ev.ObjectAdded: ...
+    @overload
+    async def outcome(self, command: cmd.Get | cmd.Want) -> ev.ObjectCompleted: ...
+    @overload
+    async def outcome(self, command: cmd.WantMany) -> tuple[ev.ObjectCompleted, ...]: ...
+    @overload
+    async def outcome(self, command: cmd.Remove) -> Freed: ...
+    @overload
+    async def outcome(self, command: cmd.Cancel) -> tuple[ev.Cancelled | ev.ReplicaDropped, ...]: ...
+    @overload
+    async def outcome(self, command: cmd.Release) -> tuple[ev.Released | ev.ReplicaDropped, ...]: ...
+    @overload
+    async def outcome(self, command: cmd.CancelAdd) -> ev.AddCancelled: ...
+    @overload
+    async def outcome(self, command: cmd.Hold) -> ev.HoldRequested | ev.ReplicaHeld: ...
+    @overload
+    async def outcome(self, command: cmd.Join) -> ev.PeerConnected: ...
+    @overload
+    async def outcome(self, command: cmd.Leave) -> ev.PeerDisconnected | None: ...
+    @overload
+    async def outcome(self, command: cmd.Configure) -> ev.PolicyChanged: ...
+    @overload
+    async def outcome(self, command: cmd.Custom) -> ev.PushedCustom: ...
+
+    async def outcome(self, command: Waitable) -> Any:
+        """Push a command, and wait until the series says what came of it. Returns the event that says so.
+
+        It has no deadline of its own: put it into `trio.fail_after`. Leaving it early takes the command back: a want
+        that was not there before is cancelled, an add is ended. `Hold` waits until all its replicas are whole, `Leave`
+        returns None if the peer was not connected. Raises OutcomeError (a FluxError) if the command failed, and
+        BadCommandError.
+        """
+        return await self._outcomes.of(command)
 
     def get_chunk(self, cid: Cid) -> None:
         """Push a want for one chunk or object. The bytes arrive later; see `check_if_arrived`."""
@@ -232,11 +304,27 @@ class FluxNode:
 
     def derive_chunks(self) -> Mapping[Cid, bytes]:
         """Return all stored chunks by CID. The bytes of a chunk are read from disk when it is looked up."""
-        return _Chunks(self.store)
+        return StoredChunks(self.store)
 
     def check_if_arrived(self, cid: Cid) -> bytes | None:
         """Return the bytes of a chunk; None if it is not in the store."""
         return self.derive_chunks().get(cid)
+
+    async def read(self, root: Cid, path: str = "") -> bytes:
+        """Return the content of a file: the object `root` itself, or the file at a path in this folder.
+
+        All of it is in memory at once: `read_pieces` is for large files. Nothing is fetched. Raises ReadError; if a
+        block is missing, the NotHereError with its CID.
+        """
+        block = self.store.chunks.read_block
+        return await trio.to_thread.run_sync(whole, block, root, path)
+
+    def read_pieces(self, root: Cid, path: str = "") -> Pieces:
+        """Return a stream of a file's content: `async for piece in node.read_pieces(root)`.
+
+        A piece is at most one block. Raises ReadError while it is read, as `read` does.
+        """
+        return Pieces(self.store.chunks.read_block, root, path)
 
     def is_pending(self, cid: Cid) -> bool:
         """Whether this object or chunk was asked for by this node's user and is not complete yet."""
@@ -260,12 +348,17 @@ class FluxNode:
             *live_families(live, loop_lag),
         ]
 
-    def why(self, cid: Cid) -> Why:
+    def why(self, cid: Cid) -> Explanation:
         """Explain why an object or chunk is not complete: what each peer has and said, and this node's next step.
 
-        Raises NotPendingError if it is not pending. Nothing but the result is copied.
+        A want that was cancelled is explained as it was just before. As text, it is a sentence for a person. Raises
+        NotPendingError if it is not pending. Nothing but the result is copied.
         """
-        return why(self._machine.state, cid, self.clock.wall())
+        return self._explanations.of(self._machine.state, cid, self.clock.wall())
+
+    def objects(self) -> tuple[ObjectState, ...]:
+        """Return the objects of this node: wanted, fetched and shared. They are copies; `derive_state` has all else."""
+        return tuple(self.derive_state().objects.values())
 
     def count_pending(self) -> int:
         """Return the number of objects and chunks that were asked for and are not complete yet."""
@@ -283,17 +376,65 @@ class FluxNode:
     def on_data(self, kind: str, handler: Handler) -> None:
         """Call `handler(entry)` for each entry of a kind, once the entry is durable.
 
+        `on` is the same with types.
+
         `kind` is `chunk`, `status`, `error`, any event's tag, or a kind of custom messages (their entries are
         `custom_received`). The handler must not block. If it raises, an error entry is appended, and nothing more
         happens. Raises BadCommandError for an invalid kind.
         """
         if kind not in cmd.DATA_KINDS and kind not in ev.EVENT_KINDS:
-            cmd.check_kind(kind)
-            self._engine.feed(inp.ListenerAdded(kind=kind))
+            self.listen(kind)
             self._handlers.add_custom(kind, handler)
             return
         for tag in cmd.DATA_KINDS.get(kind, (kind,)):
             self._handlers.add(tag, handler)
+
+    def listen(self, kind: str) -> None:
+        """Keep the payloads of custom messages of a kind in the series from now on. Raises BadCommandError."""
+        cmd.check_kind(kind)
+        self._engine.feed(inp.ListenerAdded(kind=kind))
+
+    def on(
+        self, event: type[E], *, kind: str | None = None
+    ) -> Callable[[Callable[[E], object]], Subscription[E]]:
+        """Decorate a function that is called with each event of this class, once its entry is durable.
+
+            @node.on(StatusNo)
+            def refused(event: StatusNo) -> None: ...
+
+            refused.unsubscribe()
+
+        `event` may be a base class, such as `EventBase`: all events. `kind`: only custom messages of this kind. The
+        function must not block. If it raises, an error entry is appended, and nothing more happens. Raises
+        BadCommandError for an invalid kind.
+        """
+        chosen = self._chosen(event, kind)
+        return lambda function: self._handlers.subscribe(event, chosen, function)
+
+    @overload
+    def follow(self, *, after: int | None = None) -> Follower[ev.Event]: ...
+    @overload
+    def follow(self, event: type[E], *, kind: str | None = None, after: int | None = None) -> Follower[E]: ...
+
+    def follow(
+        self, event: type[Any] = ev.EventBase, *, kind: str | None = None, after: int | None = None
+    ) -> Follower[Any]:
+        """Return a stream of the entries of this class: `async for entry in node.follow(StatusNo)`.
+
+        `after`: begin after the entry of this number; 0: with the first one of the series. None: with the next that
+        comes. The past comes first, then what happens; nothing is left out, however slow the program is. `kind`: only
+        custom messages of this kind. Raises BadCommandError for an invalid kind.
+        """
+        seq = self._pages.durable if after is None else after
+        return Follower(self._pages, seq, self._chosen(event, kind))
+
+    def _chosen(self, event: type[Any], kind: str | None) -> Callable[[Any], bool]:
+        """Return whether an event is of this class and kind, as a function. Listen for the kind."""
+        if kind is None:
+            return lambda one: isinstance(one, event)
+        if event is ev.CustomReceived:
+            self.listen(kind)
+        return lambda one: isinstance(one, event) and getattr(one, "kind", None) == kind
 
     # ── life ────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,6 +444,7 @@ class FluxNode:
         Then give the network some seconds to send what is queued.
         """
         nursery.cancel_scope.cancel()
+        self._pages.close()
         with trio.move_on_after(STOP_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             self._engine.feed(inp.NodeStopping(reason="stopped"))
             self._engine.save_state()
@@ -310,50 +452,16 @@ class FluxNode:
             await self._network.drain(GOODBYE_SECONDS)
             if self._network.peers():
                 await trio.sleep(LINGER_SECONDS)
+        with trio.CancelScope(shield=True):
+            await self._pages.close_reader()
 
-
-class _Chunks(Mapping[Cid, bytes]):
-    """A mapping from CIDs to the bytes of the stored chunks."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getitem__(self, cid: Cid) -> bytes:
-        result = self._store.chunks.read([cid])
-        if not result.chunks:
-            raise KeyError(cid)
-        return bytes(result.chunks[0][1])
-
-    def __contains__(self, cid: object) -> bool:
-        return isinstance(cid, str) and self._store.chunks.size_of(Cid(cid)) is not None
-
-    def __iter__(self) -> Iterator[Cid]:
-        return iter(self._store.chunks.cids())
-
-    def __len__(self) -> int:
-        return self._store.chunks.counts()[0]
-
-
-def load_state(store: Store) -> State:
-    """Compute the state of a store's series, from its newest checkpoint and the entries after that."""
-    return _load(store)[0]
-
-
-def _load(store: Store) -> tuple[State, int]:
-    """Return the state of a store's series, and how many entries were folded after a checkpoint."""
-    reader = store.reader()
-    try:
-        state = None
-        found = reader.checkpoint(reader.last_seq())
-        if found is not None:
-            state = restore(found[1])
-        state = state or first_state(reader)
-        began = state.seq
-        while page := reader.read(state.seq, FOLD_PAGE):
-            extend(state, page)
-        return state, state.seq - began
-    finally:
-        reader.close()
+    @asynccontextmanager
+    async def _serve_commands(self) -> AsyncIterator[None]:
+        """Take commands from the home's socket while the context lasts."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(serve_inbox, self.home, self._take)
+            yield
+            nursery.cancel_scope.cancel()
 
 
 def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -362,33 +470,6 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
         found = found.exceptions[0]
     return found
-
-
-def _libp2p(home: Home, settings: Settings, last_at: float = 0.0) -> OpenNetwork:
-    from flux_tui.net.addresses.listening import listen_error
-    from flux_tui.net.flux.libp2p_network import open_network  # 600 ms: only where a network is opened
-    from flux_tui.net.identity import load_or_create
-    from flux_tui.net.upstream.clock import begin_after
-    from flux_tui.net.upstream.pnet import load_swarm_key
-
-    begin_after(last_at)
-
-    listen = settings.listen_addrs(home)
-    if not settings.listen and listen_error(listen[0]) is not None:
-        listen = every_address(0)  # another program has the port that this home used last
-    return open_network(
-        load_or_create(home.identity),
-        listen,
-        use_mdns=settings.mdns,
-        swarm_key=load_swarm_key(home.path / settings.swarm_key) if settings.swarm_key else None,
-        relays=settings.relay,
-        announce=settings.announce,
-        relay_for_peers=settings.relay_for_peers,
-        serve_relay=settings.serve_relay,
-        port_mapping=settings.port_mapping,
-        agent_version=agent_version(__version__, own_name(settings.suggest_name)),
-        bitswap_peers=settings.bitswap_peers if settings.bitswap else 0,
-    )
 
 
 async def _look_every_second(engine: Engine, clock: SteadyClock) -> None:

@@ -16,7 +16,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.turn import STEP_SECONDS
 from flux_tui.home import Home
 from flux_tui.node.disk.add_task import read_and_reference
-from flux_tui.node.node import load_state
+from flux_tui.node.disk.stored_state import load_state
 from flux_tui.store.store import Landed, Store
 
 

@@ -18,6 +18,7 @@ from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.engine import Engine
 from flux_tui.node.exchange import RecordLimits, take
+from flux_tui.node.programs.hooks import ShouldAnswer, ask
 from flux_tui.node.signed_intents import unseal, unseal_route, unsigned_want
 from flux_tui.node.suggested_names import SuggestedNames
 
@@ -45,6 +46,7 @@ class NodeReceiver(Receiver):
         self._names = SuggestedNames()
         self._early: list[inp.Input] = []
         self._node: NodeParts | None = None
+        self._hook: ShouldAnswer | None = None
 
     def attach(self, node: NodeParts) -> None:
         """Connect the receiver to the complete node, and feed the engine the inputs that came earlier."""
@@ -58,6 +60,18 @@ class NodeReceiver(Receiver):
             self._early.append(given)
         else:
             self._node.engine.feed(given)
+
+    def decide_by(self, hook: ShouldAnswer) -> None:
+        """Ask a program from now on which wants and holds of others are answered."""
+        self._hook = hook
+        self._feed(inp.ProgramDecides())
+
+    def _intent_came(self, given: inp.IntentCame | inp.RouteCame) -> None:
+        node = self._node
+        if self._hook is None or node is None or node.engine.machine.has_seen(given.intent):
+            self._feed(given)
+            return
+        self._feed(ask(self._hook, given))
 
     @override
     def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
@@ -89,13 +103,20 @@ class NodeReceiver(Receiver):
         elif given := unseal_route(
             node.network, node.engine.machine, self._limits, peer, message, now=node.engine.clock()
         ):
-            self._feed(given)
+            if isinstance(given, inp.RouteCame):
+                self._intent_came(given)
+            else:
+                self._feed(given)
 
     @override
     def on_want(self, peer: PeerId, want: Want) -> None:
         if (node := self._node) is not None:
             now, wall = node.engine.clock(), node.engine.clock.wall()
-            self._feed(unsigned_want(self._limits, peer, want, now=now, wall=wall))
+            given = unsigned_want(self._limits, peer, want, now=now, wall=wall)
+            if isinstance(given, inp.IntentCame):
+                self._intent_came(given)
+            else:
+                self._feed(given)
 
     @override
     def on_unknown(self, peer: PeerId, kind: str) -> None:
@@ -221,6 +242,9 @@ class NodeReceiver(Receiver):
             gossip=gossip,
             now=node.engine.clock(),
         )
+        if isinstance(given, inp.IntentCame):
+            self._intent_came(given)
+            return True
         if given is not None:
             self._feed(given)
-        return isinstance(given, inp.IntentCame)
+        return False

@@ -12,7 +12,6 @@ from flux_tui.core.ids import PeerId
 from flux_tui.home import Home
 from flux_tui.metrics.exposition import needed
 from flux_tui.metrics.machine_figures import LoopLag
-from flux_tui.node.command_socket import serve_inbox
 from flux_tui.node.node import FluxNode
 
 if TYPE_CHECKING:
@@ -40,9 +39,9 @@ async def serve(
         if noted:
             return
         endpoint = await _open_endpoint(settings)
-        async with FluxNode.open(home, settings) as node, trio.open_nursery() as nursery:
+        opening = FluxNode.open(home, settings, commands=True)
+        async with opening as node, trio.open_nursery() as nursery:
             home.remember_flags(flags)
-            await nursery.start(serve_inbox, home, node.push_intent)
             if endpoint is not None:
                 lag = LoopLag()
                 nursery.start_soon(lag.measure)

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flux_tui.core.errors import FluxError
+
 DATABASE = "flux.db"
 """The database of a home. A series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
@@ -141,7 +143,7 @@ UPSERT_CHUNK = (
 place."""
 
 
-class StoreError(Exception):
+class StoreError(FluxError):
     """The store cannot do what was asked. The error is one sentence for a person."""
 
 

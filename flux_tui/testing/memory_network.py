@@ -21,17 +21,16 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import lru_cache
 from hashlib import sha256
 
 import trio
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from libp2p.crypto.ed25519 import create_new_key_pair
 from multiaddr import Multiaddr
 from typing_extensions import override
 
-from flux_tui.core.ids import BadIdError, Cid, PeerId, cid_bytes, peer_id_bytes, peer_id_from_bytes
+from flux_tui.core.ids import Cid, PeerId, cid_bytes, peer_id_bytes
 from flux_tui.core.limits import Backoff, BoundedSet
 from flux_tui.core.peers.address_dial_policy import Reach
 from flux_tui.core.wire import codec
@@ -59,6 +58,7 @@ from flux_tui.net.port import (
     OpenNetwork,
     Receiver,
 )
+from flux_tui.testing.ed25519_peer_ids import peer_id_of, public_key
 from flux_tui.testing.pipe import Pipe
 
 log = logging.getLogger(__name__)
@@ -76,10 +76,6 @@ ROUTE_QUEUE = 256
 
 MAX_DIALS = 128
 """Addresses that are dialled once, at the same time."""
-
-_PUBLIC_KEY = b"\x00\x24\x08\x01\x12\x20"
-"""The bytes before the 32 bytes of an Ed25519 key in a peer id: an identity multihash of 36 bytes, protobuf
-field 1 (type: Ed25519), field 2 (32 bytes)."""
 
 
 class Switchboard:
@@ -161,7 +157,7 @@ class MemoryNetwork(Network):
         self._records: dict[Cid, dict[PeerId, MemoryNetwork]] = {}
         """Provider records that this network keeps for the swarm."""
         self._routed_in, self._routed = trio.open_memory_channel[tuple[MemoryNetwork, Message]](ROUTE_QUEUE)
-        self.peer_id = peer_id_from_bytes(_PUBLIC_KEY + key.public_key().public_bytes_raw())
+        self.peer_id = peer_id_of(key.public_key())
         self.transport = transport
         self._addrs = (f"{transport}/p2p/{self.peer_id}",)
         self.place = int.from_bytes(sha256(peer_id_bytes(self.peer_id)).digest(), "big")
@@ -272,7 +268,12 @@ class MemoryNetwork(Network):
             self._nursery.start_soon(self._dial, addr, more)
 
     @override
-    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+    def disconnect(
+        self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS, forget: bool = False
+    ) -> None:
+        for addr in self._dialling if forget else ():
+            if addr.endswith(f"/p2p/{peer}"):
+                self._dialling[addr] = False
         self._refuse(peer, seconds)
         if (link := self._links.get(peer)) is not None:
             link.end(why)
@@ -295,7 +296,7 @@ class MemoryNetwork(Network):
 
     @override
     def verify(self, peer: PeerId, data: bytes, signature: bytes) -> bool:
-        key = _public_key(peer)
+        key = public_key(peer)
         try:
             if key is not None:
                 key.verify(signature, data)
@@ -381,10 +382,11 @@ class MemoryNetwork(Network):
                         await link.done.wait()
                 else:
                     self._receiver.on_dial_failed(addr, report_of(failed))
-                if not self._dialling[addr]:
-                    return
                 failures += 1
-                await trio.sleep(REDIAL.wait(failures))
+                if self._dialling[addr]:
+                    await trio.sleep(REDIAL.wait(failures))
+                if not self._dialling[addr]:
+                    return  # it was to be dialled once, or was forgotten
         finally:
             del self._dialling[addr]
 
@@ -482,14 +484,3 @@ def _closest(root: Cid, networks: "Sequence[MemoryNetwork]") -> "list[MemoryNetw
     """Return the networks closest to a root by Kademlia's distance. They keep the root's provider records."""
     target = int.from_bytes(sha256(cid_bytes(root)[2:]).digest(), "big")
     return sorted(networks, key=lambda network: network.place ^ target)[:CLOSEST]
-
-
-@lru_cache(maxsize=1024)
-def _public_key(peer: PeerId) -> Ed25519PublicKey | None:
-    try:
-        raw = peer_id_bytes(peer)
-    except BadIdError:
-        return None
-    if len(raw) != len(_PUBLIC_KEY) + 32 or not raw.startswith(_PUBLIC_KEY):
-        return None
-    return Ed25519PublicKey.from_public_bytes(raw[len(_PUBLIC_KEY) :])

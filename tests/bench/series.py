@@ -21,7 +21,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.fold import derive, extend, snapshot
 from flux_tui.core.series.state import State
-from flux_tui.node.node import load_state
+from flux_tui.node.disk.stored_state import load_state
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.store import Store
 from tests.bench.report import Table, parser

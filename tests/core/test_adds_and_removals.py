@@ -190,7 +190,7 @@ def test_a_failed_add_leaves_nothing() -> None:
     script = Script()
     script.give(inp.Commanded(cmd.Add(PATH, "a")))
     events, effects = script.give(inp.AddEnded(path=PATH, by="a", text="it cannot be read", share=3))
-    assert events == [ev.ErrorOccurred(text="it cannot be read", path=PATH, by="a")]
+    assert events == [ev.ErrorOccurred(text="it cannot be read", path=PATH, by="a", code="cannot_add")]
     assert effects == [fx.EndAdd(share=3, keep=False)]
 
 

@@ -314,7 +314,7 @@ def test_a_full_disk_stops_pushes_and_is_reported_once() -> None:
     assert events == [
         ev.ChunkWasted(cid=first, size=1 << 20, peer=HOLDER, cause="unwritten", roots=(root,)),
         ev.LeaseLapsed(peer=HOLDER, cids=(first,), cause="unwritten", roots=(root,)),
-        ev.ErrorOccurred(text=FULL, cid=root, path="/x"),
+        ev.ErrorOccurred(text=FULL, cid=root, path="/x", code="cannot_write"),
         ev.LeaseLapsed(peer=HOLDER, cids=tuple(others), cause="unwritten", roots=(root,)),
         ev.RetrySet(cids=(root,), next_push_at=script.now + 10, cause="unwritten"),
     ]

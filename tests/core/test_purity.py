@@ -11,6 +11,7 @@ CORE = Path(flux_tui.__file__).parent / "core"
 ALLOWED = {
     "base64", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum", "functools", "hashlib",
     "heapq", "itertools", "math", "re", "typing", "unicodedata", "urllib.parse", "msgpack", "msgspec", "mmh3",
+    "typing_extensions",
 }  # fmt: skip
 IMPURE_CALLS = {"now", "today", "utcnow", "open", "print", "input"}
 

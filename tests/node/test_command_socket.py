@@ -108,6 +108,7 @@ async def test_every_kind_of_command_crosses(inbox: Inbox) -> None:
         cmd.Hold(cid, 3, "ünï\n", 2**53, ("/ip4/127.0.0.1/tcp/1/p2p/x",), "e"),
         cmd.Release((cid,), "f"),
         cmd.Join("/ip4/127.0.0.1/tcp/1/p2p/x"),
+        cmd.Leave("12D3KooWx"),
         cmd.Configure(PolicyChange(upload_limit=0, deny=())),
         cmd.Stop(),
     ]

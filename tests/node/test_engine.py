@@ -16,7 +16,8 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.node import engine
-from flux_tui.node.node import FluxNode, load_state
+from flux_tui.node.disk.stored_state import load_state
+from flux_tui.node.node import FluxNode
 from flux_tui.store.store import Store, StoreError
 from flux_tui.testing.memory_network import Switchboard
 from tests.support.nodes_here import LOOPBACK, series_of, until

@@ -5,13 +5,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from flux_tui import __version__
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.home import Home
 from flux_tui.net.port import Network, OpenNetwork, Receiver
-from flux_tui.node import node as node_module
+from flux_tui.node.libp2p_of_settings import libp2p_network
 from flux_tui.node.node import FluxNode
 from tests.support.nodes_here import series_of, share, until
 
@@ -38,7 +39,7 @@ def mute(home: Path) -> OpenNetwork:
     @asynccontextmanager
     async def opening(receiver: Receiver) -> AsyncIterator[Network]:
         place = Home(home)
-        async with node_module._libp2p(place, LOOPBACK)(receiver) as network:
+        async with libp2p_network(place, LOOPBACK, __version__)(receiver) as network:
             muted: Any = Mute(network)
             yield muted
 

@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from flux_tui.core.ids import PeerId
+from flux_tui.core.series.giving_policy import ObjectRule
 from flux_tui.core.series.settings_table import Kind
-from tests.core.samples import PEER
+from tests.core.samples import CID, PEER
 
 
 class Sample(NamedTuple):
@@ -25,6 +27,7 @@ SAMPLES: dict[Kind, Sample] = {
     Kind.THEME: Sample("nord", '"nord"', "nord"),
     Kind.NOTICE: Sample("osc9", '"osc9"', "osc9"),
     Kind.PEERS: Sample(PEER, f'["{PEER}"]', (PEER,)),
+    Kind.OBJECTS: Sample(f"{CID}={PEER}", f'["{CID}={PEER}"]', (ObjectRule(CID, PeerId(PEER)),)),
     Kind.ADDRS: Sample("/a", '["/a"]', ("/a",)),
     Kind.ENDPOINT: Sample("one.example:9464", '"one.example:9464"', "one.example:9464"),
     Kind.HOSTS: Sample("one.example", '["one.example"]', ("one.example",)),

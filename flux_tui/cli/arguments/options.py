@@ -67,6 +67,8 @@ def _parameter(setting: Setting) -> dict[str, Any]:
             return found | {"metavar": "MULTIADDR", "multiple": True}
         case Kind.PEERS:
             return found | {"metavar": "PEER-ID", "multiple": True, "shell_complete": complete_peers}
+        case Kind.OBJECTS:
+            return found | {"metavar": "CID[=PEER-ID]", "multiple": True}
         case Kind.PATH:
             return found | {"metavar": "FILE", "type": PathType(), "callback": _whole_path}
         case Kind.HOSTS:

@@ -6,14 +6,15 @@ command's mark (`by`). The sender of the command chooses the mark.
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TypeAlias, assert_never, get_args
+from typing import TYPE_CHECKING, Protocol, TypeAlias, assert_never, get_args
 
 import msgspec
 
+from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_peer_id
 from flux_tui.core.limits import batches
 from flux_tui.core.series.events import EVENT_KINDS
-from flux_tui.core.series.giving_policy import POLICY, PolicyChange
+from flux_tui.core.series.giving_policy import POLICY, ObjectRule, PolicyChange
 from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {
@@ -34,8 +35,30 @@ def in_parts(cids: Sequence[Cid]) -> Iterator[tuple[Cid, ...]]:
     return batches(cids, CIDS_AT_ONCE)
 
 
+class PathLike(Protocol):
+    """A path as an object: a `pathlib.Path`."""
+
+    def __fspath__(self) -> str:
+        """Return the path as text."""
+        ...
+
+    def absolute(self) -> "PathLike":
+        """Return the absolute path: a relative one is in the working folder of the program that made it."""
+        ...
+
+
 class _Command(msgspec.Struct, frozen=True, array_like=True, tag_field="command"):
     """Base class of all commands."""
+
+
+class _PathCommand(_Command, frozen=True):
+    """Base class of the commands with a `path`. It may be given as text or as a `pathlib.Path`."""
+
+    def __post_init__(self) -> None:
+        """Turn a path that is an object into the text of the absolute path."""
+        path: str | PathLike = getattr(self, "path")  # noqa: B009 - the subclasses have it
+        if not isinstance(path, str):
+            msgspec.structs.force_setattr(self, "path", path.absolute().__fspath__())
 
 
 class Want(_Command, tag="want", frozen=True):
@@ -52,7 +75,7 @@ class WantMany(_Command, tag="want_many", frozen=True):
     by: str | None = None
 
 
-class Get(_Command, tag="get", frozen=True):
+class Get(_PathCommand, tag="get", frozen=True):
     """Want an object, and write it as a file or folder to a path."""
 
     root: Cid
@@ -63,6 +86,18 @@ class Get(_Command, tag="get", frozen=True):
     addrs: tuple[str, ...] = ()
     """Multiaddrs of holders, e.g. from a ticket; dialled first."""
     by: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            root: Cid,
+            path: str | PathLike,
+            name: str | None = None,
+            size: int | None = None,
+            addrs: tuple[str, ...] = (),
+            by: str | None = None,
+        ) -> None: ...
 
 
 class Custom(_Command, tag="custom", frozen=True):
@@ -93,7 +128,7 @@ class Retry(_Command, tag="retry", frozen=True):
     by: str | None = None
 
 
-class Add(_Command, tag="add", frozen=True):
+class Add(_PathCommand, tag="add", frozen=True):
     """Share a file or folder of this machine. Its bytes are not copied."""
 
     path: str
@@ -102,8 +137,12 @@ class Add(_Command, tag="add", frozen=True):
     verify: bool = False
     """Read files again that are unchanged since the last add of this path, by their size, times and inode."""
 
+    if TYPE_CHECKING:
 
-class CancelAdd(_Command, tag="cancel_add", frozen=True):
+        def __init__(self, path: str | PathLike, by: str | None = None, verify: bool = False) -> None: ...
+
+
+class CancelAdd(_PathCommand, tag="cancel_add", frozen=True):
     """Cancel an `Add` that is not done yet. Nothing of its file or folder is shared then."""
 
     path: str
@@ -111,6 +150,10 @@ class CancelAdd(_Command, tag="cancel_add", frozen=True):
     mark: str | None = None
     """The mark of that `add`; None: every `add` of this path."""
     by: str | None = None
+
+    if TYPE_CHECKING:
+
+        def __init__(self, path: str | PathLike, mark: str | None = None, by: str | None = None) -> None: ...
 
 
 class Remove(_Command, tag="remove", frozen=True):
@@ -153,6 +196,17 @@ class Join(_Command, tag="join", frozen=True):
     by: str | None = None
 
 
+class Leave(_Command, tag="leave", frozen=True):
+    """Disconnect from a peer, and do not dial it any more, until it is joined again.
+
+    A peer that stays connected to this node by its own wish comes back: `deny` is what keeps it from being served.
+    """
+
+    peer: str
+    """A peer id, or a multiaddr that ends in one."""
+    by: str | None = None
+
+
 class Configure(_Command, tag="configure", frozen=True):
     """Change the policy of the running node. After a restart, the policy of its settings applies again."""
 
@@ -179,6 +233,7 @@ Command: TypeAlias = (
     | Hold
     | Release
     | Join
+    | Leave
     | Configure
     | Stop
 )
@@ -189,7 +244,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 
 
-class BadCommandError(ValueError):
+class BadCommandError(FluxError, ValueError):
     """The bytes on the command socket are not a valid command, or the command can never succeed."""
 
 
@@ -233,6 +288,8 @@ def check_command(command: Command) -> None:
             _check_path(command.path)
         case Configure():
             _check_change(command.change)
+        case Leave():
+            _check_peer(peer_of(command.peer))
         case Join() | Stop():
             pass  # dialling reports a bad address
         case _:
@@ -264,8 +321,16 @@ def _check_change(change: PolicyChange) -> None:
     for name, value in change.given().items():
         if isinstance(value, int) and value < POLICY[name].kind.least:
             raise BadCommandError(f"{name} cannot be {value}")
-        for peer in value if isinstance(value, tuple) else ():
-            _check_peer(peer)
+        for item in value if isinstance(value, tuple) else ():
+            if isinstance(item, ObjectRule):
+                _check_cids((item.cid,))
+            if (peer := item.peer if isinstance(item, ObjectRule) else item) is not None:
+                _check_peer(peer)
+
+
+def peer_of(addr: str) -> PeerId:
+    """Return the peer id at the end of a multiaddr; of a bare peer id, the id itself. It is not checked."""
+    return PeerId(addr.rpartition("/p2p/")[2])
 
 
 def check_kind(kind: str) -> None:

@@ -127,6 +127,8 @@ class Disconnect(_Effect, frozen=True):
     peer: PeerId
     why: str
     seconds: float
+    forget: bool = False
+    """Also stop dialling its addresses that a person named."""
 
 
 class ReadNode(_Effect, frozen=True):

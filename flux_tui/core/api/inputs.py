@@ -12,6 +12,7 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Via, Way
+from flux_tui.core.vocabulary import ErrorCode, Refusal
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Intent, Message, SealedIntent
 
@@ -42,6 +43,10 @@ class IntentCame(_Input, frozen=True):
     """Whether the origin itself pushed the intent. Then it cannot be old, whatever the clocks say."""
     by: PeerId | None = None
     """The peer that handed it to this node, if that is known."""
+    refusal: Refusal | None = None
+    """A NO with which a program here wants it to be answered."""
+    silent: bool = False
+    """Whether a program here does not want it to be answered at all."""
 
 
 class ChunkLanded(_Input, frozen=True):
@@ -199,6 +204,9 @@ class RouteCame(_Input, frozen=True):
     """The intent in the form in which it can be forwarded."""
     hops: int
     """How many more times it may be forwarded."""
+    refusal: Refusal | None = None
+    silent: bool = False
+    """What a program here decided, as in `IntentCame`."""
 
 
 class RecordsCame(_Input, frozen=True):
@@ -350,6 +358,10 @@ class Freed(_Input, frozen=True):
     """How many blocks. After a restart this is all that is known of them."""
 
 
+class ProgramDecides(_Input, frozen=True):
+    """From now on a program here decides which intents are answered. Only what was offered to a peer is sent to it."""
+
+
 class Failed(_Input, frozen=True):
     """Something failed on this machine. `text` is the sentence for a person."""
 
@@ -357,6 +369,7 @@ class Failed(_Input, frozen=True):
     cid: Cid | None = None
     path: str | None = None
     by: str | None = None
+    code: ErrorCode = "other"
 
 
 class NodeStarting(_Input, frozen=True):
@@ -438,6 +451,7 @@ Input: TypeAlias = (
     | Added
     | AddEnded
     | Freed
+    | ProgramDecides
     | Failed
     | NodeStarting
     | NodeStopping

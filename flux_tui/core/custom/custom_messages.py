@@ -49,7 +49,7 @@ class CustomMessages:
         message = msg.Custom(kind=command.kind, payload=command.payload)
         if command.to is None and not self.outbox.add(Outbound(message, self._nonce(), self.ledger.now)):
             text = f"{command.kind} was not pushed: {len(self.outbox):,} custom messages wait to be sent"
-            self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by))
+            self.ledger.emit(ev.ErrorOccurred(text=text, by=command.by, code="too_many"))
             return
         self.ledger.emit(
             ev.PushedCustom(
@@ -151,7 +151,7 @@ class CustomMessages:
         if pushes:
             kinds = ", ".join(dict.fromkeys(push.custom.kind for push in pushes[:8]))
             text = f"{counted(len(pushes), 'message')} ({kinds}) did not reach {short(peer)}: {why}"
-            self.ledger.emit(ev.ErrorOccurred(text=text))
+            self.ledger.emit(ev.ErrorOccurred(text=text, code="not_sent"))
 
     def received(self, peer: PeerId, custom: msg.Custom, via: ev.Via, addrs: tuple[str, ...]) -> None:
         """Record a custom message that `peer` signed or sent. `addrs`: where `peer` can be dialled for an answer.
@@ -183,4 +183,4 @@ class CustomMessages:
             self.outbox.postpone(peer, Outbound(custom, b"", self.ledger.now), FULL_SECONDS, self.ledger.now)
             return
         text = f"{custom.kind} was not sent to {short(peer)}: it is not connected"
-        self.ledger.emit(ev.ErrorOccurred(text=text))
+        self.ledger.emit(ev.ErrorOccurred(text=text, code="not_sent"))

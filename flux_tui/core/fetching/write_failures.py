@@ -16,6 +16,7 @@ from flux_tui.core.fetching.grants.scheduler import Scheduler
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
+from flux_tui.core.vocabulary import ErrorCode
 
 
 class Failures:
@@ -30,13 +31,17 @@ class Failures:
 
     # ── for good ────────────────────────────────────────────────────────────────────────────────
 
-    def give_up(self, download: Download, text: str, *, discard: bool = True) -> None:
+    def give_up(
+        self, download: Download, text: str, *, discard: bool = True, code: ErrorCode = "cannot_write"
+    ) -> None:
         """End the download of an object that cannot be written, and record why (`text`).
 
         `discard`: also record that the object is refused, and let the store remove its blocks, because it can never be
         written. This is not done for a replica (the keeper removes it), nor for a loose chunk.
         """
-        self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path, by=download.by))
+        self.ledger.emit(
+            ev.ErrorOccurred(text=text, cid=download.root, path=download.path, by=download.by, code=code)
+        )
         self._cancel(download.root)
         self.ledger.emit(ev.Cancelled(cids=(download.root,), by=download.by))
         if download.tree and discard and not download.held:  # the keeper removes a replica
@@ -47,7 +52,7 @@ class Failures:
 
     def refuse(self, download: Download, why: object) -> None:
         """Refuse an object whose blocks are invalid or that is too large. `why`: the reason."""
-        self.give_up(download, f"the object {download.root} cannot be fetched: {why}")
+        self.give_up(download, f"the object {download.root} cannot be fetched: {why}", code="refused")
 
     def chunk_unfit(self, peer: PeerId, cid: Cid, size: int, root: Cid, text: str) -> None:
         """Refuse the object `root`, because a chunk of it has another kind or size than the object's inner nodes say.
@@ -119,7 +124,9 @@ class Failures:
         `text`: why. It becomes an entry only at the first of several failures in a row.
         """
         if not self.scheduler.write_backoff.is_failing(download):
-            self.ledger.emit(ev.ErrorOccurred(text=text, cid=download.root, path=download.path))
+            self.ledger.emit(
+                ev.ErrorOccurred(text=text, cid=download.root, path=download.path, code="cannot_write")
+            )
         wait = self.scheduler.write_backoff.begin(download, self.ledger.now)
         if wait is not None:
             self.scheduler.cancel_granted(download)

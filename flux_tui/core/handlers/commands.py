@@ -66,6 +66,8 @@ class CommandHandler:
                 self.sharing.remove(command)
             case cmd.Join():
                 self.dialling.named(command.addr)
+            case cmd.Leave():
+                self.dialling.leave(cmd.peer_of(command.peer))
             case cmd.Configure():
                 self._configure(command)
             case cmd.Stop():
@@ -101,7 +103,7 @@ class CommandHandler:
             held = self.origin.release(cid, command.by)
             if not self.keeper.release_by_user(cid, command.by) and not held:
                 text = f"{cid} is held neither by others for this node nor here for others"
-                self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
+                self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by, code="not_kept"))
 
     def _cancel(self, command: cmd.Cancel) -> None:
         for cid in command.cids:
@@ -111,7 +113,7 @@ class CommandHandler:
                 continue
             if not self.requester.cancel(cid):
                 text = f"{cid} is not pending, so there is nothing to cancel"
-                self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by))
+                self.ledger.emit(ev.ErrorOccurred(text=text, cid=cid, by=command.by, code="not_pending"))
                 continue
             self.responder.forget_watchers(cid)
             self.ledger.emit(ev.Cancelled(cids=(cid,), by=command.by))

@@ -45,28 +45,32 @@ class IntentHandler:
 
     def pushed(self, given: IntentCame) -> None:
         """Handle an intent that came by direct push or by gossip."""
-        self._came(given.intent, given.via, fresh=given.fresh or given.via == "direct")
+        self._came(given, given.via, fresh=given.fresh or given.via == "direct")
 
     def routed(self, given: RouteCame) -> None:
         """Handle an intent that came through the DHT. A want is also forwarded to the providers of its roots."""
         self.router.came(given.peer, given.intent, given.sealed, given.hops)
-        self._came(given.intent, "routed", fresh=given.peer == given.intent.origin)
+        self._came(given, "routed", fresh=given.peer == given.intent.origin)
 
-    def _came(self, intent: msg.Intent, via: ev.Via, *, fresh: bool) -> None:
+    def _came(self, given: IntentCame | RouteCame, via: ev.Via, *, fresh: bool) -> None:
         """Handle an intent that has not come before. `via`: how it came.
 
         `fresh`: its origin itself pushed it to this node. Any other intent is refused if its time is wrong
         (`_untimely`).
         """
+        intent = given.intent
         if self.responder.has_seen(intent):
+            if via == "direct" and isinstance(intent.body, msg.Want) and not given.silent:
+                self.responder.came_again(intent, intent.body)
             return
         if not fresh and not is_timely(intent, self.ledger.wall):
             self._untimely(intent, via)
             return
-        self.responder.note_seen(intent)
+        self.responder.note_seen(intent, direct=via == "direct")
         match intent.body:
             case msg.Want():
-                self.responder.wanted(intent, intent.body, via)
+                if not given.silent:
+                    self.responder.wanted(intent, intent.body, via, given.refusal)
                 if intent.origin in self.connected:
                     self.requester.answers.also_wanted(intent.origin, intent.body.cids)
             case msg.Have():
@@ -74,7 +78,8 @@ class IntentHandler:
             case msg.Custom():
                 self.custom_messages.received(intent.origin, intent.body, via, intent.addrs)
             case msg.Hold():
-                self.keeper.hold_requested(intent, intent.body, via)
+                if not given.silent:
+                    self.keeper.hold_requested(intent, intent.body, via, given.refusal)
             case _:
                 assert_never(intent.body)
 

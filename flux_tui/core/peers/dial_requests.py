@@ -11,7 +11,7 @@ address_dial_policy.py has the rules by which the node then dials addresses that
 
 from collections.abc import Sequence
 
-from flux_tui.core.api.effects import Dial
+from flux_tui.core.api.effects import Dial, Disconnect
 from flux_tui.core.ids import PeerId, own_addr
 from flux_tui.core.limits import Backoff, BoundedSet, BoundedTable, TokenBucket
 from flux_tui.core.peers.connected import ConnectedPeers
@@ -29,6 +29,11 @@ MAX_UNREACHABLE = 1024
 MAX_QUIET = 4096
 """Addresses without reports of failures. Any node on the local network can make such addresses up."""
 
+
+MAX_LEFT = 1024
+"""Peers that are remembered because a person left them."""
+LEFT_SECONDS = 10.0
+"""Seconds for which a peer that a person left is refused. Otherwise it would be back at once."""
 
 MAX_TRIED, MAX_TOLD, MAX_WHY = 64, 8, 160
 """Addresses that are remembered as tried in vain, those that an entry names, and characters of the words why."""
@@ -48,6 +53,8 @@ class Dialling:
         """Addresses whose failure is not reported."""
         self._unreachable: BoundedSet[str] = BoundedSet(MAX_UNREACHABLE)
         """Addresses whose failure was reported already."""
+        self._left: BoundedSet[PeerId] = BoundedSet(MAX_LEFT)
+        """Peers that a person left. They are not dialled until a person names an address of theirs."""
         self._strangers = TokenBucket(STRANGERS_BURST, STRANGERS_RATE, ledger.now)
         self._untimely = TokenBucket(UNTIMELY_BURST, UNTIMELY_RATE, ledger.now)
         self._not_dialled: str | None = None
@@ -64,8 +71,17 @@ class Dialling:
         self._unreachable.discard(addr)  # report a new failure again
         self._quiet.discard(addr)
         self._named.add(addr)
+        self._left.discard(_peer_of(addr))
         if _peer_of(addr) != self.ledger.me:
             self._do(Dial(addr=addr, keep=True))
+
+    def leave(self, peer: PeerId) -> None:
+        """Disconnect from a peer, and dial it no more until a person names an address of it again."""
+        self._left.add(peer)
+        self._named = {addr for addr in self._named if _peer_of(addr) != peer}
+        for addr in [addr for addr in self._tried if _peer_of(addr) == peer]:
+            del self._tried[addr]
+        self.ledger.do(Disconnect(peer=peer, why="a person here left it", seconds=LEFT_SECONDS, forget=True))
 
     def found(self, addr: str) -> None:
         """Dial an address that discovery on the local network found, if its peer is not connected."""
@@ -134,7 +150,7 @@ class Dialling:
         if addr in self._unreachable or addr in self._quiet:
             return
         self._unreachable.add(addr)
-        self.ledger.emit(ev.ErrorOccurred(text=text, addr=addr))
+        self.ledger.emit(ev.ErrorOccurred(text=text, addr=addr, code="not_reached"))
 
     def on_time(self) -> None:
         """Report that the budget for return addresses is spent, or that no peer has been reached for a while."""
@@ -142,11 +158,13 @@ class Dialling:
             addr, self._not_dialled = self._not_dialled, None
             self._spent_told_at = self.ledger.now
             text = f"{addr} is not dialled: intents name more addresses than are dialled for strangers"
-            self.ledger.emit(ev.ErrorOccurred(text=text))
+            self.ledger.emit(ev.ErrorOccurred(text=text, code="not_dialled"))
         if self.ledger.now >= self._lonely_at:
             self._report_nobody_reached()
 
     def _do(self, dial: Dial) -> None:
+        if _peer_of(dial.addr) in self._left:
+            return
         self.ledger.do(dial)
         if self.connected:
             return
@@ -172,6 +190,8 @@ class Dialling:
     def _allowed(self, origin: PeerId, addrs: Sequence[str]) -> list[str]:
         now = self.ledger.now
         allowed: list[str] = []
+        if origin in self._left:
+            return allowed
         for addr in addrs:
             if (own := own_addr(addr, origin)) is None:
                 continue

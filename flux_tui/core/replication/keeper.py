@@ -32,6 +32,7 @@ from flux_tui.core.series.state import KeptReplica
 from flux_tui.core.serving.answer_outbox import Answers
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
+from flux_tui.core.vocabulary import Refusal
 from flux_tui.core.wire import messages as msg
 from flux_tui.core.wire.messages import MAX_CIDS_DIRECT
 
@@ -109,13 +110,16 @@ class Keeper:
 
     # ── what origins say ────────────────────────────────────────────────────────────────────────
 
-    def hold_requested(self, intent: msg.Intent, hold: msg.Hold, via: ev.Via) -> None:
+    def hold_requested(
+        self, intent: msg.Intent, hold: msg.Hold, via: ev.Via, refusal: Refusal | None = None
+    ) -> None:
         """Handle an origin's intent that asks for keepers: answer with an offer or a NO. `via`: how the intent came.
 
-        If it did not come directly, a NO without a time to ask again is not sent.
+        If it did not come directly, a NO without a time to ask again is not sent. `refusal`: the NO of a program here.
         """
         peer, root = intent.origin, hold.root
-        if (no := self._refusal(peer, root, hold.size)) is not None:
+        program = None if refusal is None else HoldRefusal(*refusal)
+        if (no := program or self._refusal(peer, root, hold.size)) is not None:
             # A hold that came through the swarm is refused only with a time to come back.
             if via == "direct" or no.retry_after is not None:
                 self._refuse(peer, root, no, intent.addrs)

@@ -96,7 +96,7 @@ class Origin:
             text = (
                 f"others hold {MAX_HOLDS:,} objects for this node already: release one before you hold {root}"
             )
-            self.ledger.emit(ev.ErrorOccurred(text=text, cid=root, by=command.by))
+            self.ledger.emit(ev.ErrorOccurred(text=text, cid=root, by=command.by, code="too_many"))
             return
         size = self._size(root) or command.size or 0
         name = (known.name if known is not None else None) or command.name

@@ -7,16 +7,24 @@ with a NO and its reason. So no peer waits without an answer.
 A new limit is one field of `Policy`. Its `Spec` gives the option, the setting and the words for it.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from flux_tui.core.ids import PeerId
+from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import TokenBucket
 from flux_tui.core.series.settings_table import Kind, Spec, table
 
 BURST_SECONDS = 0.25
 """Seconds' worth of tokens that may be spent at once after a rest."""
+
+
+class ObjectRule(msgspec.Struct, frozen=True, array_like=True):
+    """A rule about one object: it names a peer, or, without one, all peers."""
+
+    cid: Cid
+    peer: PeerId | None = None
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,10 +66,45 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         Kind.PEERS, "Peer ids that are not served: they are answered `denied`.",
         option="Do not serve this peer.", words="{} denied",
     )] = ()  # fmt: skip
+    allow_object: Annotated[tuple[ObjectRule, ...], Spec(
+        Kind.OBJECTS, 'Objects that only some peers are served: ["bafy…=12D3KooW…"], one item for each of these peers.'
+        " All others are answered `denied`. A CID alone: the object is served to nobody else.",
+        option="Serve this object only to this peer, or to those that are named so: CID=PEER-ID.",
+        words="allow {} objects",
+    )] = ()  # fmt: skip
+    deny_object: Annotated[tuple[ObjectRule, ...], Spec(
+        Kind.OBJECTS, 'Objects that some peers are not served: ["bafy…=12D3KooW…"]; a CID alone: that nobody is served.'
+        " They are answered `denied`.",
+        option="Do not serve this object to this peer (CID=PEER-ID), or to nobody (CID).",
+        words="deny {} objects",
+    )] = ()  # fmt: skip
 
     def refuses(self, peer: PeerId) -> bool:
         """Whether this node serves nothing to this peer."""
         return peer in self.deny or bool(self.allow and peer not in self.allow)
+
+
+class ObjectRules:
+    """The rules of a policy about single objects, arranged to be looked up."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._allowed = _by_cid(policy.allow_object)
+        self._denied = _by_cid(policy.deny_object)
+
+    def __bool__(self) -> bool:
+        return bool(self._allowed or self._denied)
+
+    def refuse(self, peer: PeerId, cid: Cid) -> bool:
+        """Whether this node does not serve the object `cid` to this peer."""
+        denied, allowed = self._denied.get(cid, ()), self._allowed.get(cid)
+        return peer in denied or None in denied or (allowed is not None and peer not in allowed)
+
+
+def _by_cid(rules: Iterable[ObjectRule]) -> dict[Cid, set[PeerId | None]]:
+    found: dict[Cid, set[PeerId | None]] = {}
+    for rule in rules:
+        found.setdefault(rule.cid, set()).add(rule.peer)
+    return found
 
 
 POLICY = table(Policy)

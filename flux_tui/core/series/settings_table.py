@@ -28,6 +28,7 @@ class Kind(Enum):
     THEME = "the name of a theme"
     NOTICE = 'one of "none", "bell", "osc9" and "osc777"'
     PEERS = "a list of peer ids"
+    OBJECTS = "a list of CIDs, each alone or as CID=PEER-ID"
     ADDRS = "a list of multiaddrs"
     KEYS = "a table of text"
     ENDPOINT = "a port, or an address such as 127.0.0.1:9464"
@@ -47,7 +48,7 @@ class Kind(Enum):
     @property
     def is_list(self) -> bool:
         """Whether the option may be given several times on the command line."""
-        return self in (Kind.PEERS, Kind.ADDRS, Kind.HOSTS)
+        return self in (Kind.PEERS, Kind.OBJECTS, Kind.ADDRS, Kind.HOSTS)
 
 
 class Spec(msgspec.Struct, frozen=True):

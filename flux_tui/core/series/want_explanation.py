@@ -9,6 +9,7 @@ says exactly what the node will do. The panels, `flux-tui why` and `FluxNode.why
 from collections import Counter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Reason
 from flux_tui.core.series.next_try import DUE_SECONDS, Tries, Try, stopped
@@ -111,7 +112,7 @@ class Why(NamedTuple):
         }
 
 
-class NotPendingError(LookupError):
+class NotPendingError(FluxError, LookupError):
     """Raised if the CID is not a pending want, so that there is nothing to explain."""
 
 
@@ -119,7 +120,7 @@ def why(state: State, cid: Cid, now: float) -> Why:
     """Explain why a want is not complete at the time `now` (seconds since 1970). Raises NotPendingError."""
     pending = state.pending.get(cid)
     if pending is None:
-        raise NotPendingError(cid)
+        raise NotPendingError(f"{cid} is not pending")
     found = state.objects.get(cid)
     on_way: Counter[PeerId] = Counter()
     deadlines: dict[PeerId, float] = {}

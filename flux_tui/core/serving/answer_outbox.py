@@ -4,8 +4,6 @@ Answers are stored for a short time and for few peers only, because a stranger c
 core/peers/dial_requests.py decides whether the addresses of an intent are dialled.
 """
 
-from typing import NamedTuple
-
 from flux_tui.core.api.effects import Push
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.limits import BoundedTable
@@ -15,18 +13,11 @@ from flux_tui.core.peers.introductions_to_origins import Introductions
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.turn import Ledger
+from flux_tui.core.vocabulary import Refusal
 from flux_tui.core.wire.messages import Message, StatusNo
 
 MAX_STORED, STORED_SECONDS = 64, 30.0
 """Peers that are dialled to be answered, and the seconds for which their answers are stored."""
-
-
-class Refusal(NamedTuple):
-    """The reason of a NO that this node gives, and when the peer may ask again."""
-
-    reason: ev.Reason
-    retry_after: float | None
-    """Seconds after which the peer may ask again; None: waiting does not help."""
 
 
 class _Stored:
@@ -101,8 +92,8 @@ class Answers:
 
         `news`: also write an entry, if the NO could be pushed or stored.
         """
-        reason, retry_after = refusal
-        no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)
+        reason, retry_after, text = refusal
+        no = StatusNo(cids=cids, reason=reason, has_it=has_it, retry_after=retry_after, text=text)
         if self.push(peer, no, addrs) and news:
             self.ledger.emit(
                 ev.AnsweredNo(peer=peer, cids=cids, reason=reason, has_it=has_it, retry_after=retry_after)

@@ -21,13 +21,14 @@ from flux_tui.core.limits import BoundedSet, BoundedTable, batches
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.provider_records import ProviderRecords
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.giving_policy import Policy
+from flux_tui.core.series.giving_policy import ObjectRules, Policy
 from flux_tui.core.serving.announcements import Announcements
-from flux_tui.core.serving.answer_outbox import Answers, Refusal
+from flux_tui.core.serving.answer_outbox import Answers
 from flux_tui.core.serving.upload_queue import UploadQueues
 from flux_tui.core.serving.upload_slots import UplinkRate, UploadSlots
 from flux_tui.core.serving.waiting_line import WaitingLine
 from flux_tui.core.turn import Ledger
+from flux_tui.core.vocabulary import Refusal
 from flux_tui.core.wire.messages import (
     MAX_CIDS_DIRECT,
     Error,
@@ -48,6 +49,9 @@ BACK_SECONDS = 30.0
 nothing."""
 STOPPING = Refusal("shutting_down", BACK_SECONDS)
 NOT_HELD = Refusal("not_held", None)
+DENIED = Refusal("denied", None)
+ASK_FIRST = Refusal("busy", 1.0)
+"""The answer to a grant of what was not offered: the peer asks for it first."""
 MAX_LOOKS = 8
 """Chunks that are looked up for a want that is not admitted."""
 
@@ -74,6 +78,9 @@ class Responder:
         """Objects of which this node has only a part."""
         self._watchers = Watchers()
         self.policy = policy
+        self.rules = ObjectRules(policy)
+        self.offered_only = False
+        """Whether a program here decides who is answered. Then only what was offered is sent."""
         self.uploads = UploadQueues(policy, ledger.now)
         self.waiting_line = WaitingLine()
         self._uplink = UplinkRate()
@@ -81,20 +88,37 @@ class Responder:
         self._offered: BoundedTable[PeerId, BoundedSet[Cid]] = BoundedTable(MAX_OFFERED)
         """The roots that were offered to each peer."""
         self._seen: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
+        self._indirect: BoundedSet[tuple[PeerId, bytes]] = BoundedSet(MAX_SEEN)
+        """Those of them that came by gossip or through the DHT, and not from their origin so far."""
 
     def has_seen(self, intent: Intent) -> bool:
         """Whether this node signed this intent itself, or has received it before."""
         return intent.origin == self.ledger.me or (intent.origin, intent.nonce) in self._seen
 
-    def note_seen(self, intent: Intent) -> None:
-        """Remember an intent, so that this node recognises further copies of it."""
+    def note_seen(self, intent: Intent, *, direct: bool) -> None:
+        """Remember an intent, so that this node recognises further copies of it. `direct`: its origin pushed it."""
         self._seen.add((intent.origin, intent.nonce))
+        if not direct:
+            self._indirect.add((intent.origin, intent.nonce))
 
-    def wanted(self, intent: Intent, want: Want, via: ev.Via) -> None:
+    def came_again(self, intent: Intent, want: Want) -> None:
+        """Handle a want that its origin pushed, after a copy of it came by gossip or through the DHT.
+
+        The copy was answered for what is here. What is not here is answered `not_held` now, once.
+        """
+        if (intent.origin, intent.nonce) not in self._indirect:
+            return
+        self._indirect.discard((intent.origin, intent.nonce))
+        being_freed, size_of = self._being_freed(), self.ledger.holdings.size_of
+        if lacking := tuple(cid for cid in want.cids if size_of(cid) is None or cid in being_freed):
+            self.answers.refuse(intent.origin, lacking, NOT_HELD, has_it=False)
+
+    def wanted(self, intent: Intent, want: Want, via: ev.Via, program: Refusal | None = None) -> None:
         """Answer a peer that wants objects (by their roots) or single chunks. `via`: how its intent came here.
 
         What is here is offered, or refused with a NO. What is not here is answered `not_held` if the want came
         directly, or if it was routed and this node has withdrawn it from the DHT. Otherwise it is not answered.
+        `program`: the NO with which a program here refuses it.
         """
         peer = intent.origin
         size_of = self.ledger.holdings.size_of
@@ -102,7 +126,11 @@ class Responder:
         here = tuple(cid for cid in want.cids if size_of(cid) is not None and cid not in being_freed)
         lacking = tuple(cid for cid in want.cids if size_of(cid) is None or cid in being_freed)
         self.announcements.asked(peer, lacking)
-        if here and (no := self._slots.refusal(peer, self.ledger.now)) is not None:
+        denied = tuple(cid for cid in here if self.rules.refuse(peer, cid))
+        if denied:
+            self.answers.refuse(peer, denied, DENIED, has_it=True)
+            here = tuple(cid for cid in here if cid not in denied)
+        if here and (no := program or self._slots.refusal(peer, self.ledger.now)) is not None:
             self._expect_back(peer, no)
             # A peer that is not connected is dialled only if it can be told when to come back.
             addrs = () if no.retry_after is None else intent.addrs
@@ -128,7 +156,7 @@ class Responder:
         sizes = {cid: size for cid in new if (size := size_of(cid)) is not None}
         if lacking := tuple(cid for cid in new if cid not in sizes):
             self.answers.refuse(peer, lacking, NOT_HELD, has_it=False)
-        if not sizes:
+        if not sizes or self._not_offered(peer, tuple(sizes)):
             return
         if not (no := self._slots.refusal(peer, self.ledger.now)):
             idle = not self.uploads
@@ -149,6 +177,25 @@ class Responder:
             return
         self._expect_back(peer, no)
         self.answers.refuse(peer, tuple(sizes), no, has_it=True)
+
+    def _not_offered(self, peer: PeerId, cids: tuple[Cid, ...]) -> bool:
+        """Answer a grant NO, if this node sends only what it offered, and offered this peer nothing of it.
+
+        That is so if a program here decides who is answered, or if the policy has rules for objects. A grant names
+        chunks, a rule an object: a peer without any offer is sent nothing, one with an offer no other object's root.
+        """
+        if not self.offered_only and not self.rules:
+            return False
+        offered = self._offered.get(peer)
+        objects = self.ledger.state.objects
+        if offered and not any(cid in objects and cid not in offered for cid in cids):
+            return False
+        denied = tuple(cid for cid in cids if self.rules.refuse(peer, cid))
+        if denied:
+            self.answers.refuse(peer, denied, DENIED, has_it=True)
+        if others := tuple(cid for cid in cids if cid not in denied):
+            self.answers.refuse(peer, others, ASK_FIRST, has_it=True)
+        return True
 
     def _expect_back(self, peer: PeerId, no: Refusal) -> None:
         """Add a refused peer to the waiting line. `no`: the NO that this node gave it, with the time to ask again.
@@ -198,10 +245,15 @@ class Responder:
     def change(self, policy: Policy) -> None:
         """Apply a new policy. A peer that it denies is answered `denied` for its queued chunks, which are removed."""
         self.policy = policy
+        self.rules = ObjectRules(policy)
         self._slots.change(policy)
         self.uploads.change(policy, self.ledger.now)
-        for peer in [peer for peer in self.uploads.peers if policy.refuses(peer)]:
-            self._refuse_queued(peer, Refusal("denied", None))
+        for peer, roots in self._offered.items():
+            for root in [root for root in roots if self.rules.refuse(peer, root)]:
+                roots.discard(root)
+        for peer in self.uploads.peers:
+            if policy.refuses(peer) or (self.rules and not self._offered.get(peer)):
+                self._refuse_queued(peer, DENIED if policy.refuses(peer) else ASK_FIRST)
         self.on_time()
 
     def stop(self) -> None:
@@ -231,7 +283,7 @@ class Responder:
         sentence. `peer`: the peer that waited for these chunks, which is answered `not_held`; None: no peer waited.
         `size`: bytes of the chunks.
         """
-        self.ledger.emit(ev.ErrorOccurred(text=text, path=path))
+        self.ledger.emit(ev.ErrorOccurred(text=text, path=path, code="file_changed"))
         broken = self.provider_records.at(path)
         self.ledger.emit(ev.ChunksLost(cids=cids, size=size, path=path, roots=broken))
         self.provider_records.drop(*broken)

@@ -8,9 +8,9 @@
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.giving_policy import Policy
-from flux_tui.core.serving.answer_outbox import Refusal
 from flux_tui.core.serving.upload_queue import MAX_WAIT_SECONDS, PROMISED_SECONDS, UploadQueues
 from flux_tui.core.serving.waiting_line import WaitingLine
+from flux_tui.core.vocabulary import Refusal
 
 FIRST_RATE = 50 * 1024 * 1024
 """Bytes/s that this node's uplink is assumed to carry until it was measured."""

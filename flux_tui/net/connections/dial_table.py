@@ -98,6 +98,12 @@ class Dials:
             if dial.keep:
                 dial.asked_again.set()
 
+    def forget(self, peer: str) -> None:
+        """Make the tasks that dial a peer's addresses end."""
+        for addr, dial in self._dials.items():
+            if addr.endswith(f"/p2p/{peer}"):
+                dial.scope.cancel()
+
     def remove(self, addr: str) -> None:
         """Remove a dial that has ended."""
         del self._dials[addr]

@@ -367,7 +367,11 @@ class Libp2pNetwork(Network):
         self._dials.dial(addr, keep=keep, more=more, from_peers=from_peers)
 
     @override
-    def disconnect(self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS) -> None:
+    def disconnect(
+        self, peer: PeerId, why: str, *, seconds: float = BAN_SECONDS, forget: bool = False
+    ) -> None:
+        if forget:
+            self._dials.forget(peer)
         if self._bitswap is not None:
             self._bitswap.end(peer, why)
         self._links.disconnect(peer, why, seconds)

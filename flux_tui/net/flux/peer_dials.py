@@ -225,6 +225,10 @@ class PeerDials:
             return False
         return link is not None and link.up.is_set()
 
+    def forget(self, peer: PeerId) -> None:
+        """Stop dialling all addresses of a peer."""
+        self._dials.forget(peer)
+
     def changed(self) -> None:
         """Dial all kept addresses at once: this machine's network has changed, or it was asleep."""
         self._dials.ask_again()

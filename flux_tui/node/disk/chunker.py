@@ -31,6 +31,7 @@ from flux_tui.core.content.unixfs_trees import (
     leads_out,
     recorded_mode,
 )
+from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import Cid, is_text, raw_cid
 from flux_tui.core.text.quantities import NAMED, counted, some
 from flux_tui.regular_files import open_regular
@@ -45,7 +46,7 @@ AHEAD = 2 * HASHERS
 """Chunks that are given to these threads ahead."""
 
 
-class AddError(Exception):
+class AddError(FluxError):
     """Raised if a file or folder cannot be shared. The message is one sentence: which one, and why."""
 
 

@@ -290,5 +290,6 @@ def test_every_time_of_a_state_is_moved() -> None:
 
 
 def test_a_series_may_have_earlier_times_later_on() -> None:
-    entries = [Entry(1, 100.0, ev.ErrorOccurred(text="one")), Entry(2, 50.0, ev.ClockStepped(seconds=-50.0))]
+    step = ev.ClockStepped(seconds=-50.0)
+    entries: list[Entry] = [Entry(1, 100.0, ev.ErrorOccurred(text="one")), Entry(2, 50.0, step)]
     assert derive(entries).at == 50.0

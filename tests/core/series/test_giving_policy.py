@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.giving_policy import BURST_SECONDS, POLICY, Policy, PolicyChange, rate_limit
+from flux_tui.core.series.giving_policy import (
+    BURST_SECONDS,
+    POLICY,
+    ObjectRule,
+    Policy,
+    PolicyChange,
+    rate_limit,
+)
 from flux_tui.core.series.settings_table import Kind, Spec, table
 from flux_tui.core.text.phrases import policy_words
 from tests.support.script import ME, OTHER, Script
@@ -54,6 +61,8 @@ def test_a_changed_policy_is_written_to_the_series() -> None:
 
 def other_value(name: str) -> Any:
     value = getattr(Policy(), name)
+    if name in ("allow_object", "deny_object"):
+        return (ObjectRule(CHUNKS[0], OTHER), ObjectRule(CHUNKS[0]))
     return (OTHER,) if isinstance(value, tuple) else value + 3
 
 
@@ -63,7 +72,14 @@ def test_every_limit_can_change(name: str) -> None:
     change = PolicyChange(**{name: value})
     assert change.given() == {name: value}
     assert change.applied(Policy()) == Policy(**{name: value})
-    assert msgspec.json.decode(msgspec.json.encode(change)) == {name: [OTHER] if value == (OTHER,) else value}
+    plain = (
+        [[CHUNKS[0], OTHER], [CHUNKS[0], None]]
+        if name in ("allow_object", "deny_object")
+        else [OTHER]
+        if value == (OTHER,)
+        else value
+    )
+    assert msgspec.json.decode(msgspec.json.encode(change)) == {name: plain}
     encoded = cmd.encode_command(cmd.Configure(change))
     assert cmd.decode_command(encoded) == cmd.Configure(change)
 

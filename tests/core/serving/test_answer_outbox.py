@@ -8,8 +8,9 @@ from flux_tui.core.peers.introductions_to_origins import Introductions
 from flux_tui.core.peers.router import MAX_DIRECT
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.state import State
-from flux_tui.core.serving.answer_outbox import MAX_STORED, STORED_SECONDS, Answers, Refusal
+from flux_tui.core.serving.answer_outbox import MAX_STORED, STORED_SECONDS, Answers
 from flux_tui.core.turn import Ledger
+from flux_tui.core.vocabulary import Refusal
 from flux_tui.core.wire import messages as msg
 from tests.support.script import CHUNK, ME, OTHER
 

@@ -9,6 +9,7 @@ from flux_tui.core.series.giving_policy import Policy, PolicyChange
 from flux_tui.core.serving.upload_queue import UploadQueues
 from flux_tui.core.serving.upload_slots import BUSY_MAX, BUSY_MIN, FIRST_RATE, UplinkRate, UploadSlots
 from flux_tui.core.serving.waiting_line import WaitingLine
+from flux_tui.core.vocabulary import Refusal
 from flux_tui.core.wire import messages as msg
 from tests.support.script import HOLDER, OTHER, Script, up, wanted
 
@@ -46,7 +47,7 @@ def test_a_peer_without_a_slot_is_busy_until_the_shortest_queue_is_sent() -> Non
     assert found.refusal(PEERS[1], 0.0) is None, "there is a second slot"
     uploads.add(PEERS[1], dict.fromkeys(CHUNKS[8:12], MIB), 0.0)
     no = found.refusal(PEERS[2], 0.0)
-    assert no == ("busy", 8.0), "4 MiB at half of the uplink"
+    assert no == Refusal("busy", 8.0), "4 MiB at half of the uplink"
     assert found.refusal(PEERS[1], 0.0) is None, "who is served goes on"
     assert found.eta(None, 0.0) == 12.0
 
@@ -54,10 +55,10 @@ def test_a_peer_without_a_slot_is_busy_until_the_shortest_queue_is_sent() -> Non
 def test_a_time_to_come_back_has_bounds() -> None:
     found, uploads, _, uplink = slots(Policy(max_uploads=1))
     uploads.add(PEERS[0], {CHUNKS[0]: 1}, 0.0)
-    assert found.refusal(PEERS[1], 0.0) == ("busy", BUSY_MIN)
+    assert found.refusal(PEERS[1], 0.0) == Refusal("busy", BUSY_MIN)
     uplink.rate = 1.0
     uploads.add(PEERS[0], {CHUNKS[1]: MIB}, 0.0)
-    assert found.refusal(PEERS[1], 0.0) == ("busy", BUSY_MAX)
+    assert found.refusal(PEERS[1], 0.0) == Refusal("busy", BUSY_MAX)
 
 
 def test_a_peer_that_was_told_to_come_back_may_wait_longer() -> None:
@@ -71,7 +72,7 @@ def test_another_policy_counts_at_once() -> None:
     found, _, _, _ = slots(Policy())
     assert found.refusal(PEERS[0], 0.0) is None
     found.change(Policy(deny=(PEERS[0],)))
-    assert found.refusal(PEERS[0], 0.0) == ("denied", None)
+    assert found.refusal(PEERS[0], 0.0) == Refusal("denied", None)
 
 
 # ── what is said ────────────────────────────────────────────────────────────────────────────────

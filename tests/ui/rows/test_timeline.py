@@ -50,7 +50,7 @@ def test_columns_count_every_entry_once(width: int, span: int) -> None:
 
 def test_the_colour_is_the_share_of_no() -> None:
     events = [YES] * 100 + [NO] * 100
-    entries = [Entry(n, 1000.0 + (n > 100) * 10, event) for n, event in enumerate(events, 1)]
+    entries: list[Entry] = [Entry(n, 1000.0 + (n > 100) * 10, event) for n, event in enumerate(events, 1)]
     _, strip = strip_of(entries)
     roles = [role for text, role in strip.line(1010.0, 11, GLYPHS) if GLYPHS.quiet not in text]
     assert roles == ["good", "bad"]

@@ -16,13 +16,12 @@ Times are seconds since 1970 (float), sizes are bytes, durations are seconds.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias, get_args
+from typing import Generic, NamedTuple, TypeAlias, get_args
 
 import msgspec
+from typing_extensions import TypeVar
 
-from flux_tui.core.series.events.base import (
-    Unknown,
-)
+from flux_tui.core.series.events.base import EventBase, Unknown
 from flux_tui.core.series.events.content import (
     AddCancelled,
     AddProgressed,
@@ -111,6 +110,7 @@ from flux_tui.core.vocabulary import (
     WASTES,
     About,
     DropCause,
+    ErrorCode,
     HeldHow,
     LapseCause,
     LossCause,
@@ -148,9 +148,11 @@ __all__ = [
     "DelayedYes",
     "DropCause",
     "Entry",
+    "ErrorCode",
     "ErrorOccurred",
     "ErrorReceived",
     "Event",
+    "EventBase",
     "FetchingBase",
     "FetchingEvent",
     "GrantReceived",
@@ -229,12 +231,18 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
 
 
-class Entry(NamedTuple):
-    """One entry of a series: its number (from 1, without gaps), its time, and its event."""
+E = TypeVar("E", bound=EventBase, covariant=True, default=Event)
+
+
+class Entry(NamedTuple, Generic[E]):
+    """One entry of a series: its number (from 1, without gaps), its time, and its event.
+
+    `Entry[StatusNo]` is an entry whose event is a `StatusNo`; `Entry` alone is one with any event.
+    """
 
     seq: int
     at: float
-    event: Event
+    event: E
 
 
 Series: TypeAlias = Sequence[Entry]

@@ -8,7 +8,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.series.giving_policy import Policy
-from flux_tui.core.vocabulary import Via, Way
+from flux_tui.core.vocabulary import ErrorCode, Via, Way
 
 
 class NodeBase(EventBase, frozen=True, kw_only=True):
@@ -70,6 +70,8 @@ class ErrorOccurred(NodeBase, tag="error", frozen=True, kw_only=True):
     """The mark of the command that caused it, so that its sender finds the outcome."""
     addr: str | None = None
     """The multiaddr that does not answer, if that is what failed."""
+    code: ErrorCode = "other"
+    """What failed, for programs."""
 
 
 # ── peers ───────────────────────────────────────────────────────────────────────────────────────

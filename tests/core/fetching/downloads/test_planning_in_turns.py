@@ -91,7 +91,7 @@ def test_an_object_without_room_is_placed_when_there_is_room() -> None:
     store.answer()
     place = store.todo.pop()
     events = store.take(store.script.give(inp.Placed(root, (), (), FULL, later=place)))
-    assert ev.ErrorOccurred(text=FULL, cid=root, path="/x") in events
+    assert ev.ErrorOccurred(text=FULL, cid=root, path="/x", code="cannot_write") in events
     assert store.script.machine.state.pending[root].cause == "unwritten"
     waits = []
     for _ in range(3):
