@@ -46,6 +46,7 @@ COMMANDS = {
     "limit": "running_node", "stop": "running_node", "state": "read_series", "series": "read_series",
     "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
     "completion": "completion", "metrics": "servers.metrics", "doctor": "servers.doctor",
+    "ls": "content.ls", "cat": "content.cat", "inspect": "content.inspect",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.
 

@@ -163,6 +163,11 @@ def _parse_v0(text: str) -> Cid:
     return _text(b"\x01\x70" + raw)
 
 
+def cid_v0(cid: Cid) -> str | None:
+    """Return the older form of a CID (`Qm…`); None for a leaf, which has none."""
+    return None if is_leaf(cid) else _base58(cid_bytes(cid)[2:])
+
+
 def parse_peer_id(text: str) -> PeerId:
     """Parse a peer id that a person typed. Raises BadIdError."""
     peer = text.strip()
@@ -190,12 +195,16 @@ def peer_id_bytes(peer: PeerId) -> bytes:
 
 def peer_id_from_bytes(raw: bytes) -> PeerId:
     """Return the text of a peer id that is given as bytes (its multihash). Raises BadIdError."""
+    return parse_peer_id(_base58(raw))
+
+
+def _base58(raw: bytes) -> str:
     number = int.from_bytes(raw, "big")
     digits = ""
     while number:
         number, digit = divmod(number, 58)
         digits = _BASE58[digit] + digits
-    return parse_peer_id("1" * (len(raw) - len(raw.lstrip(b"\0"))) + digits)
+    return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + digits
 
 
 def _spreads() -> tuple[tuple[int, int, int], ...]:

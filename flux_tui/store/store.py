@@ -43,7 +43,8 @@ from flux_tui.store.database import (
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.file_io import FileStat
-from flux_tui.store.disk.object_trees import HELD, OWN, Trees
+from flux_tui.store.disk.file_places import OWN
+from flux_tui.store.disk.object_trees import HELD, Trees
 from flux_tui.store.index.blocks_of_running_adds import AddsUnderWay
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import Evictions, RemovalCounts, tidy

@@ -16,8 +16,10 @@ from flux_tui.cli.arguments.options import home_option, json_option, load_settin
 from flux_tui.cli.arguments.path_and_stdin_types import Output, OutputOrFolderType
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.commands.add import share
+from flux_tui.cli.content.get_selected import get_selected
+from flux_tui.cli.content.looking import part_ticket
 from flux_tui.cli.get_destination import is_free, is_shared, state_of, target_of
-from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_ticket, the_home
+from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, the_home
 from flux_tui.cli.no_progress_words import Dials, waiting_for
 from flux_tui.cli.output import Failure, print_json, say, tell_path
 from flux_tui.core.api import commands as cmd
@@ -50,27 +52,41 @@ Examples:
   flux-tui get flux1… -o film.mkv    under another name
   flux-tui get flux1… -o new/        into a new folder of this name
   flux-tui get bafy… -o /tmp/        a bare CID: the swarm is asked for it
+  flux-tui get bafy…/a/b.txt         one file or folder of it; nothing else is fetched
+  flux-tui get bafy… --only '*.jpg'  of a folder, what the pattern names
 
 After an interruption, the same command goes on where it stopped."""
 )
-@click.argument("what", metavar="CID-or-TICKET", shell_complete=complete_pending)
+@click.argument("what", metavar="CID-or-TICKET[/PATH]", shell_complete=complete_pending)
 @click.option("-o", "--output", type=OutputOrFolderType(), default=None, metavar="PATH",
               help="Where to put it: a new name, a folder that exists, or `new/` for a new folder. [default:"
               " its own name, in this folder]")  # fmt: skip
+@click.option("--only", "patterns", multiple=True, metavar="GLOB", help="Of a folder, fetch only what this pattern"
+              " names: `*.jpg` anywhere in it, `2024/*.jpg` from its top, `**/x` at any depth. Several are possible."
+              " With it, -o names the folder that gets them.")  # fmt: skip
 @click.option("--go-on", is_flag=True, help="When this command is interrupted or ended, leave the want with the node:"
               " the node goes on fetching.")  # fmt: skip
 @home_option
 @node_options
 @json_option
 def get(
-    what: str, output: Output | None, go_on: bool, home: Path | None, as_json: bool, **flags: Any
+    what: str,
+    output: Output | None,
+    patterns: tuple[str, ...],
+    go_on: bool,
+    home: Path | None,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Fetch a file or folder from all peers that have it, and verify it.
 
     Starts this home's node in the background if none runs. The node goes on running, and shares what was fetched.
     """
-    ticket = read_ticket(what)
     place = the_home(home)
+    if patterns:
+        get_selected(place, what, patterns, output, as_json, flags)
+        return
+    ticket = part_ticket(place, what, flags)
     path = target_of(place, ticket, output)
     if is_free(place, ticket, path):
         _fetch(place, ticket, path, output, go_on, as_json, flags)

@@ -9,7 +9,8 @@ from flux_tui.cli.arguments.completions import complete_held, complete_pending, 
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.home_and_series import read_cids, read_ticket, the_home
+from flux_tui.cli.content.looking import part_ticket, parts_and_cids
+from flux_tui.cli.home_and_series import read_cids, the_home
 from flux_tui.cli.other_command import settled, what_instead
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
@@ -27,8 +28,8 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
 
     `-` reads CIDs from standard input. `flux-tui state` shows what arrived.
     """
-    found = read_cids(cids)
     place = the_home(home)
+    found = parts_and_cids(place, cids, flags)
     ensure_node(place, node_flags(flags))
     for part in cmd.in_parts(found):
         place.push(cmd.Want(part[0]) if len(part) == 1 else cmd.WantMany(part))
@@ -85,8 +86,8 @@ def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
     A peer with a quota may keep a replica; the others answer why they do not. When a keeper leaves, another
     peer is asked, until `release`. `flux-tui state` shows who keeps what.
     """
-    ticket = read_ticket(what)
     place = the_home(home)
+    ticket = part_ticket(place, what, flags)
     ensure_node(place, node_flags(flags))
     place.push(cmd.Hold(ticket.root, replicas, ticket.name, ticket.size, ticket.addrs))
     say(f"pushed a hold: {counted(replicas, 'replica')}")

@@ -66,6 +66,8 @@ class Want(_Command, tag="want", frozen=True):
 
     cid: Cid
     by: str | None = None
+    block: bool = False
+    """Want only the block that has this CID, also if it is the root of an object."""
 
 
 class WantMany(_Command, tag="want_many", frozen=True):
@@ -73,6 +75,8 @@ class WantMany(_Command, tag="want_many", frozen=True):
 
     cids: tuple[Cid, ...]
     by: str | None = None
+    block: bool = False
+    """Want only the blocks that have these CIDs, also if they are roots of objects."""
 
 
 class Get(_PathCommand, tag="get", frozen=True):

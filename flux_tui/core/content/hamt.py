@@ -61,6 +61,15 @@ def check(node: ShardNode, prefix: Prefix) -> None:
             raise BadBlockError(f"a folder's shard with a name that belongs elsewhere: {name!r}")
 
 
+def slot_of(name: str, prefix: Prefix, width: int) -> int:
+    """Return the slot of a shard in which a name belongs. `width`: bits that choose a slot.
+
+    `prefix`: the bits that choose this shard. Raises BadBlockError if the shard is deeper than a hash.
+    """
+    bits = prefix.below(0, width).bits
+    return int.from_bytes(_key(name), "big") >> (HASH_BITS - bits) & ((1 << width) - 1)
+
+
 def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
     """Build a HAMT folder with these names, which must be distinct. `mode`: permissions to record in its root."""
     blocks: list[Block] = []

@@ -85,7 +85,8 @@ class Requester:
         """
         known = self.downloads.get(cid)
         if known is not None:
-            if known.held or (path is not None and path != known.path):
+            only_block = not known.tree and not is_leaf(cid)
+            if known.held or only_block or (path is not None and path != known.path):
                 self._moved(known, path, name, size, by)
             self.retry_write(cid)
             if at_once and not self.want_pusher.queue.is_in_network(cid):
@@ -104,6 +105,25 @@ class Requester:
         tree = path is not None or not is_leaf(cid)
         priority: WantPriority = "urgent" if at_once else "new"
         self.begin(Download(cid, path=path, tree=tree, by=by, size=size, limit=size), priority)
+
+    def want_block(self, cid: Cid, *, by: str | None, at_once: bool = False) -> None:
+        """Want one block, although it may be the root of an object. `by`, `at_once`: as for `want`.
+
+        If it is in the store already, an entry says at once that it is complete. If the object with this root is
+        wanted, nothing is done: its root is the first block that is fetched.
+        """
+        if cid in self.downloads:
+            if at_once and not self.want_pusher.queue.is_in_network(cid):
+                self.want_pusher.queue.move_to_front(cid)
+            return
+        held = self.ledger.holdings.size_of(cid) if cid not in self.ledger.state.removing else None
+        self.ledger.emit(ev.Requested(cid=cid, by=by, block=True))
+        if held is not None:
+            self.ledger.emit(ev.ObjectCompleted(root=cid, size=held, path=None, by=by))
+            if is_leaf(cid) and (self.ledger.state.kept or self.ledger.state.dropping):
+                self.ledger.do(Claim(cid))
+            return
+        self.begin(Download(cid, path=None, tree=False, by=by, size=None), "urgent" if at_once else "new")
 
     def retry_write(self, root: Cid) -> None:
         """Try at once to write an object that could not be written, because a person asked for it again."""

@@ -43,9 +43,9 @@ class CommandHandler:
         """Run a command. The series records its outcome."""
         match command:
             case cmd.Want():
-                self._want((command.cid,), command.by)
+                self._want((command.cid,), command.by, block=command.block)
             case cmd.WantMany():
-                self._want(command.cids, command.by)
+                self._want(command.cids, command.by, block=command.block)
             case cmd.Get():
                 self._get(command)
             case cmd.Custom():
@@ -75,9 +75,12 @@ class CommandHandler:
             case _:
                 assert_never(command)
 
-    def _want(self, cids: tuple[Cid, ...], by: str | None) -> None:
+    def _want(self, cids: tuple[Cid, ...], by: str | None, *, block: bool) -> None:
         at_once = self.requester.want_pusher.at_once(len(cids))
         for cid in cids:
+            if block:
+                self.requester.want_block(cid, by=by, at_once=at_once)
+                continue
             self.requester.want(cid, path=None, name=None, size=None, by=by, at_once=at_once)
             self.keeper.adopt(cid)
 

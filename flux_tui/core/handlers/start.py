@@ -75,7 +75,7 @@ class StartHandler:
                 Download(
                     pending.cid,
                     path=known.path if known else None,
-                    tree=known is not None or not is_leaf(pending.cid),
+                    tree=not pending.block and (known is not None or not is_leaf(pending.cid)),
                     by=pending.by,
                     size=known.size if known else None,
                     held=pending.held,

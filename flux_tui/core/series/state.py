@@ -119,6 +119,8 @@ class Pending(msgspec.Struct):
     answers: dict[PeerId, Answer] = {}
     """The answers of each peer about the object, the latest at the end. Empty for a chunk that was wanted by
     itself."""
+    block: bool = False
+    """Whether only the block with this CID is wanted, also if it is the root of an object."""
 
     @property
     def queued(self) -> bool:

@@ -22,12 +22,11 @@ from flux_tui.core.content.unixfs_trees import applied_mode, leads_out
 from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.store.database import ImpossibleError, StoreError, UnfitError, explain_os, transaction
 from flux_tui.store.disk.file_io import BLOCK, FileStat, check_path, rename_new, size_in
+from flux_tui.store.disk.file_places import OWN, locate
 from flux_tui.store.disk.fsync import flush, flush_folder
 from flux_tui.store.disk.name_collisions import DistinctNames
 from flux_tui.store.disk.safe_path import Inside, OpenFolder, parts_of
 
-OWN = 0
-"""The tree of the store's own files: large loose chunks."""
 HELD = "held"
 """The folder of a home with the replicas."""
 PART = ".flux-part"
@@ -420,24 +419,7 @@ class Trees:
         `file`: the number of its row. The stat is None while the file is being written. Raises sqlite3.Error,
         also if there is no such row, which means that the database is damaged.
         """
-        row = self._db.execute(
-            "SELECT tree.id, path, part, rel, size, mtime_ns, ctime_ns, inode, recorded_ns"
-            " FROM file JOIN tree ON tree.id = file.tree WHERE file.id = ?",
-            (file,),
-        ).fetchone()
-        if row is None:
-            damage = sqlite3.DatabaseError("database disk image is malformed: a file has no row")
-            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damage
-        number, path, part, rel, *stat = row
-        base = self._home / path if number == OWN else Path(part or path)
-        # It is renamed already. Its row will say so in a moment, or never, if this process was killed in
-        # between.
-        renamed = part is not None and not os.path.lexists(part) and os.path.lexists(path)
-        if renamed:
-            base = Path(path)
-        recorded = None if part is not None or stat[0] is None else FileStat(*stat)
-        return (base / rel if rel else base), recorded, number == OWN or renamed
+        return locate(self._db, self._home, file)
 
 
 def _make_writable(part: Path) -> None:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, cid_bytes, is_leaf
-from flux_tui.store.disk.object_trees import OWN, Trees, remove
+from flux_tui.store.disk.file_places import OWN
+from flux_tui.store.disk.object_trees import Trees, remove
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import NO_TREE, SetApart, apart_marker, made_of, mark_apart
 

@@ -108,13 +108,15 @@ VALUES: dict[str, tuple[str, ...]] = {
 """The options before a command, each with values that it takes."""
 NODE = frozenset(VALUES) - {"--mask"}
 TAKES: dict[str, frozenset[str]] = {
-    "node": NODE, "doctor": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "web": NODE | {"--mask"},
+    "node": NODE, "doctor": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "ls": NODE, "cat": NODE,
+    "inspect": NODE, "web": NODE | {"--mask"},
     "limit": frozenset(LIMITS.values()) | {"--home"}, "replay": frozenset({"--home", "--mask"}),
     "demo": frozenset(), "completion": frozenset(),
 }  # fmt: skip
 """The options that each command takes. All other commands take --home alone."""
 NEEDS = {"get": ["x"], "want": ["x"], "hold": ["x"], "join": ["x"], "add": ["x"], "release": ["x"], "cancel": ["x"],
-         "rm": ["x"], "replay": ["x"], "export": ["x"], "completion": ["bash"]}  # fmt: skip
+         "rm": ["x"], "replay": ["x"], "export": ["x"], "completion": ["bash"], "ls": ["x"],
+         "cat": ["x"], "inspect": ["x"]}  # fmt: skip
 """The required arguments of each command."""
 
 

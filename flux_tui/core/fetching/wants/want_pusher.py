@@ -27,7 +27,7 @@ from flux_tui.core.fetching.holders import Holders
 from flux_tui.core.fetching.wants.lacking_peers import NOBODY, LackingPeers
 from flux_tui.core.fetching.wants.newcomer_wantlist import Wantlist
 from flux_tui.core.fetching.wants.want_queue import WantPriority, WantQueue
-from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.limits import Backoff, BoundedSet, TokenBucket, batches
 from flux_tui.core.peers.router import MAX_ROUTED, Router, RoutingPlan
 from flux_tui.core.series import events as ev
@@ -392,7 +392,7 @@ class WantPusher:
             self.queue.enter(download.root, self.ledger.now)
             if plan.routes:
                 self._unrouted.pop(download.root, None)
-            elif download.tree and len(self._unrouted) < MAX_UNROUTED:
+            elif (download.tree or not is_leaf(download.root)) and len(self._unrouted) < MAX_UNROUTED:
                 self._unrouted[download.root] = None
         self.ledger.emit(
             ev.PushedWant(

@@ -25,6 +25,8 @@ class Requested(FetchingBase, tag="requested", frozen=True, kw_only=True):
     by: str | None = None
     held: bool = False
     """Whether the object is fetched as a replica for another node."""
+    block: bool = False
+    """Whether only the block with this CID is wanted, also if it is the root of an object."""
 
 
 class PushedWant(FetchingBase, tag="pushed_want", frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import content, fetching, node, replication, serving
 from flux_tui.core.series.state import RECENT_SECONDS, Second, State
 
-STATE_VERSION = 15
+STATE_VERSION = 16
 """Raised whenever State or the fold changes its meaning. Older checkpoints are then folded anew."""
 
 _encoder = msgspec.msgpack.Encoder()

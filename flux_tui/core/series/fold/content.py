@@ -67,7 +67,9 @@ def _mapped(state: State, event: ev.ObjectMapped) -> None:
 
 
 def _completed(state: State, event: ev.ObjectCompleted) -> None:
-    if event.path is not None or event.root in state.objects:
+    pending = state.pending.get(event.root)
+    block = pending is not None and pending.block
+    if event.path is not None or (event.root in state.objects and not block):
         found = wanted_object(state, event.root)
         found.size = found.have_bytes = event.size
         found.path = event.path or found.path

@@ -62,10 +62,14 @@ def _requested(state: State, event: ev.Requested) -> None:
     pending = state.pending.get(event.cid)
     if pending is None:
         state.pending[event.cid] = Pending(cid=event.cid, since=state.at, by=event.by, held=event.held)
+        state.pending[event.cid].block = event.block
     else:
         if pending.held and not event.held:
             pending.held, pending.by = False, event.by
+        pending.block = pending.block and event.block
         want_tables.start_again(state, pending)
+    if event.block:
+        return
     known = state.objects.get(event.cid)
     held = event.held or (known is not None and known.origin == "held")
     if held or event.path is not None or event.name is not None or not is_leaf(event.cid):

@@ -1,0 +1,1 @@
+"""What those commands share that look into objects: paths, the blocks of a home, and what to take of a folder."""

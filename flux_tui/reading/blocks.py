@@ -1,0 +1,31 @@
+"""What a reader needs of a place that has blocks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from flux_tui.core.ids import Cid
+
+
+class ReadError(Exception):
+    """An object cannot be read. The message is one sentence for a person."""
+
+
+class NotHereError(ReadError):
+    """A block is not here, and nothing fetches it."""
+
+    def __init__(self, cid: Cid, why: str = "") -> None:
+        super().__init__(why or f"the block {cid} is not here")
+        self.cid = cid
+
+
+class Blocks(Protocol):
+    """A place that has blocks, or can fetch them."""
+
+    async def read(self, cids: Sequence[Cid]) -> Mapping[Cid, bytes]:
+        """Return the bytes of all of these blocks, each verified. Waits for those that are fetched.
+
+        Raises NotHereError, ReadError.
+        """
+
+    def expect(self, cids: Sequence[Cid]) -> None:
+        """Note that these blocks will be read soon, so that they can be fetched meanwhile. Does not block."""

@@ -1,0 +1,156 @@
+"""Reads the blocks of a home in any process, while its node runs or not. It changes nothing.
+
+The reader sees blocks that are committed. Bytes are returned only if they match their CID: they are hashed, unless
+the stat of their file proves that nobody changed it since they were hashed. A block whose bytes are wrong or gone
+counts as not here; only the node notes that it is lost.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from flux_tui.core.ids import Cid, cid_bytes, matches
+from flux_tui.regular_files import open_regular
+from flux_tui.store.database import DATABASE, explain, open_reader
+from flux_tui.store.disk import file_io
+from flux_tui.store.disk.file_places import locate
+
+SQL_AT_ONCE = 500
+"""Blocks that are looked up in one query."""
+
+
+class Extent(NamedTuple):
+    """A range of an open file that has the bytes of one block, as its stat proves."""
+
+    path: Path
+    offset: int
+    size: int
+
+
+class _Row(NamedTuple):
+    cid: Cid
+    size: int
+    file: int | None
+    offset: int
+    data: bytes | None
+
+
+class BlockReader:
+    """Reads the blocks of one home. Any thread may use it."""
+
+    def __init__(self, home: Path, db: sqlite3.Connection) -> None:
+        self._home = home
+        self._db = db
+        self._lock = threading.Lock()
+        """Guards the connection. It is not held while files are read."""
+
+    @classmethod
+    def open(cls, home: Path) -> "BlockReader":
+        """Open the database of a home. Raises StoreError."""
+        return cls(home, open_reader(home / DATABASE))
+
+    def close(self) -> None:
+        """Close the database connection."""
+        with self._lock:
+            self._db.close()
+
+    def size_of(self, cid: Cid) -> int | None:
+        """Return the bytes of a block as the index says; None: it is not here. Raises StoreError."""
+        rows = self._rows((cid,))
+        return rows[cid].size if rows else None
+
+    def read(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        """Return the bytes of those of these blocks that are here. Raises StoreError."""
+        found: dict[Cid, bytes] = {}
+        by_file: dict[int, list[_Row]] = {}
+        for row in self._rows(cids).values():
+            if row.file is not None:
+                by_file.setdefault(row.file, []).append(row)
+            elif row.data is not None and matches(row.cid, row.data):
+                found[row.cid] = row.data
+        for file, rows in by_file.items():
+            self._read_file(file, rows, found)
+        return found
+
+    def extent(self, cid: Cid) -> Extent | None:
+        """Return where a file has the bytes of this block, proved by the file's stat; None: no file does.
+
+        Raises StoreError.
+        """
+        row = self._rows((cid,)).get(cid)
+        if row is None or row.file is None:
+            return None
+        path, stat, doubtful = self._locate(row.file)
+        try:
+            if doubtful or stat is None or not stat.proves(os.stat(path)):
+                return None
+        except OSError:
+            return None
+        return Extent(path, row.offset, row.size)
+
+    def _read_file(self, file: int, rows: Iterable[_Row], found: dict[Cid, bytes]) -> None:
+        rest = self._read_at(file, rows, found)
+        for row in rest:
+            for other, offset in self._spares(row):
+                if not self._read_at(other, [row._replace(offset=offset)], found):
+                    break
+
+    def _read_at(self, file: int, rows: Iterable[_Row], found: dict[Cid, bytes]) -> list[_Row]:
+        """Read blocks from one file into `found`. Return those whose bytes are not there."""
+        rest = list(rows)
+        for _ in range(2):  # it may have been renamed between the look-up and the opening
+            path, stat, doubtful = self._locate(file)
+            try:
+                opened = open_regular(path)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return rest
+            try:
+                trusted = not doubtful and stat is not None and stat.proves(os.fstat(opened))
+                wrong = []
+                for row in rest:
+                    data = file_io.read_at(opened, row.offset, row.size)
+                    if len(data) == row.size and (trusted or matches(row.cid, data)):
+                        found[row.cid] = data
+                    else:
+                        wrong.append(row)
+            except OSError:
+                return [row for row in rest if row.cid not in found]
+            finally:
+                os.close(opened)
+            return wrong
+        return rest
+
+    def _spares(self, row: _Row) -> list[tuple[int, int]]:
+        query = "SELECT file, offset FROM spare WHERE cid = ? AND file != ?"
+        try:
+            with self._lock:
+                return self._db.execute(query, (cid_bytes(row.cid), row.file)).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self._home / DATABASE) from error
+
+    def _rows(self, cids: Sequence[Cid]) -> dict[Cid, _Row]:
+        found: dict[Cid, _Row] = {}
+        try:
+            for at in range(0, len(cids), SQL_AT_ONCE):
+                keys = {cid_bytes(cid): cid for cid in cids[at : at + SQL_AT_ONCE]}
+                marks = ",".join("?" * len(keys))
+                query = f"SELECT cid, size, file, offset, data FROM chunk WHERE cid IN ({marks})"  # noqa: S608
+                with self._lock:
+                    rows = self._db.execute(query, tuple(keys)).fetchall()
+                for key, size, file, offset, data in rows:
+                    found[keys[key]] = _Row(keys[key], size, file, offset or 0, data)
+        except sqlite3.Error as error:
+            raise explain(error, self._home / DATABASE) from error
+        return found
+
+    def _locate(self, file: int) -> tuple[Path, file_io.FileStat | None, bool]:
+        try:
+            with self._lock:
+                return locate(self._db, self._home, file)
+        except sqlite3.Error as error:
+            raise explain(error, self._home / DATABASE) from error
