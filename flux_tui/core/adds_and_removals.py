@@ -97,7 +97,7 @@ class Sharing:
     def add(self, command: cmd.Add) -> None:
         """Begin to read the path of an `Add` command."""
         self._adds.append((command.path, command.by))
-        self.ledger.do(AddPath(path=command.path, by=command.by, verify=command.verify))
+        self.ledger.do(AddPath(path=command.path, by=command.by, verify=command.verify, car=command.car))
 
     def cancel_add(self, command: cmd.CancelAdd) -> None:
         """Stop the add that a `CancelAdd` command names, or write an error if no such add is running."""

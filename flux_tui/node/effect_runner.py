@@ -86,7 +86,7 @@ class EffectRunner:
                     effect.peer, effect.why, seconds=effect.seconds, forget=effect.forget
                 )
             case fx.AddPath():
-                self._adds.add(Path(effect.path), effect.by, verify=effect.verify)
+                self._adds.add(Path(effect.path), effect.by, verify=effect.verify, car=effect.car)
             case fx.StopAdd():
                 self._adds.stop(Path(effect.path), effect.mark)
             case fx.StopNode():

@@ -28,6 +28,7 @@ def add_offline(
     tell: Callable[[str], None],
     *,
     verify: bool = False,
+    car: bool = False,
 ) -> ev.ObjectAdded:
     """Share a file or folder while no node runs, under the home's lock. Returns the event about the object.
 
@@ -35,7 +36,8 @@ def add_offline(
 
     `by`: the mark of the command that wants this. `progress(done, size)` is called with bytes. `tell` is
     called with a sentence about each part that other nodes will not get. If the add is interrupted, nothing
-    of it stays in the store. Raises AddError, HomeError (busy), StoreError.
+    of it stays in the store. `car`: the path is a CAR file; the object in it is added.
+    Raises AddError, HomeError (busy), StoreError.
     """
     with home.lock():
         store = Store.open(home.path)
@@ -49,7 +51,7 @@ def add_offline(
 
             try:
                 added, rows = read_and_reference(
-                    store, path, by, step, lambda: False, shares.append, verify=verify
+                    store, path, by, step, lambda: False, shares.append, verify=verify, car=car
                 )
             except BaseException:
                 state = load_state(store)

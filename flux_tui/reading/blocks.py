@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from typing_extensions import override
+
 from flux_tui.core.ids import Cid
 
 
@@ -29,3 +31,22 @@ class Blocks(Protocol):
 
     def expect(self, cids: Sequence[Cid]) -> None:
         """Note that these blocks will be read soon, so that they can be fetched meanwhile. Does not block."""
+
+
+class NotingBlocks(Blocks):
+    """The blocks of another place. It notes those that were read."""
+
+    def __init__(self, inner: Blocks) -> None:
+        self._inner = inner
+        self.noted: dict[Cid, bytes] = {}
+        """The blocks that were read since this was cleared, in that order."""
+
+    @override
+    async def read(self, cids: Sequence[Cid]) -> Mapping[Cid, bytes]:
+        found = await self._inner.read(cids)
+        self.noted.update(found)
+        return found
+
+    @override
+    def expect(self, cids: Sequence[Cid]) -> None:
+        self._inner.expect(cids)

@@ -50,8 +50,9 @@ It works whether or not a node runs.""",
 Examples:
   flux-tui export evening.flux     then, anywhere:  flux-tui replay evening.flux
   flux-tui replay mine.flux theirs.flux     what did the other side see?
+  flux-tui export --car bafy… film.car      an object, block by block; `flux-tui add film.car` shares it again
 
-It contains names, addresses, peer ids and paths, but no chunk and no key.""",
+A series contains names, addresses, peer ids and paths, but no chunk and no key.""",
     "name": """\b
 Examples:
   flux-tui name 12D3KooW… ada       called ada here and in the dashboard, from now on

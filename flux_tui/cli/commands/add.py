@@ -36,6 +36,7 @@ TAKE_BACK_SECONDS = 2.0
 Examples:
   flux-tui add film.mkv            prints its root CID and a ticket
   flux-tui add photos/ notes.txt   folders, too
+  flux-tui add film.car            a CAR (version 1): the object in it is shared
   flux-tui add --json film.mkv     for a program"""
 )
 @click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="PATH...")
@@ -46,30 +47,39 @@ Examples:
     is_flag=True,
     help="Read every file again, also those that look unchanged (same size, times and inode) since the last add.",
 )
-def add(paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool) -> None:
+@click.option("--as-file", is_flag=True, help="Share a CAR as the file that it is, not the object in it.")
+def add(paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool, as_file: bool) -> None:
     """Share files or folders: print the root CID and a ticket of each.
 
     Nothing is copied: the bytes stay where they are. If such a file is changed later, its
     changed parts are no longer sent. Add the same path again after a change: only files that
-    were changed are read.
+    were changed are read. Of a CAR, every block is verified, and stays in the CAR.
     """
     place = the_home(home)
     for path in paths:
         absolute = literal_path(path)
         if absolute.name in ("", ".."):
             absolute = absolute.resolve()  # an object is shared under its own name
-        added = share(place, absolute, verify=verify)
+        added = share(place, absolute, verify=verify or as_file, car=not as_file and _is_car(absolute))
         reader = open_series(place)
         state = fold(reader)
         reader.close()
         _tell(place, state, added, as_json)
 
 
-def share(home: Home, path: Path, *, verify: bool = False) -> ev.ObjectAdded:
+def _is_car(path: Path) -> bool:
+    if path.suffix.lower() != ".car":
+        return False
+    from flux_tui.node.disk.car_reader import is_car
+
+    return is_car(path)
+
+
+def share(home: Home, path: Path, *, verify: bool = False, car: bool = False) -> ev.ObjectAdded:
     """Share a file or folder: through the running node, or in this process if no node runs.
 
-    `verify`: read files again that look unchanged. Returns the entry that records it. Raises Failure if the path
-    cannot be shared, or if another process goes on
+    `verify`: read files again that look unchanged. `car`: the path is a CAR file, and the object in it is shared.
+    Returns the entry that records it. Raises Failure if the path cannot be shared, or if another process goes on
     using the home.
     """
     if not path.exists():
@@ -80,9 +90,9 @@ def share(home: Home, path: Path, *, verify: bool = False) -> ev.ObjectAdded:
     deadline = time.monotonic() + START_SECONDS
     while True:
         if _wait_for_home(home, deadline):
-            return _push_add(home, path, verify)
+            return _push_add(home, cmd.Add(str(path), new_mark(), verify, car))
         with contextlib.suppress(HomeBusyError):  # a node has just taken the home
-            return _add_here(home, path, verify)
+            return _add_here(home, path, verify, car)
 
 
 def _wait_for_home(home: Home, deadline: float) -> bool:
@@ -102,7 +112,7 @@ def _wait_for_home(home: Home, deadline: float) -> bool:
     return False
 
 
-def _add_here(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
+def _add_here(home: Home, path: Path, verify: bool, car: bool) -> ev.ObjectAdded:
     """Add the path in this process, without a node. Returns the entry that records it.
 
     Raises HomeBusyError if another process uses the home.
@@ -112,14 +122,14 @@ def _add_here(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
 
     try:
         with Progress(f"adding {path.name}") as bar:
-            return add_offline(home, path, new_mark(), bar.update, bar.tell, verify=verify)
+            return add_offline(home, path, new_mark(), bar.update, bar.tell, verify=verify, car=car)
     except KeyboardInterrupt:
         with contextlib.suppress(HomeError, StoreError), contextlib.closing(open_series(home)) as reader:
             _report_interrupted(path, fold(reader))
         raise
 
 
-def _push_add(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
+def _push_add(home: Home, command: cmd.Add) -> ev.ObjectAdded:
     """Ask the running node to add the path, and follow the series until the add is done.
 
     Returns the entry that records it. Raises Failure if the node reports an error or stops. Ctrl+C undoes the add.
@@ -128,7 +138,8 @@ def _push_add(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
 
     reader = open_series(home)
     state = fold(reader)
-    mark = new_mark()
+    path, mark = Path(command.path), command.by
+    assert mark is not None
     shared_before = frozenset(state.objects)
     outcome: list[ev.ObjectAdded] = []
     with Progress(f"adding {path.name}") as bar:
@@ -145,7 +156,7 @@ def _push_add(home: Home, path: Path, verify: bool) -> ev.ObjectAdded:
                     bar.tell(entry.event.text)
 
         try:
-            home.push(cmd.Add(str(path), mark, verify))
+            home.push(command)
             while not outcome:
                 catch_up(reader, state, None, see)
                 if not outcome:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from flux_tui.cli.arguments.completions import complete_kinds
-from flux_tui.cli.arguments.options import home_option, json_option
-from flux_tui.cli.arguments.path_and_stdin_types import OutputType
+from flux_tui.cli.arguments.options import home_option, json_option, node_options
+from flux_tui.cli.arguments.path_and_stdin_types import OutputType, PathType
 from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of
@@ -97,11 +98,23 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
 
 
 @click.command()
-@click.argument("file", type=OutputType(), metavar="FILE")
+@click.argument("file", type=PathType(), metavar="FILE")
 @click.option("--force", is_flag=True, help="Replace an existing file.")
+@click.option("--car", metavar="CID-or-TICKET[/PATH]", help="Write this object instead, as a CAR (version 1)."
+              " FILE may be `-`: standard output.")  # fmt: skip
 @home_option
-def export(file: Path, force: bool, home: Path | None) -> None:
-    """Write a copy of the series to a file that `flux-tui replay` opens."""
+@node_options
+def export(file: Path, force: bool, car: str | None, home: Path | None, **flags: Any) -> None:
+    """Write a copy of the series to a file that `flux-tui replay` opens; or, with --car, an object as a CAR.
+
+    Every block in a CAR was verified. Those that are not here are fetched: the options of a node are for that.
+    """
+    if car is not None:
+        from flux_tui.cli.content.export_car import export_car
+
+        export_car(the_home(home), car, str(file), force=force, flags=flags)
+        return
+    OutputType().convert(file, None, click.get_current_context())
     open_series(the_home(home)).close()
     count = export_series(the_home(home).database, literal_path(file), overwrite=force)
     say(f"{count:,} entries in {file}")

@@ -140,6 +140,8 @@ class Add(_PathCommand, tag="add", frozen=True):
     by: str | None = None
     verify: bool = False
     """Read files again that are unchanged since the last add of this path, by their size, times and inode."""
+    car: bool = False
+    """Whether the path is a CAR file, and the object in it is to be shared. Its bytes stay in the CAR."""
 
     if TYPE_CHECKING:
 

@@ -218,6 +218,8 @@ class AddPath(_Effect, frozen=True):
     by: str | None
     verify: bool = False
     """Whether files that are unchanged since the last add of this path are read again."""
+    car: bool = False
+    """Whether the path is a CAR file, and the object in it is to be shared."""
 
 
 class StopAdd(_Effect, frozen=True):

@@ -10,6 +10,7 @@ import trio
 from flux_tui.core.api.inputs import Added, AddEnded, AddStepped
 from flux_tui.core.content.nodes import Block
 from flux_tui.core.ids import Cid
+from flux_tui.node.disk.car_reader import walk_car
 from flux_tui.node.disk.chunker import AddError, Done, Leaves, Same, Unchanged, total_size, walk
 from flux_tui.node.engine import Engine
 from flux_tui.store.store import Landed, SharedFile, Store, StoreError
@@ -25,10 +26,11 @@ INDEXED_AT_ONCE = 1024
 class _Add:
     """An add that is running: its path, and whether it has to stop."""
 
-    def __init__(self, path: Path, by: str | None, *, verify: bool) -> None:
+    def __init__(self, path: Path, by: str | None, *, verify: bool, car: bool) -> None:
         self.path = path
         self.by = by
         self.verify = verify
+        self.car = car
         self._stopped = False
         self._taken_back = False
         self._share = 0
@@ -68,13 +70,13 @@ class AddTasks:
         self._threads = trio.CapacityLimiter(2)
         self._adds: dict[_Add, None] = {}
 
-    def add(self, path: Path, by: str | None, *, verify: bool = False) -> None:
+    def add(self, path: Path, by: str | None, *, verify: bool = False, car: bool = False) -> None:
         """Begin to add a path. The outcome is fed to the machine as an input.
 
         `by`: the mark of the command that wants this; None: the command has no mark. `verify`: whether files that
-        are unchanged since the last add are read again.
+        are unchanged since the last add are read again. `car`: the path is a CAR file, and the object in it is added.
         """
-        add = _Add(path, by, verify=verify)
+        add = _Add(path, by, verify=verify, car=car)
         self._adds[add] = None
         self._nursery.start_soon(self._add, add)
 
@@ -94,7 +96,14 @@ class AddTasks:
         try:
             added, rows = await trio.to_thread.run_sync(
                 lambda: read_and_reference(
-                    self._engine.store, path, by, step, lambda: add.stopped, add.begun, verify=add.verify
+                    self._engine.store,
+                    path,
+                    by,
+                    step,
+                    lambda: add.stopped,
+                    add.begun,
+                    verify=add.verify,
+                    car=add.car,
                 ),
                 limiter=self._threads,
                 abandon_on_cancel=True,  # type: ignore[call-arg]  # libp2p brings stubs of an older trio
@@ -117,10 +126,12 @@ def read_and_reference(
     begun: Callable[[int], None] = lambda share: None,
     *,
     verify: bool = False,
+    car: bool = False,
 ) -> tuple[Added, list[Landed]]:
     """Read a file or folder, and index its chunks where they are, without copying the user's bytes.
 
     Files that are unchanged since the last add of this path are not read again, unless `verify` is true.
+    `car`: the path is a CAR file, of which the object in it is indexed.
 
     `by`: the mark of the command that wants this, or None. `step(done, size, rows)` is called from time to
     time: bytes read, bytes in all, and index rows to commit. `begun(share)` is called with the store's number
@@ -129,12 +140,13 @@ def read_and_reference(
     """
     share = _Share(store, path, begun)
     unchanged: Unchanged | None = None
-    if not verify and store.shared_before(path):
+    if not (verify or car) and store.shared_before(path):
         unchanged = partial(store.unchanged, share.begin(), stop=stop)
     progress = _Progress(path, stop)
     seen: set[Cid] = set()
     rows: list[Landed] = []
-    for found in walk(path, progress.read, stop, unchanged):
+    steps = walk_car(path, progress.read, stop) if car else walk(path, progress.read, stop, unchanged)
+    for found in steps:
         match found:
             case Leaves():
                 seen.update(leaf.cid for leaf in found.leaves)
