@@ -7,6 +7,7 @@
     net/      libp2p, behind one small port
     node/     the only writer of the series; the public `FluxNode`
     aio/      the same node for programs on asyncio
+    gateway/  objects over HTTP
     reading/  objects read block by block: paths, folders, and the bytes of files
     ui/       the dashboard: folds the series file, never talks to the network
     demo/     scenarios as data, and the code that plays them

@@ -46,7 +46,7 @@ COMMANDS = {
     "limit": "running_node", "stop": "running_node", "state": "read_series", "series": "read_series",
     "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
     "completion": "completion", "metrics": "servers.metrics", "doctor": "servers.doctor",
-    "ls": "content.ls", "cat": "content.cat", "inspect": "content.inspect",
+    "ls": "content.ls", "cat": "content.cat", "inspect": "content.inspect", "gateway": "servers.gateway",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.
 

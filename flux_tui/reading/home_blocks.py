@@ -14,7 +14,7 @@ from flux_tui.core.ids import Cid
 from flux_tui.home import Home, HomeError
 from flux_tui.reading.blocks import NotHereError, ReadError
 from flux_tui.store.database import StoreError
-from flux_tui.store.index.block_reader import BlockReader
+from flux_tui.store.index.block_reader import BlockReader, Extent
 
 LOOK_SECONDS = 0.02
 """Seconds between two looks whether a block has come."""
@@ -29,7 +29,8 @@ class HomeBlocks:
     """The blocks of one home. `by`: the mark of the commands that it pushes.
 
     `begin` makes sure that a node runs for the home; it is called before the first want, and may raise. None: blocks
-    that are not here are not fetched. `want` pushes what brings these blocks; None: a want for each block.
+    that are not here are not fetched. `want` pushes what brings these blocks; None: a want for each block. `reader`: an
+    open reader of the home, which stays open; None: one is opened for these blocks.
     """
 
     def __init__(
@@ -39,15 +40,15 @@ class HomeBlocks:
         *,
         by: str | None = None,
         want: Callable[[Sequence[Cid]], None] | None = None,
-        limiter: trio.CapacityLimiter | None = None,
+        reader: BlockReader | None = None,
     ) -> None:
         self.home = home
         self._begin = begin
         self._by = by
         self._want = want
-        self._limiter = limiter
         self._begun = False
-        self._reader: BlockReader | None = None
+        self._reader = reader
+        self._owned = reader is None
         self._wanted: dict[Cid, float] = {}
         """Blocks that were wanted and not seen here yet, and when each want was pushed last."""
 
@@ -61,18 +62,18 @@ class HomeBlocks:
                     self.home.push(*(cmd.Cancel(part, self._by) for part in cmd.in_parts(missing)))
             except (HomeError, StoreError):
                 pass  # then there is no want left to cancel
-        if self._reader is not None:
+        if self._reader is not None and self._owned:
             self._reader.close()
 
     # ── with trio ───────────────────────────────────────────────────────────────────────────────
 
     async def read(self, cids: Sequence[Cid]) -> Mapping[Cid, bytes]:
         """Return the bytes of all of these blocks, and wait for those that are fetched. Raises ReadError."""
-        found = await trio.to_thread.run_sync(self.read_now, cids, limiter=self._limiter)
+        found = await trio.to_thread.run_sync(self.read_now, cids)
         while len(found) < len(set(cids)):
-            await trio.to_thread.run_sync(self._push, _lacking(cids, found), limiter=self._limiter)
+            await trio.to_thread.run_sync(self._push, _lacking(cids, found))
             await trio.sleep(LOOK_SECONDS)
-            more = await trio.to_thread.run_sync(self.read_now, _lacking(cids, found), limiter=self._limiter)
+            more = await trio.to_thread.run_sync(self.read_now, _lacking(cids, found))
             found = {**found, **more}
         return found
 
@@ -82,6 +83,19 @@ class HomeBlocks:
             return
         for at in range(0, len(cids), HERE_AT_ONCE):
             self._push([cid for cid in cids[at : at + HERE_AT_ONCE] if self._size_of(cid) is None])
+
+    @property
+    def only_here(self) -> bool:
+        """Whether blocks that are not here are not fetched."""
+        return self._begin is None
+
+    def extent(self, cid: Cid) -> Extent | None:
+        """Return where a file has the bytes of a block, proved by the file's stat; None: no file. Raises ReadError."""
+        reader = self._opened()
+        try:
+            return None if reader is None else reader.extent(cid)
+        except StoreError as error:
+            raise ReadError(str(error)) from None
 
     # ── without ─────────────────────────────────────────────────────────────────────────────────
 

@@ -50,7 +50,7 @@ It works whether or not a node runs.""",
 Examples:
   flux-tui export evening.flux     then, anywhere:  flux-tui replay evening.flux
   flux-tui replay mine.flux theirs.flux     what did the other side see?
-  flux-tui export --car bafy… film.car      an object, block by block; `flux-tui add film.car` shares it again
+  flux-tui export --car bafy… film.car      an object; `flux-tui add film.car` shares it again
 
 A series contains names, addresses, peer ids and paths, but no chunk and no key.""",
     "name": """\b

@@ -23,11 +23,12 @@ SQL_AT_ONCE = 500
 
 
 class Extent(NamedTuple):
-    """A range of an open file that has the bytes of one block, as its stat proves."""
+    """A range of a file that has the bytes of one block, as long as its stat is `stat`."""
 
     path: Path
     offset: int
     size: int
+    stat: file_io.FileStat
 
 
 class _Row(NamedTuple):
@@ -89,7 +90,7 @@ class BlockReader:
                 return None
         except OSError:
             return None
-        return Extent(path, row.offset, row.size)
+        return Extent(path, row.offset, row.size, stat)
 
     def _read_file(self, file: int, rows: Iterable[_Row], found: dict[Cid, bytes]) -> None:
         rest = self._read_at(file, rows, found)

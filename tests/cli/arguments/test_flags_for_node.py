@@ -109,7 +109,7 @@ VALUES: dict[str, tuple[str, ...]] = {
 NODE = frozenset(VALUES) - {"--mask"}
 TAKES: dict[str, frozenset[str]] = {
     "node": NODE, "doctor": NODE, "get": NODE, "want": NODE, "hold": NODE, "join": NODE, "ls": NODE, "cat": NODE,
-    "inspect": NODE, "export": NODE, "web": NODE | {"--mask"},
+    "inspect": NODE, "export": NODE, "gateway": NODE, "web": NODE | {"--mask"},
     "limit": frozenset(LIMITS.values()) | {"--home"}, "replay": frozenset({"--home", "--mask"}),
     "demo": frozenset(), "completion": frozenset(),
 }  # fmt: skip
