@@ -120,17 +120,21 @@ class _Connection:
 
     async def _request(self) -> h11.Request | None:
         """Return the next request's head; None if the client is gone or says nothing."""
-        with trio.move_on_after(HEAD_SECONDS):
-            while True:
-                event = self._http.next_event()
-                if event is h11.NEED_DATA:
-                    self._http.receive_data(await self._stream.receive_some(READ_BYTES))
-                elif isinstance(event, h11.Request):
-                    self._http.next_event()  # the end of a request without a body
-                    return event
-                else:
-                    return None
-        return None
+        request = None
+        with trio.move_on_after(HEAD_SECONDS) as scope:
+            request = await self._head()
+        return None if scope.cancelled_caught else request
+
+    async def _head(self) -> h11.Request | None:
+        while True:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA:
+                self._http.receive_data(await self._stream.receive_some(READ_BYTES))
+            elif isinstance(event, h11.Request):
+                self._http.next_event()  # the end of a request without a body
+                return event
+            else:
+                return None
 
     async def _answer(self, request: h11.Request) -> None:
         try:
@@ -211,7 +215,7 @@ class _Connection:
             return len(data)
         sent = await trio.to_thread.run_sync(_sendfile, self._stream.socket.fileno(), descriptor, at, size)
         if sent is None:
-            await trio.lowlevel.wait_writable(self._stream.socket)
+            await trio.lowlevel.wait_writable(self._stream.socket.fileno())
             return 0
         if not sent:
             raise BrokenOffError("the file is shorter now")

@@ -1,5 +1,7 @@
 """`flux-tui gateway`: serve the objects of a home over HTTP."""
 
+import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from flux_tui.cli.background import ensure_node
 from flux_tui.cli.content.looking import bare_errors
 from flux_tui.cli.home_and_series import new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, say, tell
+from flux_tui.home import Home
 
 PORT = 8080
 SECONDS, CONNECTIONS = 60, 128
@@ -65,8 +68,9 @@ def gateway(
     from flux_tui.gateway.gateway import Gateway, GatewayError
 
     place = the_home(home)
-    begin = partial(_begin, place, node_flags(flags)) if fetch else None
-    if begin is not None:
+    begin = None
+    if fetch:
+        begin = partial(_begin, place, node_flags(flags))
         begin()
     open_series(place).close()
     served = Gateway(
@@ -78,10 +82,11 @@ def gateway(
         fetch_seconds=fetch_seconds,
     )
 
-    def started(urls: Any) -> None:
+    def started(urls: Sequence[str]) -> None:
         for url in urls:
             tell(url)
-        click.get_text_stream("stdout").flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         say(
             "ctrl+c ends it"
             if fetch
@@ -95,6 +100,6 @@ def gateway(
         raise Failure(str(error)) from None
 
 
-def _begin(place: Any, flags: list[str]) -> None:
+def _begin(place: Home, flags: list[str]) -> None:
     """Make sure that a node runs. The options are given once."""
     ensure_node(place, flags if place.running() is None else None)
