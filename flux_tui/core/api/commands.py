@@ -145,7 +145,9 @@ class Add(_PathCommand, tag="add", frozen=True):
 
     if TYPE_CHECKING:
 
-        def __init__(self, path: str | PathLike, by: str | None = None, verify: bool = False) -> None: ...
+        def __init__(
+            self, path: str | PathLike, by: str | None = None, verify: bool = False, car: bool = False
+        ) -> None: ...
 
 
 class CancelAdd(_PathCommand, tag="cancel_add", frozen=True):
