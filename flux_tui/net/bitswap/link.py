@@ -36,6 +36,7 @@ from flux_tui.net.bitswap.peer_wants import Asked, PeerWants
 from flux_tui.net.connections.read_pace import NOT_ADMITTED, Pace
 from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.port import LoadedChunk, Receiver
+from flux_tui.net.upstream.guarded_yamux import GuardedYamux
 
 log = logging.getLogger(__name__)
 
@@ -208,29 +209,34 @@ class BitswapLink:
         messages = MessageStream(self._streams.source(stream), partial(self._streams.widen, stream))
         while (length := await messages.length()) is not None:
             if length <= SHORT:
-                await self._came(decode(await messages.body(length, self._progress)), length)
-                continue
-            async with self._body:
-                await self._came(decode(await messages.body(length, self._progress)), length)
+                useful = await self._came(decode(await messages.body(length, self._progress)), length)
+            else:
+                async with self._body:
+                    useful = await self._came(decode(await messages.body(length, self._progress)), length)
+            if useful:
+                _allow_streams(stream, 1)
 
     def _progress(self, received: int, seconds: float) -> None:
         """Tell that a long message is coming. Its first block is probably the one that was granted first."""
         if (cid := self._own.next) is not None:
             self._receiver.on_progress(self.peer, msg.Chunk(cid=cid), received, seconds)
 
-    async def _came(self, message: BitswapMessage, length: int) -> None:
+    async def _came(self, message: BitswapMessage, length: int) -> bool:
+        """Handle a message of `length` bytes. Returns whether a block came with it that was granted."""
         size = sum(len(block.data) for block in message.blocks)
         cost = 1 if self._receiver.admits(self.peer) else NOT_ADMITTED
         self._pace.owe(cost + max(0, length - size) / 1024)
         for presence in message.presences:
             self._presence(presence)
         self._ask(self._theirs.came(message.entries, full=message.full))
+        useful = 0
         for block in message.blocks:
-            await self._block(block)
+            useful += await self._block(block)
         await self._pace.settle()
         while len(self._entries) + len(self._theirs.presences) > MAX_UNSENT:
             self._sent = trio.Event()
             await self._sent.wait()
+        return useful > 0
 
     def _presence(self, presence: Presence) -> None:
         cid = cid_of(presence.cid)
@@ -259,8 +265,11 @@ class BitswapLink:
             self._receiver.on_message(self.peer, msg.Grant(cids=cids, ttl=TTL))
         self._work()
 
-    async def _block(self, block: Block) -> None:
-        """Take a block that was granted, keep one that came early, and pass over every other."""
+    async def _block(self, block: Block) -> bool:
+        """Take a block that was granted, keep one that came early, and pass over every other.
+
+        Returns whether it was granted.
+        """
         size = len(block.data)
         cid = self._name(block)
         arrival = self._own.arrived(cid, block.data) if block.supported else "unasked"
@@ -270,8 +279,10 @@ class BitswapLink:
             self.useful = True
             self._pace.owe(BLOCK_COST)
             await self._receiver.on_payload(self.peer, msg.Chunk(cid=cid), (block.data,))
+            return True
         else:
             self._pace.owe(1 + size / UNASKED_BYTES)
+        return False
 
     def _name(self, block: Block) -> Cid:
         """Return the CID of a block. 1.0.0 does not say the codec: it is the one that is wanted."""
@@ -368,6 +379,7 @@ class BitswapLink:
             return
         await self._write(self._message_of(chunks, old=str(stream.get_protocol()) == V100))
         self.useful = True
+        _allow_streams(stream, len(chunks))
         cids = tuple(chunk.cid for chunk in chunks)
         self._theirs.sent(cids)
         self._receiver.on_sent(self.peer, cids, sum(len(chunk.data) for chunk in chunks))
@@ -383,6 +395,12 @@ class BitswapLink:
         stream = await self.open()
         with trio.fail_after(WRITE_SECONDS + sum(map(len, parts)) / WRITE_RATE):
             await self._streams.write(stream, list(sliced(parts, self._streams.slice_bytes)))
+
+
+def _allow_streams(stream: INetStream, count: int) -> None:
+    """Let the peer of this stream open more streams on its connection: Helia opens one for each message."""
+    if isinstance(stream.muxed_conn, GuardedYamux):
+        stream.muxed_conn.allow_streams(count)
 
 
 def sliced(parts: Sequence[bytes | memoryview], most: int) -> list[bytes | memoryview]:

@@ -189,6 +189,13 @@ class GuardedYamux(Yamux):
         elif self._nursery is not None and not self.event_shutting_down.is_set():
             self._nursery.start_soon(self._cleanup_on_error)
 
+    def allow_streams(self, count: int) -> None:
+        """Let the peer open `count` streams more than the pace allows, because others of it were of use.
+
+        IPFS nodes open a stream for each message of blocks.
+        """
+        self._streams_pace.owe(-count)
+
     def parked(self) -> int:
         """The number of bytes of this connection that were received and not read, unfinished frames included."""
         return self._incoming + sum(map(len, self.stream_buffers.values()))

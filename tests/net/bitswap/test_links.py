@@ -13,6 +13,7 @@ from flux_tui.core.wire import messages as msg
 from flux_tui.net.bitswap import link, links, message_reader
 from flux_tui.net.bitswap.messages import MAX_MESSAGE, Block, Entry, Presence, encode_length
 from flux_tui.net.port import LoadedChunk
+from flux_tui.net.upstream import guarded_yamux
 from tests.support.bitswap_peer import V100, V110, V120, BitswapPeer, bitswap_peer, block_message
 from tests.support.hosts import id_of
 from tests.support.members import member
@@ -269,3 +270,17 @@ async def test_a_disconnected_peer_is_refused() -> None:
         node.network.disconnect(peer.id, "enough")
         await node.seen.down(peer.id)
         assert node.seen.whys == ["enough"]
+
+
+async def test_a_peer_that_opens_a_stream_for_each_block_is_not_slowed_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Kubo and Helia do so. Streams that are of no use are accepted at a limited rate."""
+    monkeypatch.setattr(guarded_yamux, "STREAM_BURST", 16.0)
+    monkeypatch.setattr(guarded_yamux, "STREAM_RATE", 0.01)
+    async with linked() as (node, peer):
+        for number in range(40):
+            cid = raw_cid(b"%d" % number)
+            node.network.push(peer.id, grant(cid))
+            await peer.give(node.id, (cid, b"%d" % number))
+            await node.seen.until(lambda: cid in node.seen.payloads)  # noqa: B023
