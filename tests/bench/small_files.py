@@ -1,9 +1,8 @@
-"""A folder of small files: how long an add and a get of it take, flat and five levels deep, and how that grows.
+"""A folder of small files: how long an add and a get of it take, flat and five levels deep.
 
-python -m tests.bench.small_files [--count N] [--exponent] [--json FILE]
+python -m tests.bench.small_files [--count N] [--json FILE]
 """
 
-import math
 import os
 import shutil
 import subprocess
@@ -27,8 +26,6 @@ T = TypeVar("T")
 SIZE = 1024
 LEVELS, BRANCHES = 5, 4
 """The deep folder has five levels of folders, with four folders in each, and the files in the 1,024 innermost."""
-SIZES = (3_000, 10_000, 50_000)
-"""Numbers of files from which the exponent is computed."""
 
 
 def make_folder(source: Path, count: int, *, deep: bool) -> None:
@@ -121,18 +118,9 @@ def measure(count: int, *, deep: bool) -> tuple[Run, float]:
         shutil.rmtree(folder)
 
 
-def exponent(figures: dict[int, float]) -> float:
-    """Return the slope of a figure over its size, both as logarithms: 1 if it grows in proportion."""
-    xs = [math.log(size) for size in figures]
-    ys = [math.log(value) for value in figures.values()]
-    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
-    return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum((a - x) ** 2 for a in xs)
-
-
 def main() -> int:
     options = parser(__doc__ or "")
     options.add_argument("--count", type=int, default=10_000)
-    options.add_argument("--exponent", action="store_true", help="measure up to 50,000 files as well")
     given = options.parse_args()
     flat, deep, tar = [], [], []
     for _ in range(given.runs):
@@ -154,13 +142,6 @@ def main() -> int:
         table.add(f"{name}: get, written / size", [run.get_written for run in runs], "x", most=4)
     ratios = [one.get / other.get for one, other in zip(deep, flat, strict=True)]
     table.add("get: five levels deep / flat", ratios, "x", most=2)
-    if given.exponent:
-        found = {count: measure(count, deep=False)[0] for count in SIZES}
-        for name in ("add", "get"):
-            for count, run in found.items():
-                table.add(f"{name} of {count:,} files", getattr(run, name), "s")
-            growth = exponent({count: getattr(run, name) for count, run in found.items()})
-            table.add(f"{name}: exponent", growth, "", most=1.05)
     return table.show(given.json)
 
 

@@ -1,6 +1,7 @@
 """Files and folders as UnixFS: public vectors, and decoding returns what was encoded."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from flux_tui.core.content.unixfs_trees import (
     build_symlink,
     decode_node,
 )
-from flux_tui.core.ids import Cid, dag_cid, is_leaf, raw_cid
+from flux_tui.core.ids import Cid, cid_bytes, dag_cid, is_leaf, raw_cid
 
 MIB = 1 << 20
 LEAF = raw_cid(b"x")
@@ -215,3 +216,36 @@ def test_arbitrary_bytes(raw: bytes) -> None:
         decode_node(dag_cid(raw), raw)
     except BadBlockError:
         return
+
+
+# ── links, decoded in two ways ──────────────────────────────────────────────────────────────────
+
+
+def as_decoded(decode: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return decode(data)
+    except BadBlockError:
+        return BadBlockError
+
+
+@given(st.binary(max_size=60), st.text(max_size=200), st.integers(0, (1 << 64) - 1))
+def test_a_usual_link_is_decoded_as_any_link(data: bytes, name: str, tsize: int) -> None:
+    """The fast way decodes a link as the slow one does, or leaves it to that one."""
+    whole = protobufs.encode_node(
+        [protobufs.PBLink(raw_cid(data), name, tsize)], protobufs.UnixFS(protobufs.DIRECTORY)
+    )
+    ((link,), _) = protobufs.decode_node(whole)
+    assert link == (raw_cid(data), name, tsize)
+
+
+@given(st.data())
+def test_a_changed_link_is_never_decoded_otherwise(data: st.DataObject) -> None:
+    out = bytearray()
+    protobufs._put_bytes(out, 1, cid_bytes(LEAF))
+    protobufs._put_bytes(out, 2, b"name")
+    protobufs._put_varint(out, 3, 300)
+    at = data.draw(st.integers(0, len(out) - 1))
+    out[at] = data.draw(st.integers(0, 255))
+    changed = bytes(out[: data.draw(st.integers(0, len(out)))])
+    usual = protobufs._usual_link(changed)
+    assert usual is None or usual == as_decoded(protobufs._any_link, changed)
