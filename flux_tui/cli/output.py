@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +33,12 @@ def say(text: str) -> None:
 def say_lines(text: str) -> None:
     """Write several lines for a person to stderr."""
     click.echo(plain_lines(*text.split("\n")), err=True)
+
+
+def say_dark_on_light(lines: Sequence[str]) -> None:
+    """Write lines to stderr in black on white, whatever the colours of the terminal; without colours on a pipe."""
+    for line in lines:
+        click.secho(plain(line), fg="black", bg="bright_white", err=True)
 
 
 def tell(text: str) -> None:

@@ -12,7 +12,7 @@ from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, the_home
-from flux_tui.cli.output import Failure, print_json, say, tell
+from flux_tui.cli.output import Failure, print_json, say, say_dark_on_light, tell
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket, format_ticket
@@ -24,6 +24,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError, HomeError
 from flux_tui.path_arguments import literal_path
+from flux_tui.qr_code import QrError, qr_lines
 from flux_tui.store.series_reader import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
@@ -37,7 +38,8 @@ Examples:
   flux-tui add film.mkv            prints its root CID and a ticket
   flux-tui add photos/ notes.txt   folders, too
   flux-tui add film.car            a CAR (version 1): the object in it is shared
-  flux-tui add --json film.mkv     for a program"""
+  flux-tui add --json film.mkv     for a program
+  flux-tui add --qr film.mkv       for a camera (an extra: pip install 'flux-tui[qr]')"""
 )
 @click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="PATH...")
 @home_option
@@ -48,13 +50,18 @@ Examples:
     help="Read every file again, also those that look unchanged (same size, times and inode) since the last add.",
 )
 @click.option("--as-file", is_flag=True, help="Share a CAR as the file that it is, not the object in it.")
-def add(paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool, as_file: bool) -> None:
+@click.option("--qr", "as_code", is_flag=True, help="Show each ticket as a QR code on stderr, too.")
+def add(
+    paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool, as_file: bool, as_code: bool
+) -> None:
     """Share files or folders: print the root CID and a ticket of each.
 
     Nothing is copied: the bytes stay where they are. If such a file is changed later, its
     changed parts are no longer sent. Add the same path again after a change: only files that
     were changed are read. Of a CAR, every block is verified, and stays in the CAR.
     """
+    if as_code:
+        _check_qr_codes()
     place = the_home(home)
     for path in paths:
         absolute = literal_path(path)
@@ -64,7 +71,9 @@ def add(paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool,
         reader = open_series(place)
         state = fold(reader)
         reader.close()
-        _tell(place, state, added, as_json)
+        ticket = _tell(place, state, added, as_json)
+        if as_code:
+            _show_code(ticket)
 
 
 def _is_car(path: Path) -> bool:
@@ -222,7 +231,23 @@ def _addrs_of_a_stopped_node(home: Home, state: State) -> tuple[str, ...]:
     return (*relayed, *dialable(listen, state.peer_id))
 
 
-def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> None:
+def _check_qr_codes() -> None:
+    """Raise Failure if no QR code can be made, before anything is added."""
+    try:
+        qr_lines("flux1")
+    except QrError as error:
+        raise Failure(str(error)) from None
+
+
+def _show_code(ticket: str) -> None:
+    try:
+        say_dark_on_light(qr_lines(ticket))
+    except QrError as error:
+        say(str(error))
+
+
+def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> str:
+    """Print what was added, and return its ticket."""
     alive = home.running() is not None
     addrs = state.addrs if alive else _addrs_of_a_stopped_node(home, state)
     named = ticket_addrs(state) if alive else addrs
@@ -247,3 +272,4 @@ def _tell(home: Home, state: State, added: ev.ObjectAdded, as_json: bool) -> Non
         say("No node is running, so nobody can fetch it yet: start one with `flux-tui node`.")
         if not addrs:
             say("The ticket has no address, because this home's node never ran: add again once it does.")
+    return ticket
