@@ -350,6 +350,7 @@ def test_its_protocols_are_those_that_are_spoken() -> None:
         port.KAD_PROTOCOL,
         port.ROUTE_PROTOCOL,
         port.PEERS_PROTOCOL,
+        port.REFUSED_PROTOCOL,
     )
     for name in spoken:
         assert f"`{name}`" in README

@@ -33,6 +33,8 @@ INTENT_TOPIC = "/flux/intent/1.0.0"
 KAD_PROTOCOL = "/flux/kad/1.0.0"
 ROUTE_PROTOCOL = "/flux/route/1.0.0"
 PEERS_PROTOCOL = "/flux/peers/1.0.0"
+REFUSED_PROTOCOL = "/flux/refused/1.0.0"
+"""A stream on which a node says why it takes no link of its peer, and when the peer may come back."""
 CIRCUIT = "p2p-circuit"
 """The part of a multiaddr that says that a relay stands in between."""
 CLOSEST = 20

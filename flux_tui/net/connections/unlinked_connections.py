@@ -23,24 +23,30 @@ CLOSE_SECONDS = 1.0
 class UnlinkedConnections(ConnectionNotifee):
     """Watches a host's connections, and closes those without a push link if there are too many.
 
-    `is_linked`: whether a peer has a push link. `is_banned`: whether this node refuses the peer now; a new connection
-    to such a peer is closed.
+    `is_linked`: whether a peer has a push link. `is_banned`: whether this node refuses the peer now; `refuse`
+    is called for a new connection to such a peer: it tells the peer why, and closes the connection.
     """
 
-    def __init__(self, is_linked: Callable[[PeerId], bool], is_banned: Callable[[PeerId], bool]) -> None:
+    def __init__(
+        self,
+        is_linked: Callable[[PeerId], bool],
+        is_banned: Callable[[PeerId], bool],
+        refuse: Callable[[PeerId], None],
+    ) -> None:
         self._is_linked = is_linked
         self._is_banned = is_banned
+        self._refuse = refuse
         self._open: dict[INetConn, PeerId] = {}
         """All connections, the oldest first."""
 
     async def connected(self, network: INetwork, conn: INetConn) -> None:
-        """Note a new connection; close it if its peer is banned. If too many have no push link, close the oldest."""
+        """Note a new connection; refuse it if its peer is banned. If too many have no push link, close the oldest."""
         peer = PeerId(str(conn.muxed_conn.peer_id))
         self._open[conn] = peer
         unlinked = [one for one, other in self._open.items() if not self._is_linked(other)]
         await self._close(unlinked[: max(0, len(unlinked) - MAX_UNLINKED)])
         if self._is_banned(peer):
-            await self._close([conn])
+            self._refuse(peer)
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
         """Forget a connection that has closed."""

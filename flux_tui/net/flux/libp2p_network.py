@@ -153,7 +153,7 @@ async def _open(
         budget = Budget(host.get_network(), links.over_budget)
         host.get_network().register_notifee(OlderConnections(connections.of, partial(_probe_soon, tasks)))
         host.get_network().register_notifee(
-            UnlinkedConnections(partial(_is_linked, table, bitswap), table.is_banned)
+            UnlinkedConnections(partial(_is_linked, table, bitswap), table.is_banned, links.refuse_soon)
         )
         turns = CircuitTurns()
         host.get_network().transport_manager.add_transport(CircuitTransport(host, turns))  # type: ignore[attr-defined]

@@ -1,32 +1,34 @@
 """The table of push links, which also decides which peers may have a link.
 
 A node has at most MAX_PEERS links. RESERVED of them are for known peers: those that gave or took chunks, and those
-that this node dialled. All other peers are strangers. Strangers get links at a limited rate. A stranger that
-exchanged nothing makes room for another peer after STRANGER_SECONDS.
+that this node dialled. All other peers, those that dial in, are strangers: there may be 128 of them. Strangers get
+links at a limited rate. A stranger that exchanged nothing makes room for another peer after STRANGER_SECONDS.
 """
 
-import time
 from collections import deque
 
 import trio
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, TokenBucket
+from flux_tui.core.vocabulary import Reason
 from flux_tui.core.wire.messages import Message
 from flux_tui.net.flux.link import Link
 from flux_tui.net.port import BAN_SECONDS
 
-MAX_PEERS = 128
+MAX_PEERS = 144
 """Links at the same time. The bytes under way on all of them have a bound of their own
 (`upstream/guarded_yamux.py`)."""
-RESERVED = 32
+RESERVED = 16
 """Links among them for known peers."""
 STRANGER_SECONDS = 30.0
 """Seconds after which a stranger without useful exchange makes room for another peer."""
+RETRY_SECONDS = 5.0
+"""The least seconds after which a peer is told to try again."""
 MAX_KNOWN = 1024
 """Known peers that are remembered, and peers for which the times of their latest links are."""
 MAX_BANNED = 1024
-"""Banned peers that are remembered."""
+"""Peers that are refused for a while, and remembered."""
 STRANGER_BURST, STRANGER_RATE = 64.0, 4.0
 """Links of strangers that come up at once, and per second in the long run."""
 MAX_RETURNS, RETURN_SECONDS = 8, 60.0
@@ -44,8 +46,8 @@ class LinkTable:
 
     def __init__(self) -> None:
         self._links: dict[PeerId, Link] = {}
-        self._banned: BoundedTable[PeerId, float] = BoundedTable(MAX_BANNED)
-        """Peers that misbehaved, each with the end of its ban."""
+        self._banned: BoundedTable[PeerId, tuple[float, Reason]] = BoundedTable(MAX_BANNED)
+        """Peers that are refused for a while, each with the end of that time (of trio's clock) and the reason."""
         self._known: BoundedSet[PeerId] = BoundedSet(MAX_KNOWN, refresh=True)
         self._returns: BoundedTable[PeerId, deque[float]] = BoundedTable(MAX_KNOWN, refresh=True)
         """When the latest links of each peer came up."""
@@ -79,13 +81,34 @@ class LinkTable:
         link = self.up(peer)
         return link is not None and link.outgoing.push(message)
 
-    def ban(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
-        """Refuse links to this peer for so many seconds from now. A ban that lasts longer stays."""
-        self._banned[peer] = max(time.monotonic() + seconds, self._banned.get(peer, 0.0))
+    def ban(self, peer: PeerId, seconds: float = BAN_SECONDS, reason: Reason = "denied") -> None:
+        """Refuse links to this peer for so many seconds from now. A ban that lasts longer stays.
+
+        `reason`: what the peer is told: `denied` if it misbehaved, `busy` if it made room for another peer.
+        """
+        until = trio.current_time() + seconds
+        if until > self._banned.get(peer, (float("-inf"), reason))[0]:
+            self._banned[peer] = until, reason
 
     def is_banned(self, peer: PeerId) -> bool:
         """Whether links to this peer are refused now: after `ban`, or because its idle link made room for another."""
-        return self._banned.get(peer, 0.0) > time.monotonic()
+        banned = self._banned.get(peer)
+        return banned is not None and banned[0] > trio.current_time()
+
+    def refusal(self, peer: PeerId) -> tuple[Reason, float]:
+        """Return why this peer may have no link now, and the seconds after which it may try again.
+
+        Call it only if `admits` says that it may have none.
+        """
+        now = trio.current_time()
+        banned = self._banned.get(peer)
+        if banned is not None and banned[0] > now:
+            return banned[1], banned[0] - now
+        if self._returns_too_often(peer):
+            return "rate_limited", self._returns[peer][0] + RETURN_SECONDS - now
+        wait = 0.0 if peer in self._known else self._strangers.wait(now, 1)
+        oldest = min((link.since for link in self._links.values() if not self._is_useful(link)), default=now)
+        return "busy", max(wait, oldest + STRANGER_SECONDS - now, RETRY_SECONDS)
 
     def admits(self, peer: PeerId) -> bool:
         """Whether this peer may have a link now. False if it is banned.
@@ -108,7 +131,7 @@ class LinkTable:
             if not known:
                 self._strangers.take(1, trio.current_time())
             if self._is_full(known) and (idle := self._idle_stranger(known)) is not None:
-                self.ban(idle.peer, STRANGER_SECONDS)
+                self.ban(idle.peer, STRANGER_SECONDS, "busy")
                 idle.end("it had its link for long without an exchange, and others wait")
                 del self._links[idle.peer]
         self._links[link.peer] = link

@@ -5,6 +5,7 @@ connections.
 """
 
 import logging
+import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
@@ -49,6 +50,8 @@ DIAL_SECONDS = 10.0
 """Seconds for a dialled peer to have its link up."""
 GONE_SECONDS, CLEARED_SECONDS = 2.0, 0.01
 """Seconds for a dead connection to be removed, and between two checks."""
+LATER = 1.01, 1.2
+"""By how much a peer that refused is dialled later than it named, so that a crowd does not come at once."""
 MAX_PROBED = 4096
 """Addresses for which the result of a probe is remembered."""
 PROBE_SECONDS = 60.0
@@ -137,10 +140,19 @@ class PeerDials:
                     self._receiver.on_dial_failed(addr, report)
             if not dial.keep:
                 return
-            with trio.move_on_after(self._dials.wait(addr, dial)):
+            with trio.move_on_after(max(self._dials.wait(addr, dial), self._refused_for(peer))):
                 await dial.asked_again.wait()
             at_once = dial.asked_again.is_set() or not dial.failures
             dial.asked_again = trio.Event()
+
+    def _refused_for(self, peer: PeerId) -> float:
+        """Return the seconds for which this peer refuses this node, or this node the peer; 0: neither does."""
+        refusal = self._links.refusals.of(peer)
+        theirs = (
+            0.0 if refusal is None else (refusal.until - trio.current_time()) * random.uniform(*LATER) + 0.1  # noqa: S311
+        )
+        ours = self._links.table.refusal(peer)[1] if self._links.table.is_banned(peer) else 0.0
+        return max(theirs, ours)
 
     async def _while_up(self, peer: PeerId, dial: Dial) -> None:
         """Wait until the link to a peer has ended. Returns at once if its address is not kept, or there is no link.
@@ -187,11 +199,15 @@ class PeerDials:
                     if failed != "":
                         return Unreached(f"{addr} answers, but no link came up: {failed}") if failed else None
         except trio.TooSlowError:
+            if (refusal := self._links.refusals.of(peer)) is not None:
+                return Unreached(f"{addr} answers, but it is {refusal.text}")
             probed = await self._probe_once(addr, transport)
             return Unreached(f"{addr} cannot be reached: {probed}" if probed else f"{addr} does not answer")
         except DialRefusedError:
             return REPORTED
         except Exception as error:  # libp2p raises many kinds
+            if (refusal := self._links.refusals.of(peer)) is not None:
+                return Unreached(f"{addr} answers, but it is {refusal.text}")
             return Unreached(f"{addr} cannot be reached: {sentence_of(error)}")
         return self._why_no_link(peer, addr, link)
 
@@ -213,6 +229,8 @@ class PeerDials:
             return await self._is_alive(link)
         if not self._links.allowed(peer):
             return True
+        if self._links.refusals.of(peer) is not None:
+            return False  # it named a time: until then, a dial is in vain
         who = ID.from_base58(peer)
         forget_failures(self._host, who)
         reached = [transport for _, transport in addrs_of(peer, [self._addrs.of(peer)])]
@@ -247,6 +265,8 @@ class PeerDials:
             return None
         if not self._links.allowed(peer):
             return _not_allowed(addr)
+        if (refusal := self._links.refusals.of(peer)) is not None:
+            return Unreached(f"{addr} answers, but it is {refusal.text}")
         if link is not None and link.foreign:
             if self._bitswap is None:
                 return Unreached(

@@ -33,6 +33,7 @@ from flux_tui.net.flux.link import CLOSED, Link, is_gone
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.noise_and_yamux import source_of, widen
 from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StalledError, read_from
+from flux_tui.net.flux.refusals import Refusals
 from flux_tui.net.port import BAN_SECONDS, MOVE_PROTOCOL, PUSH_PROTOCOL, Receiver
 from flux_tui.net.upstream.select_connection import is_foreign, on_connection, way_of
 
@@ -94,6 +95,9 @@ class Links:
         self._punch = punch
         self._before_up = before_up
         self.table = table
+        self.refusals = Refusals(host, self._is_refused)
+        self._refusing: dict[PeerId, trio.Event] = {}
+        """Peers that are being told that they are refused; the event is set when their connections are closed."""
         self._turns = UploadTurns(table.acknowledged)
         host.set_stream_handler(PROTOCOL, self.take)
         host.set_stream_handler(MOVE, self.take_moved)
@@ -107,7 +111,7 @@ class Links:
         self.table.ban(peer, seconds)
         if (link := self.table.of(peer)) is not None:
             link.end(why)
-        self._nursery.start_soon(self._close_connections, peer)
+        self.refuse_soon(peer)
 
     def over_budget(self, peer: PeerId, why: str) -> None:
         """Report and disconnect a peer whose connection used more memory or streams than allowed."""
@@ -126,7 +130,8 @@ class Links:
         """
         peer = PeerId(str(stream.muxed_conn.peer_id))
         if not self.allowed(peer):
-            await stream.reset()
+            await self._refuse(peer)
+            await try_to_close(stream.reset)
             return
         link = self._link(peer)
         if link.inbound is not None and not link.may_replace(stream):
@@ -266,6 +271,7 @@ class Links:
                     await self._before_up(link.peer)
                 link.up.set()
                 self._protect(link.peer)
+                self.refusals.forget(link.peer)
                 self.table.came_up(link.peer)
                 self._on_up(link.peer)
                 link.told = link.farthest()
@@ -290,7 +296,7 @@ class Links:
         """Clean up a link that has ended: remove it from the table, tell the receiver, and close the streams."""
         self.table.remove(link)
         if self.table.is_banned(link.peer):
-            self._nursery.start_soon(self._close_connections, link.peer)
+            self.refuse_soon(link.peer)
         try:
             if link.up.is_set():
                 self._unprotect(link.peer)
@@ -309,6 +315,8 @@ class Links:
     async def _reopen(self, peer: PeerId) -> None:
         """Wait a while. If the peer is still connected then, open a new link to it."""
         await trio.sleep(REOPEN_SECONDS)
+        if self.refusals.of(peer) is not None:
+            return
         still = self._host.get_network().connections.get(ID.from_base58(peer))
         if still and peer not in self.table:
             self.connected(peer)
@@ -385,6 +393,38 @@ class Links:
             log.debug("writing to %s ended: %r", link.peer, error)
             link.broke()
 
+    def refuse_soon(self, peer: PeerId) -> None:
+        """Begin to tell a connected peer why it may have no link now, and then close its connections."""
+        self._nursery.start_soon(self._refuse, peer)
+
+    async def _refuse(self, peer: PeerId) -> None:
+        while (under_way := self._refusing.get(peer)) is not None:
+            await under_way.wait()  # it may not have seen the newest connection
+        done = self._refusing[peer] = trio.Event()
+        try:
+            await self._tell_and_close(peer)
+        finally:
+            del self._refusing[peer]
+            done.set()
+
+    async def _tell_and_close(self, peer: PeerId) -> None:
+        if not self._nursery.cancel_scope.cancel_called and not self.allowed(peer):
+            await self.refusals.tell(peer, *self.table.refusal(peer))
+        if peer not in self.table or self.table.is_banned(peer):
+            await self._close_connections(peer)
+
+    def _is_refused(self, peer: PeerId) -> None:
+        """End the link to a peer, which has just said that it takes none. Its next dial waits for the named time."""
+        link, refusal = self.table.of(peer), self.refusals.of(peer)
+        if link is not None and refusal is not None:
+            link.end(f"the peer says {refusal.text}")
+
     async def _close_connections(self, peer: PeerId) -> None:
+        """Close the connections to a peer that there are now.
+
+        libp2p's `disconnect` forgets connections that come while it closes others: they would stay open for ever.
+        """
         with trio.move_on_after(DISCONNECT_SECONDS):
-            await try_to_close(partial(self._host.disconnect, ID.from_base58(peer)))
+            async with trio.open_nursery() as nursery:
+                for connection in list(self._host.get_network().connections.get(ID.from_base58(peer), ())):
+                    nursery.start_soon(try_to_close, connection.close)

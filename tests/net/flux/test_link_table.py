@@ -131,3 +131,27 @@ async def test_a_link_that_dies_without_a_sign_again_and_again_is_noticed(
     await trio.sleep(601)
     assert not table.fell_silent(name(1))
     assert not table.note_silence(name(1))
+
+
+async def test_a_ban_of_a_minute_ends_after_a_minute(autojump_clock: trio.testing.MockClock) -> None:
+    table = LinkTable()
+    table.ban(name(1), 60.0)
+    assert table.refusal(name(1)) == ("denied", 60.0)
+    await trio.sleep(59.0)
+    assert not table.admits(name(1))
+    assert table.refusal(name(1))[1] == pytest.approx(1.0)
+    await trio.sleep(1.5)
+    assert table.admits(name(1))
+
+
+async def test_there_is_room_for_128_peers_that_dial_in(autojump_clock: trio.testing.MockClock) -> None:
+    table = LinkTable()
+    for number in range(128):
+        await trio.sleep(1.0)
+        assert table.admits(name(number)), number
+        table.know(added(table, number).peer)
+    await trio.sleep(60.0)
+    assert not table.admits(name(200)), "a stranger"
+    assert table.refusal(name(200))[0] == "busy"
+    table.know(name(201))
+    assert table.admits(name(201)), "this node dials it"
