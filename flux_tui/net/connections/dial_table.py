@@ -11,9 +11,9 @@ There are three kinds of dials, and none may starve another:
 """
 
 import random
-from dataclasses import replace
 
 import trio
+from msgspec.structs import replace
 
 from flux_tui.core.limits import Backoff
 
