@@ -14,6 +14,7 @@ import msgspec
 from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import BadIdError, PeerId, parse_cid, parse_peer_id
 from flux_tui.core.series.giving_policy import POLICY, ObjectRule, Policy, PolicyChange
+from flux_tui.core.series.keep_rule import BadRuleError, KeepRule, parse_keep_rule
 from flux_tui.core.series.settings_table import Kind, Setting, Spec, table
 from flux_tui.core.text.agent_versions import checked_suggestion
 from flux_tui.core.text.close_words import did_you_mean
@@ -161,6 +162,14 @@ def _parse_host(value: Any) -> str:
     raise BadValueError(value, "a host name", "")
 
 
+def _parse_keep(value: Any) -> str:
+    try:
+        parse_keep_rule(value if isinstance(value, str) else "")
+    except BadRuleError:
+        raise BadValueError(value, Kind.KEEP.value) from None
+    return str(value)
+
+
 def _parse_keys(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise BadValueError(value, Kind.KEYS.value)
@@ -204,6 +213,8 @@ def parse_value(kind: Kind, value: Any) -> Any:  # noqa: C901 - a flat match: on
             expected: type = bool
         case Kind.PATH | Kind.THEME:
             expected = str
+        case Kind.KEEP:
+            return _parse_keep(value)
         case _:
             assert_never(kind)
     if isinstance(value, expected):
@@ -308,6 +319,15 @@ class Settings(Policy, frozen=True, kw_only=True):
     max_pending: Annotated[int, Spec(
         Kind.NUMBER, "Intents that may be in the network at once. Further ones wait in the series.",
     )] = 1000  # fmt: skip
+    series_keep: Annotated[str, Spec(
+        Kind.KEEP, 'How much of the series is kept: "all", the last "30d" (h, d, w, y), or the last "10GiB". Older'
+        " entries are dropped, in parts of some 20,000; the state stays as it is. Also: keep, in a table [series].",
+        option="Drop entries of the series that are older (30d), or too many (10GiB). [default: all]",
+    )] = "all"  # fmt: skip
+    series_archive: Annotated[str, Spec(
+        Kind.PATH, "A folder to which the oldest entries are moved, instead of being deleted; `flux-tui replay` opens"
+        " it. A relative path starts at the home's folder. Also: archive, in a table [series].", option=None,
+    )] = ""  # fmt: skip
     keep_free: Annotated[int, Spec(
         Kind.SIZE, "Bytes that stay free on each disk that this node writes to, though never more than a tenth of"
         " the disk. An object without room waits, and goes on when there is room.",
@@ -335,6 +355,15 @@ class Settings(Policy, frozen=True, kw_only=True):
     def policy(self) -> Policy:
         """The node's policy: the limits of what it gives to other nodes."""
         return Policy(**{name: getattr(self, name) for name in POLICY})
+
+    @property
+    def keep_rule(self) -> KeepRule:
+        """What is kept of the series."""
+        return parse_keep_rule(self.series_keep)
+
+    def archive_folder(self, home: Home) -> Path | None:
+        """Return the folder to which old entries are moved; None: they are deleted."""
+        return home.path.absolute() / self.series_archive if self.series_archive else None
 
     @classmethod
     def load(cls, home: Home, **options: Any) -> "Settings":
@@ -382,14 +411,17 @@ class Settings(Policy, frozen=True, kw_only=True):
 
 
 def _without_tables(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a settings file with each table of a switch as single settings.
+    """Return the values of a settings file with each table of a switch, and the table `series`, as single settings.
 
-    `[bitswap]` with `enabled` and `peers` is `bitswap` and `bitswap_peers`.
+    `[bitswap]` with `enabled` and `peers` is `bitswap` and `bitswap_peers`; `[series]` with `keep` is
+    `series_keep`.
     """
     found: dict[str, Any] = {}
     for name, value in values.items():
         setting = SETTINGS.get(name)
-        if setting is not None and setting.kind is Kind.SWITCH and isinstance(value, Mapping):
+        if name == "series" and isinstance(value, Mapping):
+            found |= {f"series_{key}": one for key, one in value.items()}
+        elif setting is not None and setting.kind is Kind.SWITCH and isinstance(value, Mapping):
             found |= {name if key == "enabled" else f"{name}_{key}": one for key, one in value.items()}
         else:
             found[name] = value

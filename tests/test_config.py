@@ -21,6 +21,7 @@ from flux_tui.config import (
 )
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.giving_policy import POLICY, Policy
+from flux_tui.core.series.keep_rule import KeepRule
 from flux_tui.home import Home
 from tests.sample_settings import SAMPLE, sample
 from tests.support.rights import without_rights
@@ -306,3 +307,13 @@ def test_a_table_of_a_switch_is_settings() -> None:
     assert Settings().merged({"bitswap": True}, "here").bitswap
     with pytest.raises(SettingsError, match="here: 'bitswap_colour' is not a setting"):
         Settings().merged({"bitswap": {"colour": "red"}}, "here")
+
+
+def test_a_table_tells_what_is_kept_of_the_series(tmp_path: Path) -> None:
+    found = Settings().merged({"series": {"keep": "30d", "archive": "old"}}, "here")
+    assert (found.keep_rule, Settings().keep_rule.all) == (KeepRule(seconds=30 * 86_400.0), True)
+    assert found.archive_folder(Home(tmp_path)) == tmp_path / "old"
+    assert Settings().merged({"series": {"keep": "1.5 GB"}}, "here").keep_rule == KeepRule(size=1_500_000_000)
+    for bad in ("soon", "0d", 5, "-3d", "30"):
+        with pytest.raises(SettingsError, match=r"here: series_keep is .*, expected all, an age such as 30d"):
+            Settings().merged({"series": {"keep": bad}}, "here")

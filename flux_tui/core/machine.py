@@ -306,6 +306,10 @@ class Machine:
                 self._addrs_changed(given.addrs)
             case inp.ClockStepped():
                 self.ledger.clock_stepped(given.seconds)
+            case inp.SeriesPruned(entries=entries, size=size, first=first, archive=archive, by=by):
+                self.ledger.emit(
+                    ev.SeriesPruned(entries=entries, size=size, first=first, archive=archive, by=by)
+                )
             case inp.ListenerAdded():
                 self.custom_messages.listen(given.kind)
             case inp.ProgramDecides():

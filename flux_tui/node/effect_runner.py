@@ -15,6 +15,7 @@ from flux_tui.net.port import Network
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader
 from flux_tui.node.disk.object_work_queue import ObjectFiles
+from flux_tui.node.disk.series_keeper import SeriesKeeper
 from flux_tui.node.engine import Engine
 from flux_tui.node.exchange import OwnRecord
 from flux_tui.node.signed_intents import broadcast
@@ -31,6 +32,7 @@ class EffectRunner:
         files: ObjectFiles,
         adds: AddTasks,
         stopping: trio.Event,
+        keeper: SeriesKeeper,
     ) -> None:
         """Set the parts that carry out effects, and `stopping`, the event that is set when the node has to stop."""
         self._engine = engine
@@ -39,6 +41,7 @@ class EffectRunner:
         self._files = files
         self._adds = adds
         self._stopping = stopping
+        self._keeper = keeper
         self._own_record = OwnRecord(network, engine.clock.wall)
 
     def run(self, effect: Effect) -> None:  # noqa: C901 - a flat match: one line a case
@@ -89,6 +92,8 @@ class EffectRunner:
                 self._adds.add(Path(effect.path), effect.by, verify=effect.verify, car=effect.car)
             case fx.StopAdd():
                 self._adds.stop(Path(effect.path), effect.mark)
+            case fx.PruneSeries():
+                self._keeper.ask(effect)
             case fx.StopNode():
                 self._stopping.set()
             case _:

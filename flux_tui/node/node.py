@@ -40,7 +40,7 @@ from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.disk.object_work_queue import ObjectFiles
-from flux_tui.node.disk.series_keeper import keep_series
+from flux_tui.node.disk.series_keeper import SeriesKeeper
 from flux_tui.node.disk.stored_state import load_and_count
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
@@ -192,7 +192,8 @@ class FluxNode:
         reader, writer = ChunkReader(engine, running), ChunkWriter(engine)
         files, adds = ObjectFiles(engine, home.path), AddTasks(engine, nursery)
         stopping = trio.Event()
-        effects = EffectRunner(engine, running, reader, files, adds, stopping)
+        keeper = SeriesKeeper(engine, settings.keep_rule, settings.archive_folder(home))
+        effects = EffectRunner(engine, running, reader, files, adds, stopping, keeper)
         handlers = Handlers(engine)
         node = cls(home, engine, running, effects, handlers, stopping)
         engine.feed(inp.NodeStarting(running.addrs, __version__, clock.wall(), settings.min_peers))
@@ -210,7 +211,7 @@ class FluxNode:
         nursery.start_soon(engine.run, effects.run, handlers.tell)
         nursery.start_soon(_look_every_second, engine, clock)
         nursery.start_soon(files.run)
-        nursery.start_soon(keep_series, engine)
+        nursery.start_soon(keeper.run)
         for addr in settings.join:
             node.push_intent(cmd.Join(addr))
         stack.push_async_callback(node._stop, nursery)

@@ -13,6 +13,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.machine import Machine
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
+from flux_tui.core.series.keep_rule import KeepRule
 from flux_tui.core.turn import STEP_SECONDS
 from flux_tui.home import Home
 from flux_tui.node.disk.add_task import read_and_reference
@@ -97,6 +98,29 @@ def remove_offline(home: Home, command: cmd.Remove) -> list[ev.Event]:
         finally:
             store.close()
     return appended
+
+
+def prune_offline(home: Home, rule: KeepRule, archive: Path | None) -> ev.SeriesPruned:
+    """Prune the series while no node runs, under the home's lock. Returns the event about it.
+
+    A series of one file is first moved into segments. Raises HomeError (busy), StoreError.
+    """
+    with home.lock():
+        store = Store.open(home.path)
+        try:
+            while store.series.due and store.series.rotate() is not None:
+                pass
+            pruned = store.series.prune(rule, time.time(), archive)
+            if pruned is None:
+                return ev.SeriesPruned(entries=0, size=0, first=store.series.first)
+            where = str(archive) if archive is not None else None
+            event = ev.SeriesPruned(
+                entries=pruned.entries, size=pruned.size, first=pruned.first, archive=where
+            )
+            store.commit(_timed(store, [event]))
+            return event
+        finally:
+            store.close()
 
 
 def _timed(store: Store, events: list[ev.Event]) -> list[tuple[float, ev.Event]]:

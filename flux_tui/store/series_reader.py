@@ -112,6 +112,10 @@ class SeriesReader(SeriesSource):
             db.close()
             raise explain(error, path) from error
 
+    def segments(self) -> list[Segment]:
+        """Return the closed segments, the oldest first."""
+        return self._list()
+
     @override
     def first_seq(self) -> int:
         for query in ("SELECT min(first) FROM segment", "SELECT min(first) FROM page"):

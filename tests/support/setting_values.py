@@ -32,6 +32,7 @@ SAMPLES: dict[Kind, Sample] = {
     Kind.ENDPOINT: Sample("one.example:9464", '"one.example:9464"', "one.example:9464"),
     Kind.HOSTS: Sample("one.example", '["one.example"]', ("one.example",)),
     Kind.LEVEL: Sample("debug", '"debug"', "debug"),
+    Kind.KEEP: Sample("30d", '"30d"', "30d"),
     Kind.KEYS: Sample("", '{want = "f2"}', {"want": "f2"}),
 }
 """All kinds but SWITCH: what is not the default of a switch depends on it."""

@@ -32,6 +32,14 @@ Examples:
   flux-tui stop --home other     of another home
 
 The next start of the node goes on with what is pending.""",
+    "prune": """\b
+Examples:
+  flux-tui prune --keep 30d --dry-run         what would go
+  flux-tui prune --keep 30d                   drop what is older than 30 days
+  flux-tui prune --keep 1GiB --archive old    move what is too much to the folder `old`
+  flux-tui replay old                         open what was moved
+
+A running node prunes by itself with `keep` in the table `[series]` of settings.toml.""",
     "state": """\b
 Examples:
   flux-tui state                 as tables

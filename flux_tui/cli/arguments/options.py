@@ -79,7 +79,7 @@ def _parameter(setting: Setting) -> dict[str, Any]:
             return found | {"metavar": "[HOST:]PORT"}
         case Kind.COUNT | Kind.NUMBER:
             return found | {"metavar": "N", "type": int}
-        case Kind.RATE | Kind.SIZE | Kind.NAME | Kind.THEME | Kind.NOTICE:
+        case Kind.RATE | Kind.SIZE | Kind.NAME | Kind.THEME | Kind.NOTICE | Kind.KEEP:
             return found | {"metavar": setting.kind.name}
         case Kind.KEYS:
             raise TypeError(f"{setting.name} cannot be an option: a table is not typed as one")

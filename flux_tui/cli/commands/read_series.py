@@ -21,6 +21,7 @@ from flux_tui.core.text.names import NO_NAMES, StateNames
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.store.series_export import export as export_series
+from flux_tui.store.series_reader import SeriesReader
 
 FOLLOW_SECONDS = 0.1
 
@@ -83,7 +84,9 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
         if as_json
         else (lambda entry: tell(entry_line(entry, names)))
     )
-    after = start - 1
+    if start < (first := reader.first_seq()):
+        say(f"history begins at entry {first:,}: older entries were pruned")
+    after = _show_kinds(reader, kinds, start - 1, show) if kinds else start - 1
     while True:
         page = reader.read(after, FOLD_PAGE)
         for entry in page:
@@ -95,6 +98,18 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
                 break
             time.sleep(FOLLOW_SECONDS)
     reader.close()
+
+
+def _show_kinds(
+    reader: SeriesReader, kinds: tuple[str, ...], after: int, show: Callable[[Entry], None]
+) -> int:
+    """Show the entries of some kinds, which the segments have by kind. Return the last entry that was looked at."""
+    seen = max(after, reader.last_seq())
+    for page in reader.of_kinds(kinds, after):
+        for entry in page:
+            show(entry)
+            seen = max(seen, entry.seq)
+    return seen
 
 
 @click.command()

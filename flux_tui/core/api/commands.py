@@ -15,6 +15,7 @@ from flux_tui.core.ids import BadIdError, Cid, PeerId, is_cid, is_text, parse_pe
 from flux_tui.core.limits import batches
 from flux_tui.core.series.events import EVENT_KINDS
 from flux_tui.core.series.giving_policy import POLICY, ObjectRule, PolicyChange
+from flux_tui.core.series.keep_rule import BadRuleError, parse_keep_rule
 from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {
@@ -222,6 +223,16 @@ class Configure(_Command, tag="configure", frozen=True):
     by: str | None = None
 
 
+class Prune(_Command, tag="prune", frozen=True):
+    """Drop the oldest segments of the series, or move them to an archive folder."""
+
+    keep: str
+    """What to keep: an age such as `30d`, or a size such as `10GiB` (core/series/keep_rule.py)."""
+    archive: str | None = None
+    """The absolute path of the folder. None: they are deleted."""
+    by: str | None = None
+
+
 class Stop(_Command, tag="stop", frozen=True):
     """Stop the node after it has written all its data."""
 
@@ -243,6 +254,7 @@ Command: TypeAlias = (
     | Join
     | Leave
     | Configure
+    | Prune
     | Stop
 )
 
@@ -269,7 +281,7 @@ def decode_command(data: bytes) -> Command:
         raise BadCommandError(f"not a command: {error}") from None
 
 
-def check_command(command: Command) -> None:
+def check_command(command: Command) -> None:  # noqa: C901 - a flat match: one line a case
     """Raise BadCommandError if this command can never succeed.
 
     For example, a want without a valid CID would stay in the series and disturb each later start of the node.
@@ -298,10 +310,21 @@ def check_command(command: Command) -> None:
             _check_change(command.change)
         case Leave():
             _check_peer(peer_of(command.peer))
+        case Prune():
+            _check_prune(command)
         case Join() | Stop():
             pass  # dialling reports a bad address
         case _:
             assert_never(command)
+
+
+def _check_prune(command: Prune) -> None:
+    try:
+        parse_keep_rule(command.keep)
+    except BadRuleError as error:
+        raise BadCommandError(str(error)) from None
+    if command.archive is not None:
+        _check_path(command.archive)
 
 
 def _check_custom(custom: Custom) -> None:

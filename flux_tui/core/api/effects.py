@@ -258,6 +258,15 @@ class Free(_Effect, frozen=True):
     """The paths of these objects."""
 
 
+class PruneSeries(_Effect, frozen=True):
+    """Drop the oldest segments of the series. The input SeriesPruned or Failed follows."""
+
+    keep: str
+    """What to keep (core/series/keep_rule.py)."""
+    archive: str | None = None
+    by: str | None = None
+
+
 class StopNode(_Effect, frozen=True):
     """Stop the node after it has written all its data."""
 
@@ -285,5 +294,6 @@ Effect: TypeAlias = (
     | StopAdd
     | EndAdd
     | Free
+    | PruneSeries
     | StopNode
 )

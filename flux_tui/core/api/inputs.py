@@ -362,6 +362,18 @@ class ProgramDecides(_Input, frozen=True):
     """From now on a program here decides which intents are answered. Only what was offered to a peer is sent to it."""
 
 
+class SeriesPruned(_Input, frozen=True):
+    """The oldest entries of the series were dropped, or moved to an archive."""
+
+    entries: int
+    size: int
+    """Bytes that they took on disk."""
+    first: int
+    """The oldest entry that is still there."""
+    archive: str | None = None
+    by: str | None = None
+
+
 class Failed(_Input, frozen=True):
     """Something failed on this machine. `text` is the sentence for a person."""
 
@@ -456,6 +468,7 @@ Input: TypeAlias = (
     | NodeStarting
     | NodeStopping
     | ListenerAdded
+    | SeriesPruned
     | Tick
     | ClockStepped
     | AddrsChanged

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from flux_tui.core.adds_and_removals import Sharing
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.api.effects import DropTree, StopNode
+from flux_tui.core.api.effects import DropTree, PruneSeries, StopNode
 from flux_tui.core.custom.custom_messages import CustomMessages
 from flux_tui.core.fetching.requester import Requester
 from flux_tui.core.ids import Cid
@@ -70,6 +70,8 @@ class CommandHandler:
                 self.dialling.leave(cmd.peer_of(command.peer))
             case cmd.Configure():
                 self._configure(command)
+            case cmd.Prune():
+                self.ledger.do(PruneSeries(command.keep, command.archive, command.by))
             case cmd.Stop():
                 self.ledger.do(StopNode())
             case _:

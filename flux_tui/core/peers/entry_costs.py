@@ -114,6 +114,7 @@ def _node(event: ev.NodeEvent) -> int:
             | ev.PeerMoved()
             | ev.PeerDisconnected()
             | ev.PushedCustom()
+            | ev.SeriesPruned()
         ):
             return 0
         case _:

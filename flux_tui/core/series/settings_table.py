@@ -31,6 +31,7 @@ class Kind(Enum):
     OBJECTS = "a list of CIDs, each alone or as CID=PEER-ID"
     ADDRS = "a list of multiaddrs"
     KEYS = "a table of text"
+    KEEP = "all, an age such as 30d, or a size such as 10GiB"
     ENDPOINT = "a port, or an address such as 127.0.0.1:9464"
     HOSTS = "a list of host names"
     LEVEL = 'one of "debug", "info", "warning" and "error"'

@@ -193,6 +193,7 @@ KINDS: Mapping[str, str] = {
     "peer_moved": "The connection to this peer goes another way from now on. Nothing that was on its way is lost.",
     "heard_nobody": "No peer is connected, although these addresses were dialled. Dialling goes on.",
     "addrs_told": "A peer told where it, or other peers, can be dialled. It is remembered for the next start.",
+    "series_pruned": "The oldest entries were dropped, or moved to an archive. The state still includes them.",
     "name_suggested": "A peer told what it calls itself. It is shown as its id until a person names it.",
     "peer_disconnected": "The connection to this peer is gone.",
     "peer_faulted": "A peer broke the protocol. It pays for it, this node does not.",

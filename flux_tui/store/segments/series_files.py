@@ -55,6 +55,12 @@ class SeriesFiles:
         return self._catalog.last
 
     @property
+    def first(self) -> int:
+        """The oldest entry that is there."""
+        segments = self._catalog.segments
+        return segments[0].first if segments else self._catalog.last + 1
+
+    @property
     def segments(self) -> tuple[Segment, ...]:
         """The closed segments, the oldest first."""
         return tuple(self._catalog.segments)

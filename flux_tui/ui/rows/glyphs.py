@@ -67,6 +67,7 @@ KINDS: dict[str, Sign] = {
     "heard_nobody": Sign("◌", "?", "warn"),
     "addrs_told": Sign("◉", "*", "dim"),
     "name_suggested": Sign("✎", "~", "dim"),
+    "series_pruned": Sign("✂", "-", "dim"),
     "peer_disconnected": Sign("○", "-", "dim"),
     "peer_faulted": Sign("▲", "!", "bad"),
     "object_added": Sign("+", "+", "good"),

@@ -75,6 +75,7 @@ from flux_tui.core.series.events.node import (
     PeerMoved,
     PolicyChanged,
     PushedCustom,
+    SeriesPruned,
     TriedAddr,
 )
 from flux_tui.core.series.events.replication import (
@@ -206,6 +207,7 @@ __all__ = [
     "RetryCause",
     "RetrySet",
     "Series",
+    "SeriesPruned",
     "ServingBase",
     "ServingEvent",
     "StatusNo",

@@ -132,6 +132,18 @@ class NameSuggested(NodeBase, tag="name_suggested", frozen=True, kw_only=True):
     """The name, checked as `core/text/agent_versions.py` says. Empty: the peer suggests none any more."""
 
 
+class SeriesPruned(NodeBase, tag="series_pruned", frozen=True, kw_only=True):
+    """The oldest entries were dropped, by the setting `keep` or by a person. History begins at entry `first`."""
+
+    entries: int
+    size: int
+    """Bytes that they took on disk."""
+    first: int
+    archive: str | None = None
+    """The folder to which they were moved. None: they were deleted."""
+    by: str | None = None
+
+
 class PeerDisconnected(NodeBase, tag="peer_disconnected", frozen=True, kw_only=True):
     """A peer disconnected: the push stream to it is closed."""
 
@@ -218,4 +230,5 @@ NodeEvent: TypeAlias = (
     | ClockDiffers
     | PushedCustom
     | CustomReceived
+    | SeriesPruned
 )

@@ -51,7 +51,7 @@ def fold(state: State, event: ev.NodeEvent) -> None:  # noqa: C901 - a flat matc
         case ev.ClockStepped():  # all times were moved before this entry was counted
             for peer in state.peers.values():
                 peer.clock_ahead = None  # how far it is from the new clock is not known
-        case ev.PushedCustom():
+        case ev.PushedCustom() | ev.SeriesPruned():
             pass
         case _:
             assert_never(event)

@@ -51,6 +51,10 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
             return f"{w.names.text(event.kind)}{_times(event.count)}: of a later version, passed over"
         case ev.ClockDiffers():
             return clock_words(event.seconds, event.via)
+        case ev.SeriesPruned():
+            way = f"moved to {w.names.text(event.archive)}" if event.archive else "dropped"
+            count = counted(event.entries, "old entry", "old entries")
+            return f"{count} {way}, {human_size(event.size)}; history begins at entry {event.first:,}"
         case ev.PushedCustom():
             return f"{event.kind}, {human_size(event.size)}" + ("" if event.peer else ", to all")
         case ev.CustomReceived():
