@@ -47,7 +47,7 @@ COMMANDS = {
     "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
     "completion": "completion", "metrics": "servers.metrics", "doctor": "servers.doctor",
     "ls": "content.ls", "cat": "content.cat", "inspect": "content.inspect", "gateway": "servers.gateway",
-    "prune": "prune",
+    "prune": "servers.prune",
 }  # fmt: skip
 """Each command, and the module in `commands/` that has it.
 

@@ -110,6 +110,7 @@ async def test_every_kind_of_command_crosses(inbox: Inbox) -> None:
         cmd.Join("/ip4/127.0.0.1/tcp/1/p2p/x"),
         cmd.Leave("12D3KooWx"),
         cmd.Configure(PolicyChange(upload_limit=0, deny=())),
+        cmd.Prune("30d", "/tmp/ünï", "i"),
         cmd.Stop(),
     ]
     assert {type(command) for command in commands} == set(cmd.COMMAND_TYPES)

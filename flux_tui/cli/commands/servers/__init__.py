@@ -1,1 +1,1 @@
-"""Commands for nodes that run without a person: `metrics` and `doctor`."""
+"""Commands for nodes that run without a person: `metrics`, `doctor` and `prune`."""
