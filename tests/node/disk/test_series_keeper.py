@@ -1,6 +1,7 @@
 """A running node moves old entries into segments, and prunes them by its settings and when it is asked to."""
 
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -29,11 +30,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 async def fill(node: FluxNode) -> None:
     """Append some hundred entries in groups, about releases of what is not held, each with a checkpoint."""
     for _ in range(8):
-        before = node.derive_state().errors
+        goal = node.derive_state().errors + 60
         for number in range(60):
             node.push_intent(cmd.Release((CID,), f"{number}"))
-        await until(lambda before=before: node.derive_state().errors >= before + 60)
+        await until(partial(has_errors, node, goal))
         await until(lambda: node.store.last_seq == node.derive_state().seq)
+
+
+def has_errors(node: FluxNode, count: int) -> bool:
+    return node.derive_state().errors >= count
 
 
 CID = Cid("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku")
