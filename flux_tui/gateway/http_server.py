@@ -15,6 +15,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from email.utils import formatdate
+from http import HTTPStatus
 
 import h11
 import trio
@@ -154,7 +155,9 @@ class _Connection:
             )
         if self._http.their_state is not h11.DONE:
             headers.append(("Connection", "close"))
-        await self._write(self._http.send(h11.Response(status_code=answer.status, headers=headers)))
+        reason = _reason(answer.status)
+        head = h11.Response(status_code=answer.status, headers=headers, reason=reason)
+        await self._write(self._http.send(head))
         if not head_only and not bodiless:
             await self._send_body(answer.body)
         elif not isinstance(answer.body, bytes):
@@ -249,6 +252,13 @@ def _sendfile(socket: int, descriptor: int, at: int, size: int) -> int | None:
             return None
         raise BrokenOffError from None
     return sent
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _error(error: HttpError) -> Answer:

@@ -13,4 +13,5 @@ The sub-packages, from the ground up:
 - `nat/`: ways through routers: mapped ports, outer addresses, dials back that prove them, and relays among peers.
 - `flux/`: the host, push links, dials, gossip, the DHT and relays. `flux/libp2p_network.py` makes all parts of a
   network, each with the parts that it needs.
+- `gateways/`: HTTP gateways as holders, beside the peers of a network.
 """

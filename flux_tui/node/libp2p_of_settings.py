@@ -14,6 +14,7 @@ def libp2p_network(home: Home, settings: Settings, version: str, last_at: float 
     """
     from flux_tui.net.addresses.listening import listen_error
     from flux_tui.net.flux.libp2p_network import open_network  # 600 ms: only where a network is opened
+    from flux_tui.net.gateways.with_gateways import with_gateways
     from flux_tui.net.identity import load_or_create
     from flux_tui.net.upstream.clock import begin_after
     from flux_tui.net.upstream.pnet import load_swarm_key
@@ -23,7 +24,7 @@ def libp2p_network(home: Home, settings: Settings, version: str, last_at: float 
     listen = settings.listen_addrs(home)
     if not settings.listen and listen_error(listen[0]) is not None:
         listen = every_address(0)  # another program has the port that this home used last
-    return open_network(
+    opening = open_network(
         load_or_create(home.identity),
         listen,
         use_mdns=settings.mdns,
@@ -36,3 +37,4 @@ def libp2p_network(home: Home, settings: Settings, version: str, last_at: float 
         agent_version=agent_version(version, own_name(settings.suggest_name)),
         bitswap_peers=settings.bitswap_peers if settings.bitswap else 0,
     )
+    return with_gateways(opening)

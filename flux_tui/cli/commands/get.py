@@ -54,6 +54,7 @@ Examples:
   flux-tui get bafy… -o /tmp/        a bare CID: the swarm is asked for it
   flux-tui get bafy…/a/b.txt         one file or folder of it; nothing else is fetched
   flux-tui get bafy… --only '*.jpg'  of a folder, what the pattern names
+  flux-tui get bafy… --from https://ipfs.io      block by block from a gateway, and from peers
 
 After an interruption, the same command goes on where it stopped."""
 )
@@ -64,6 +65,8 @@ After an interruption, the same command goes on where it stopped."""
 @click.option("--only", "patterns", multiple=True, metavar="GLOB", help="Of a folder, fetch only what this pattern"
               " names: `*.jpg` anywhere in it, `2024/*.jpg` from its top, `**/x` at any depth. Several are possible."
               " With it, -o names the folder that gets them.")  # fmt: skip
+@click.option("--from", "gateways", multiple=True, metavar="URL", help="Ask this HTTP gateway, too, e.g."
+              " https://ipfs.io. Its blocks are verified like those of any peer. Several are possible.")  # fmt: skip
 @click.option("--go-on", is_flag=True, help="When this command is interrupted or ended, leave the want with the node:"
               " the node goes on fetching.")  # fmt: skip
 @home_option
@@ -73,6 +76,7 @@ def get(
     what: str,
     output: Output | None,
     patterns: tuple[str, ...],
+    gateways: tuple[str, ...],
     go_on: bool,
     home: Path | None,
     as_json: bool,
@@ -84,9 +88,9 @@ def get(
     """
     place = the_home(home)
     if patterns:
-        get_selected(place, what, patterns, output, as_json, flags)
+        get_selected(place, what, patterns, output, as_json, flags, gateways)
         return
-    ticket = part_ticket(place, what, flags)
+    ticket = part_ticket(place, what, flags, gateways)
     path = target_of(place, ticket, output)
     if is_free(place, ticket, path):
         _fetch(place, ticket, path, output, go_on, as_json, flags)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.path_and_stdin_types import Output
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.content.looking import Looking, read_path
+from flux_tui.cli.content.looking import Looking, read_path, with_gateways
 from flux_tui.cli.get_destination import is_free
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series
 from flux_tui.cli.no_progress_words import waiting_for
@@ -56,13 +56,14 @@ def get_selected(
     output: Output | None,
     as_json: bool,
     flags: Mapping[str, Any],
+    gateways: Sequence[str] = (),
 ) -> None:
     """Fetch what the patterns name in a folder, to the same paths below the output folder. Raises Failure."""
     try:
         selection = Selection(patterns)
     except ValueError as error:
         raise Failure(str(error)) from None
-    path = read_path(what)
+    path = with_gateways(read_path(what), gateways) if gateways else read_path(what)
     with Looking(home, path.ticket, flags) as looking:
         part = looking.resolve(path)
         name = part.name or path.ticket.name or part.cid

@@ -186,12 +186,24 @@ class Looking:
             say(f"waiting: {words}")
 
 
-def part_ticket(home: Home, text: str, flags: Mapping[str, Any]) -> Ticket:
+def with_gateways(path: ObjectPath, gateways: Sequence[str]) -> ObjectPath:
+    """Return the path with these gateways (`--from`) among the addresses of its ticket. Raises Failure."""
+    from flux_tui.net.gateways.with_gateways import BadGatewayError, gateway_base
+
+    try:
+        addrs = (*path.ticket.addrs, *map(gateway_base, gateways))
+    except BadGatewayError as error:
+        raise Failure(str(error)) from None
+    return path._replace(ticket=path.ticket._replace(addrs=addrs))
+
+
+def part_ticket(home: Home, text: str, flags: Mapping[str, Any], gateways: Sequence[str] = ()) -> Ticket:
     """Return the ticket of what an argument names: an object, or the file or folder that its path leads to.
 
-    Only the blocks on the way are fetched. Raises Failure; also for a symbolic link, which has no content.
+    Only the blocks on the way are fetched. `gateways`: gateways that are asked, too.
+    Raises Failure; also for a symbolic link, which has no content.
     """
-    path = read_path(text)
+    path = with_gateways(read_path(text), gateways) if gateways else read_path(text)
     if not path.names:
         return path.ticket
     with Looking(home, path.ticket, flags) as looking:
