@@ -60,7 +60,7 @@ async def helia() -> AsyncIterator[IpfsNode]:
     """Run a Helia node; skip the test if Helia is not installed."""
     if not NODE.exists():
         pytest.skip("Helia is not installed: run tests/interop/install")
-    async with _running(str(NODE), str(ROOT / "tests" / "interop" / "helia_node.mjs")) as node:
+    async with _running(str(NODE), str(ROOT / "tests" / "interop" / "helia_node.mjs"), cwd=ROOT) as node:
         yield node
 
 
@@ -70,12 +70,13 @@ async def kubo(repo: Path) -> AsyncIterator[IpfsNode]:
     if not KUBO.exists():
         pytest.skip("Kubo is not installed: run tests/interop/install")
     repo.mkdir()
-    async with _running(str(KUBO), str(ROOT / "tests" / "interop" / "kubo_node.py"), str(repo)) as node:
+    script = str(ROOT / "tests" / "interop" / "kubo_node.py")
+    async with _running(str(KUBO), script, str(repo), cwd=repo) as node:  # it writes a log where it runs
         yield node
 
 
 @asynccontextmanager
-async def _running(*command: str) -> AsyncIterator[IpfsNode]:
+async def _running(*command: str, cwd: Path) -> AsyncIterator[IpfsNode]:
     async with trio.open_nursery() as nursery:
         run = partial(
             trio.run_process,
@@ -83,7 +84,7 @@ async def _running(*command: str) -> AsyncIterator[IpfsNode]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=ROOT,
+            cwd=cwd,
             check=False,
         )
         process = await nursery.start(run)
