@@ -31,6 +31,8 @@ MAX_SOCKET_PATH = 100
 """Bytes; the address of a Unix socket has room for 108 (104 on macOS)."""
 PUSH_TIMEOUT = 5.0
 """Seconds after which a node that does not take a command counts as stuck."""
+MANY_TIMEOUT = 60.0
+"""The same for a command that is one part of many: the node may be busy with the parts before."""
 LOOK_SECONDS = 1.0
 """Seconds to wait for processes that check whether a node runs: each holds the lock for microseconds."""
 
@@ -162,9 +164,10 @@ class Home:
             return False
         return True
 
-    def push(self, *commands: Command) -> None:
+    def push(self, *commands: Command, many: bool = False) -> None:
         """Push commands to this home's node, and return once it has taken them.
 
+        `many`: they are a part of a long list that is pushed part by part, so the node may be busy with parts before.
         Raises NoNodeError if no node takes commands, and HomeError if a command is too long or the node breaks off.
         """
         frames = bytearray()
@@ -174,6 +177,7 @@ class Home:
                 raise HomeError(f"that is too much for one command ({len(body):,} bytes): push it in parts")
             frames += LENGTH.pack(len(body)) + body
         connection = self._connect()
+        connection.settimeout(MANY_TIMEOUT if many else PUSH_TIMEOUT)
         try:
             connection.sendall(frames)
             # Wait until the node has taken everything: closing earlier would discard what it has not read.

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -308,6 +309,25 @@ def test_a_node_that_hangs_is_reported(home: Home, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(flux_tui.home, "PUSH_TIMEOUT", 0.05)
     with deaf(home, 4), pytest.raises(HomeError, match="does not take commands: timed out"):
         home.push(RETRY)
+
+
+def test_a_node_that_is_busy_with_parts_of_a_long_list_is_waited_for(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flux_tui.home, "PUSH_TIMEOUT", 0.05)
+    with deaf(home, 4) as listener:
+
+        def take() -> None:
+            time.sleep(0.2)
+            accepted, _ = listener.accept()
+            with accepted:
+                while accepted.recv(65_536):
+                    pass
+
+        busy = threading.Thread(target=take)
+        busy.start()
+        home.push(cmd.WantMany((raw_cid(b"x"),) * 4000), many=True)
+        busy.join()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue looks like no node")

@@ -123,6 +123,7 @@ async def _take(
                     command = decode_command(bytes(buffer[LENGTH.size : LENGTH.size + size]))
                     del buffer[: LENGTH.size + size]
                     on_command(command)
+                    await trio.lowlevel.checkpoint()  # many commands at once do not stop the node
         except BadCommandError as error:
             log.warning("the command socket was sent %s", error)
         except trio.BrokenResourceError:

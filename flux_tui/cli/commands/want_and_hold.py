@@ -32,7 +32,7 @@ def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
     found = parts_and_cids(place, cids, flags)
     ensure_node(place, node_flags(flags))
     for part in cmd.in_parts(found):
-        place.push(cmd.Want(part[0]) if len(part) == 1 else cmd.WantMany(part))
+        place.push(cmd.Want(part[0]) if len(part) == 1 else cmd.WantMany(part), many=True)
     say(f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}")
 
 
@@ -49,7 +49,7 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     pending = tuple(cid for cid in found if cid in state.pending)
     if pending:
         for part in cmd.in_parts(pending):
-            place.push(cmd.Cancel(part))
+            place.push(cmd.Cancel(part), many=True)
         say(f"pushed {counted(len(pending), 'cancel')}")
     if rest := [cid for cid in found if cid not in state.pending]:
         text = f"not pending, so there is nothing to cancel: {some(rest)}"
@@ -63,7 +63,7 @@ def retry(cids: tuple[str, ...], home: Path | None) -> None:
     """Push pending wants again now, without waiting for their timers: all wants, or the named ones."""
     place = the_home(home)
     for part in cmd.in_parts(read_cids(cids)) if cids else [()]:
-        place.push(cmd.Retry(part))
+        place.push(cmd.Retry(part), many=True)
     say("pushed")
 
 
