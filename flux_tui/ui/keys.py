@@ -97,6 +97,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("strip-wider", "minus", "The strip of time, or Flow: a longer stretch", "Time"),
     Action("copy", "y", "Copy the whole CID or peer id of what is selected", "Take"),
     Action("ticket", "Y", "Copy the ticket of what is selected, or of what was shared last", "Take"),
+    Action("ticket-code", "C", "Show that ticket as a QR code, for a camera", "Take"),
     Action("screenshot", "s", "Save a picture of the screen (SVG)", "Take"),
     Action("mask", "m", "Hide ids and addresses, for an audience", "Take"),
     Action("palette", "ctrl+p", "All commands and themes, by name", "Leave"),

@@ -7,11 +7,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from flux_tui.core.ids import short
+from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.plain import plain
+from flux_tui.qr_code import QrError, qr_lines
 from flux_tui.ui.board.panels import OBJECTS, Panels, root_of
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.next_steps import shared_last, ticket_of
+from flux_tui.ui.screens.open_window_protocol import OpenWindow
 from flux_tui.ui.series.filter import cids_of, peers_of
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.panel_views import Views
@@ -26,6 +30,8 @@ CLIPBOARDS = (
     (("pbcopy",), "HOME"),
 )
 """Commands that set the clipboard of the system, and the environment variable without which none works."""
+FRAME = 2
+"""Lines and columns of the window around a QR code."""
 CLIPBOARD_SECONDS = 2
 """The most seconds that the clipboard of the system may take."""
 
@@ -34,7 +40,7 @@ class Copying:
     """Copies ids and tickets to the clipboard, and saves pictures of the screen.
 
     `to_terminal` copies a text through the terminal. `save_picture` saves the screen under a file name and
-    returns its path. `width` returns the columns of the terminal.
+    returns its path. `width` and `height` return the columns and lines of the terminal.
     """
 
     def __init__(
@@ -48,6 +54,8 @@ class Copying:
         to_terminal: Callable[[str], None],
         save_picture: Callable[[str], str],
         width: Callable[[], int],
+        height: Callable[[], int],
+        open_window: OpenWindow,
     ) -> None:
         self._nodes = nodes
         self._views = views
@@ -57,6 +65,8 @@ class Copying:
         self._to_terminal = to_terminal
         self._save_picture = save_picture
         self._width = width
+        self._height = height
+        self._open_window = open_window
 
     def copy_id(self) -> None:
         """Copy the whole CID or peer id of the selected line to the clipboard.
@@ -77,6 +87,36 @@ class Copying:
 
     def copy_ticket(self) -> None:
         """Copy the ticket of the selected object, or else of the object that was shared last."""
+        if (found := self._to_hand_on()) is not None:
+            self.copy(ticket_of(self._nodes.state, found))
+
+    def show_code(self) -> None:
+        """Show that ticket as a QR code, where the terminal can. Otherwise say why not."""
+        found = self._to_hand_on()
+        if found is None:
+            return
+        why: str | None = None
+        lines: list[str] = []
+        try:
+            lines = qr_lines(ticket_of(self._nodes.state, found))
+        except QrError as error:
+            why = str(error)
+        if self._views.masked:
+            why = "a ticket is made of ids and addresses, which are hidden now"
+        elif not self._views.glyphs.unicode:
+            why = "a QR code cannot be drawn with ASCII signs"
+        elif lines and (len(lines) + FRAME > self._height() or len(lines[0]) + FRAME > self._width()):
+            size = f"{len(lines[0]) + FRAME}x{len(lines) + FRAME}"
+            why = f"the code needs a terminal of {size}, and this one has {self._width()}x{self._height()}"
+        if why is not None:
+            self._notify(why, timeout=5)
+            return
+        from flux_tui.ui.screens.qr_code import QrScreen  # imported when it is first opened
+
+        self._open_window(QrScreen(plain(found.name or short(found.root)), lines), lambda _: None)
+
+    def _to_hand_on(self) -> ObjectState | None:
+        """Return the selected object, or else the one that was shared last. If there is none, say so."""
         state, root = self._nodes.state, self._panels.selected_root()
         found = shared_last(state) if root is None else state.objects[root]
         if found is None and state.objects:
@@ -86,8 +126,7 @@ class Copying:
         elif found is None:
             add = self._keys.shown(self._keys.named("add"))
             self._notify(f"nothing is shared yet: {add} shares a file or folder", timeout=4)
-        else:
-            self.copy(ticket_of(state, found))
+        return found
 
     def copy(self, text: str) -> None:
         """Copy a text to the clipboard, and show in which way it was copied."""

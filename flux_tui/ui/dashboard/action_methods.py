@@ -77,6 +77,7 @@ def action_table(
         "strip-wider": in_flow(partial(parts.flow.zoom, 1), partial(parts.timeline.wider, 1)),
         "copy": parts.copying.copy_id,
         "ticket": parts.copying.copy_ticket,
+        "ticket-code": parts.copying.show_code,
         "screenshot": parts.copying.screenshot,
         "mask": display.mask,
         "palette": show_palette,

@@ -115,6 +115,11 @@ class Dashboard(App[bool]):
         """The width of the terminal, in columns."""
         return self.size.width
 
+    @property
+    def lines(self) -> int:
+        """The height of the terminal, in lines."""
+        return self.size.height
+
     def call_in(self, seconds: float, call: Callable[[], None]) -> None:
         """Call a function once, after some seconds."""
         self.set_timer(seconds, call)

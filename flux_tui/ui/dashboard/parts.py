@@ -58,6 +58,10 @@ class Host(TickedApp, Protocol):
     def theme_names(self) -> Iterable[str]:
         """The names of all themes (sets of colours)."""
 
+    @property
+    def lines(self) -> int:
+        """The height of the terminal, in lines."""
+
     def clear_notifications(self) -> None:
         """Remove the notice that is shown."""
 
@@ -190,7 +194,8 @@ class Parts:
         )  # fmt: skip
         self.copying = Copying(
             nodes, self.views, self.panels, keys, notify=app.notify, to_terminal=app.copy_to_clipboard,
-            save_picture=app.save_screenshot, width=lambda: app.columns,
+            save_picture=app.save_screenshot, width=lambda: app.columns, height=lambda: app.lines,
+            open_window=app.open_window,
         )  # fmt: skip
         self.inspecting = Inspecting(
             nodes, self.views, self.playback, self.panels, flow, open_window=app.open_window,
