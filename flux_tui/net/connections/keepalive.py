@@ -23,9 +23,10 @@ import struct
 import sys
 import termios
 from collections.abc import Callable, Collection, Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
+from libp2p.abc import INetConn
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ PROBE_SECONDS = 3.0
 """Seconds for a sign of life from a connection that is to be used again. Twice as long where acknowledgements
 cannot be seen."""
 POLL_SECONDS = 0.02
+GONE_SECONDS = 2.0
+"""Seconds for a dead connection to be removed."""
 LOST_ADDR = "this machine does not have the address any more that it used"
 SILENT, GONE = "nothing came from it for 20 s", "it does not answer any more"
 """Why a connection was closed."""
@@ -86,6 +89,7 @@ def set_options(sock: trio.socket.SocketType) -> None:
             log.debug("option %s: %s", option, error)
 
 
+@runtime_checkable
 class Connection(Protocol):
     """The methods of a connection that keepalive uses."""
 
@@ -194,6 +198,27 @@ async def probe(connection: Connection) -> bool:
         return True
     connection.abort(GONE)
     return False
+
+
+async def close_dead(connections: Callable[[], Iterable[INetConn]]) -> None:
+    """Probe the connections that `connections` returns, and close the dead ones.
+
+    Returns when it returns none of those any more; GONE_SECONDS after the probes at most. Connections that cannot be
+    probed are left alone.
+    """
+    dead: list[INetConn] = []
+
+    async def try_one(one: INetConn, connection: Connection) -> None:
+        if not await probe(connection):
+            dead.append(one)
+
+    async with trio.open_nursery() as nursery:
+        for one in connections():
+            if isinstance(one.muxed_conn, Connection):
+                nursery.start_soon(try_one, one, one.muxed_conn)
+    with trio.move_on_after(GONE_SECONDS):
+        while any(one in dead for one in connections()):  # noqa: ASYNC110 - nothing wakes for that
+            await trio.sleep(POLL_SECONDS)
 
 
 def abort_lost(connections: Iterable[Connection], ips: Collection[str]) -> list[Connection]:

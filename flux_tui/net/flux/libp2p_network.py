@@ -202,6 +202,7 @@ async def _open(
         if announced:
             outer.announce(announced, receiver.on_failure)
         tasks.keep(outer.run)
+        tasks.keep(outer.watch, network.moved)
         if port_mapping:
             tasks.keep(PortMapping(own, outer, LeasedUpnp).run)
         tasks.keep(dht.run)

@@ -17,6 +17,9 @@ from flux_tui.net.upstream.guarded_yamux import GuardedYamux
 from flux_tui.net.upstream.select_connection import way_of
 
 CLOSED = "the connection was closed"
+LAG_SECONDS = 3.0, 6.0
+"""Seconds of `Link.lag` at the two nodes of a link. If both were as quick, each could take the connection that the
+other gives up."""
 REPLACE_SECONDS, MAX_REPLACED = 15.0, 8
 """Seconds after the beginning of a link in which the peer may replace its stream, and how many times."""
 
@@ -24,7 +27,8 @@ REPLACE_SECONDS, MAX_REPLACED = 15.0, 8
 class Link:
     """The push link to one peer: one stream that this node opened, and one that the peer opened.
 
-    `after`: an event that is set when the streams of the previous link to this peer are closed.
+    `after`: an event that is set when the streams of the previous link to this peer are closed. `lag`: seconds that an
+    attempt to open this node's stream may still take when the peer's stream has come on another connection.
     """
 
     def __init__(
@@ -33,8 +37,10 @@ class Link:
         receiver: Receiver,
         after: trio.Event | None = None,
         turns: UploadTurns | None = None,
+        lag: float = LAG_SECONDS[0],
     ) -> None:
         self.peer = peer
+        self._lag = lag
         self.after = after
         self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices, turns)
         self.inbound: INetStream | None = None
@@ -61,6 +67,8 @@ class Link:
         self.told: IMuxedConn | None = None
         """The connection of which the receiver was told that the link goes this way."""
         self._opening = False
+        self._attempt = trio.CancelScope()
+        """The attempt to open this node's stream."""
         self._heard = False
         """Something came on the peer's stream: the peer had its side of the link up."""
         self.took = False
@@ -75,6 +83,15 @@ class Link:
             return False
         self._opening = True
         return True
+
+    def attempt(self) -> trio.CancelScope:
+        """Return a cancel scope for an attempt to open this node's stream.
+
+        It is cancelled `lag` later if the peer's stream comes meanwhile. Then the connection of that stream
+        works, and the one of the attempt may not.
+        """
+        self._attempt = trio.CancelScope()
+        return self._attempt
 
     def opened(self, stream: INetStream) -> None:
         """Note that this node's stream is open."""
@@ -91,6 +108,8 @@ class Link:
     def accept(self, stream: INetStream) -> INetStream | None:
         """Store a stream that the peer opened. Returns the peer's previous stream, which it replaces; else None."""
         before, self.inbound = self.inbound, stream
+        if self._opening:
+            self._attempt.deadline = min(self._attempt.deadline, trio.current_time() + self._lag)
         if before is not None:
             self._replaced += 1
             self._first.cancel()

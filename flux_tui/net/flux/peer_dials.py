@@ -35,7 +35,7 @@ from flux_tui.net.addresses.peer_multiaddrs import (
 from flux_tui.net.bitswap.link import BitswapLink
 from flux_tui.net.bitswap.links import BitswapLinks
 from flux_tui.net.connections.dial_table import Dial, Dials
-from flux_tui.net.connections.keepalive import probe
+from flux_tui.net.connections.keepalive import GONE_SECONDS, close_dead, probe
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.dial_errors import probe_address, sentence_of
 from flux_tui.net.flux.libp2p_host import forget_failures
@@ -48,8 +48,8 @@ log = logging.getLogger(__name__)
 
 DIAL_SECONDS = 10.0
 """Seconds for a dialled peer to have its link up."""
-GONE_SECONDS, CLEARED_SECONDS = 2.0, 0.01
-"""Seconds for a dead connection to be removed, and between two checks."""
+CLEARED_SECONDS = 0.01
+"""Seconds between two checks whether a dead connection is removed."""
 LATER = 1.01, 1.2
 """By how much a peer that refused is dialled later than it named, so that a crowd does not come at once."""
 MAX_PROBED = 4096
@@ -236,6 +236,7 @@ class PeerDials:
         reached = [transport for _, transport in addrs_of(peer, [self._addrs.of(peer)])]
         try:
             with trio.fail_after(DIAL_SECONDS), told_by(who):
+                await self._close_dead(peer)
                 await self._host.connect(PeerInfo(who, reached))
                 link = await self._bring_up(peer)
         except Exception as error:  # libp2p raises many kinds; each means that the peer is not there yet
@@ -277,6 +278,11 @@ class PeerDials:
         return Unreached(
             f"{addr} answers, but no link came up: {why}; it may have too many peers, or refuse this node"
         )
+
+    async def _close_dead(self, peer: PeerId) -> None:
+        """Close the dead connections to a peer without a link. Otherwise libp2p would use them for the next one."""
+        connections, who = self._host.get_network().connections, ID.from_base58(peer)
+        await close_dead(lambda: connections.get(who, ()))
 
     async def _is_alive(self, link: Link) -> bool:
         """Probe a link's connections. Returns whether all are alive. If not, the dead ones and the link are closed."""

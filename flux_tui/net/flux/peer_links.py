@@ -29,7 +29,7 @@ from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.connections.supervisor import Tasks
 from flux_tui.net.connections.upload_turns import UploadTurns
-from flux_tui.net.flux.link import CLOSED, Link, is_gone
+from flux_tui.net.flux.link import CLOSED, LAG_SECONDS, Link, is_gone
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.noise_and_yamux import source_of, widen
 from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StalledError, read_from
@@ -225,11 +225,14 @@ class Links:
     def _link(self, peer: PeerId) -> Link:
         link = self.table.of(peer)
         if link is None:
-            return self._add(Link(peer, self._receiver, turns=self._turns), None)
+            return self._add(Link(peer, self._receiver, turns=self._turns, lag=self._lag_to(peer)), None)
         return self._renew(link) if link.scope.cancel_called else link
 
     def _renew(self, old: Link) -> Link:
-        return self._add(Link(old.peer, self._receiver, old.closed, self._turns), old)
+        return self._add(Link(old.peer, self._receiver, old.closed, self._turns, self._lag_to(old.peer)), old)
+
+    def _lag_to(self, peer: PeerId) -> float:
+        return LAG_SECONDS[peer < str(self._host.get_id())]
 
     def _add(self, link: Link, old: Link | None) -> Link:
         self.table.add(link)
@@ -241,22 +244,35 @@ class Links:
             self._nursery.start_soon(self._open, link)
 
     async def _open(self, link: Link) -> None:
-        # Answer on the connection of the incoming stream: another one may be dead without a sign of it.
-        inbound = link.inbound.muxed_conn if link.inbound is not None else None
         try:
-            with trio.fail_after(HANDSHAKE_SECONDS), on_connection(inbound):
+            with trio.fail_after(HANDSHAKE_SECONDS):
                 if link.after is not None:
                     with trio.move_on_after(CLOSE_SECONDS):
                         await link.after.wait()
-                if inbound is not None and self.table.flaps(link.peer):
+                if link.inbound is not None and self.table.flaps(link.peer):
                     await trio.sleep(SETTLE_SECONDS)
                     if is_gone(link.inbound):
                         link.not_opened(CLOSED)
                         return
-                link.opened(await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL]))
+                link.opened(await self._new_stream(link))
         except Exception as error:  # libp2p raises many kinds; each means that there is no stream
             log.debug("no push stream to %s: %r", link.peer, error)
             link.not_opened("it does not take a stream of this node", foreign=is_foreign(error))
+
+    async def _new_stream(self, link: Link) -> INetStream:
+        """Open this node's stream on the connection of the peer's stream: another one may be dead without a sign of it.
+
+        If the peer's stream comes only during an attempt, and on another connection, the attempt is given up for it
+        soon. Raises the exception of the last attempt.
+        """
+        while True:
+            inbound = link.inbound.muxed_conn if link.inbound is not None else None
+            try:
+                with link.attempt(), on_connection(inbound):
+                    return await self._host.new_stream(ID.from_base58(link.peer), [PROTOCOL])
+            except Exception:  # libp2p raises many kinds
+                if link.inbound is None or link.inbound.muxed_conn is inbound or is_gone(link.inbound):
+                    raise
 
     async def _run(self, link: Link, old: Link | None) -> None:
         if old is not None:

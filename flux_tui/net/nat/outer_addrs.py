@@ -15,6 +15,7 @@ this machine's addresses change. An address that no peer reaches any more is not
 import ipaddress
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from math import inf
 from typing import Any
 
 import trio
@@ -36,6 +37,8 @@ AGAIN = Backoff(first=15.0, most=600.0)
 """The wait after a try that failed."""
 PROBERS = 3
 """Peers that are asked about one address."""
+MOVED_SECONDS = 10.0
+"""Seconds between two calls because of a new outer IP address: any peer can claim one."""
 MAX_GUESSES = 8
 """Addresses that are tried."""
 
@@ -94,12 +97,32 @@ class OuterAddrs:
     def _predicted(self) -> Iterator[str]:
         """Yield guesses: each IP address from which peers see this node connected, with each of its listening ports."""
         ports = {(ip.version, port) for ip, port in map(_ip_and_port, self._own.listening)}
-        observed = self._host._observed_addr_manager.addrs(min_observers=1)
-        self._observed = {_ip_and_port(addr)[0] for addr in observed} or self._observed
-        for ip in self._observed:
+        for ip in self._look():
             for version, port in sorted(ports):
                 if version == ip.version and not ip.is_loopback:
                     yield f"/ip{version}/{ip}/tcp/{port}"
+
+    def _look(self) -> set[Any]:
+        """Return the IP addresses at which peers see this node; those of the last look if there are no peers."""
+        observed = self._host._observed_addr_manager.addrs(min_observers=1)
+        self._observed = {_ip_and_port(addr)[0] for addr in observed} or self._observed
+        return self._observed
+
+    async def watch(self, moved: Callable[[], None]) -> None:
+        """Watch at which IP addresses peers see this node, until cancelled.
+
+        `moved`: called when that is one at which none saw it before. The router may have got another address. Then all
+        connections that went through it are dead, without a sign of it. It is called at most once in MOVED_SECONDS.
+        """
+        seen: set[Any] = set()
+        told_at = -inf
+        while True:
+            observed, now = self._look(), trio.current_time()
+            if seen and not observed <= seen and now - told_at >= MOVED_SECONDS:
+                told_at = now
+                moved()
+            seen = set(observed)
+            await trio.sleep(LOOK_SECONDS)
 
     async def run(self) -> None:
         """Ask peers to dial each guess back, again and again, until cancelled."""

@@ -7,7 +7,7 @@ transport may be registered for them.
 Why that is not enough: a peer that moved, or that has a wrong address besides a right one, is never reached.
 
 Here all addresses are tried in order, relayed ones first: a peer that uses a relay usually cannot be dialled
-directly. The next address is started as soon as the one before has failed or has had START_SECONDS. The first
+directly. The next address is started as soon as the one before has failed, or a moment later (START_SECONDS). The first
 connection wins, and the other dials are cancelled. Dials to addresses that other peers named have a budget
 (`addresses/dial_guard.py`).
 
@@ -41,8 +41,12 @@ log = logging.getLogger(__name__)
 
 _at: ContextVar[Sequence[Multiaddr] | None] = ContextVar("_at", default=None)
 
-START_SECONDS = 0.25
-"""Seconds until the next address is tried beside one that neither answers nor fails."""
+START_SECONDS, LATER_SECONDS = 0.25, 0.1
+"""Seconds until the next address is tried beside one that neither answers nor fails: as RFC 8305 recommends, and the
+least that it allows. The second is for the addresses after the first FIRST: so many silent ones are rare, and who has
+eight addresses should not wait two seconds for the last of them."""
+FIRST = 3
+"""Addresses that START_SECONDS are for."""
 MAX_TRIED = 8
 """Addresses of one peer that are tried at most."""
 MAX_WISHED = 96
@@ -69,6 +73,11 @@ class _Dial:
         self.addrs += new
         if new:
             self._added.set()
+
+    @property
+    def started(self) -> int:
+        """How many addresses were taken."""
+        return self._next
 
     def take(self) -> Multiaddr | None:
         """Return the next address to try; None if all known ones were tried. More may be added later."""
@@ -193,7 +202,7 @@ class Dialler:
                 over = trio.Event()
                 attempts.running += 1
                 nursery.start_soon(self._try, peer, addr, attempts, over, nursery.cancel_scope)
-                with trio.move_on_after(START_SECONDS):
+                with trio.move_on_after(START_SECONDS if dial.started <= FIRST else LATER_SECONDS):
                     await over.wait()
             elif attempts.running:
                 await _either(dial.wait, attempts.wait)

@@ -16,6 +16,8 @@ The protocol and its messages are libp2p's own. What libp2p 0.8.1 does, and why 
 - Before it punches, it tries all known addresses of the peer for up to 10 s. Here it does so for UNILATERAL_SECONDS.
 - It dials from the first listening address, even for an address of the other family. Here from the port of the same
   family, and the system chooses the address.
+- It takes any open direct connection for one that works, at both ends. After a router got another address, the old
+  connection is dead, and nobody has noticed yet: every attempt would end at once. Here such connections are probed.
 - It closes the relayed connection 60 s after a direct one was made, whatever still uses it. Here the push link moves to
   the direct connection at once, and the relayed one is closed when the link does not use it (`flux/peer_links.py`).
 
@@ -27,7 +29,8 @@ their names fail when upstream changes.
 """
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any
 
 import trio
@@ -38,6 +41,7 @@ from multiaddr import Multiaddr
 from typing_extensions import override
 
 from flux_tui.net.addresses.dial_guard import DialGuard
+from flux_tui.net.connections.keepalive import close_dead
 from flux_tui.net.upstream.select_connection import is_relayed
 
 log = logging.getLogger(__name__)
@@ -58,7 +62,7 @@ class HolePunching(DCUtRProtocol):
     """The hole punching of one host.
 
     `outer`: returns the outer addresses of this node, without its peer id. `on_direct`: called with a peer
-    and the direct connection to it, once a hole was punched.
+    and the direct connection to it, once a hole was punched. `close_dead`: closes the dead ones of some connections.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class HolePunching(DCUtRProtocol):
         guard: DialGuard,
         outer: Callable[[], Iterable[str]],
         on_direct: Callable[[ID, IMuxedConn], None],
+        close_dead: Callable[[Callable[[], Iterable[INetConn]]], Awaitable[None]] = close_dead,
     ) -> None:
         super().__init__(
             host, read_timeout=TALK_SECONDS, write_timeout=TALK_SECONDS, dial_timeout=DIAL_SECONDS
@@ -74,6 +79,7 @@ class HolePunching(DCUtRProtocol):
         self._guard = guard
         self._outer = outer
         self._on_direct = on_direct
+        self._close_dead = close_dead
         self._tried: dict[ID, set[str]] = {}
         """The addresses that are dialled in the attempt that is under way, by peer."""
         self._begun: set[ID] = set()
@@ -108,8 +114,11 @@ class HolePunching(DCUtRProtocol):
 
     def direct(self, peer: ID) -> INetConn | None:
         """Return the newest open connection to a peer that does not go through a relay; None: there is none."""
+        return next(reversed(self._all_direct(peer)), None)
+
+    def _all_direct(self, peer: ID) -> list[INetConn]:
         found = self.host.get_network().connections.get(peer, ())
-        return next((one for one in reversed(found) if not one.is_closed and not is_relayed(one)), None)
+        return [one for one in found if not one.is_closed and not is_relayed(one)]
 
     def _reached(self, peer: ID) -> None:
         if (connection := self.direct(peer)) is not None:
@@ -227,6 +236,8 @@ class HolePunching(DCUtRProtocol):
 
     @override
     async def _have_direct_connection(self, peer_id: ID) -> bool:
+        if self.direct(peer_id) is not None:
+            await self._close_dead(partial(self._all_direct, peer_id))
         return self.direct(peer_id) is not None
 
     @override

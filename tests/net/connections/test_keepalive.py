@@ -4,6 +4,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from flux_tui.net.connections.keepalive import (
     DEAD_TICKS,
     LOST_ADDR,
     PING_TICKS,
+    PROBE_SECONDS,
     SILENT,
     STUCK_TICKS,
     TICK_SECONDS,
     Keepalive,
     abort_lost,
     acknowledged_of,
+    close_dead,
     local_ip_of,
     probe,
     set_options,
@@ -56,6 +59,24 @@ class Peer:
 
     def abort(self, why: str) -> None:
         self.aborted = self.aborted or (trio.current_time(), why)
+
+
+async def test_of_several_connections_the_dead_ones_are_closed(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    dead, alive, other = Peer(answers=False, unsent=10), Peer(), object()
+    open_ones: list[Any] = [SimpleNamespace(muxed_conn=one) for one in (dead, alive, other)]
+
+    def connections() -> list[Any]:
+        return [one for one in open_ones if one.muxed_conn is not dead or trio.current_time() < gone_at]
+
+    gone_at = trio.current_time() + PROBE_SECONDS + 0.5
+    await close_dead(connections)
+    assert trio.current_time() == pytest.approx(gone_at, abs=0.1), "until libp2p knows"
+    assert (dead.aborted is not None, alive.aborted) == (True, None)
+    began = trio.current_time()
+    await close_dead(connections)
+    assert trio.current_time() - began < 0.1, "a living one answers at once"
 
 
 @asynccontextmanager

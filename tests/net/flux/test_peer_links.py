@@ -4,17 +4,22 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
 import trio
+import trio.testing
+from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.vocabulary import Way
 from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.flux import link, peer_links
 from flux_tui.net.flux.peer_links import STANDS_STILL
+from flux_tui.net.upstream import select_connection
 from tests.abuse.attacker import Attacker, attacking
-from tests.support.networks import Loopback, Node, connect, node, settled, words
+from tests.support.hosts import plain_host
+from tests.support.networks import Loopback, Node, Seen, connect, node, settled, words
 
 SPREAD = 0.05
 """Seconds over which the dials of one round are spread."""
@@ -161,3 +166,55 @@ async def test_a_peer_that_is_disconnected_on_purpose_is_not_dialled_again() -> 
         await a.seen.down(b.id)
         await trio.sleep(1)
         assert a.seen.links == [("up", b.id), ("down", b.id)]
+
+
+class Slow:
+    """A host on which a stream opens on one connection only. On every other one, the attempt hangs, or fails."""
+
+    def __init__(self, works: object, *, hangs: bool) -> None:
+        self.works = works
+        self.hangs = hangs
+        self.tried: list[object] = []
+
+    async def new_stream(self, peer: ID, protocols: Sequence[str]) -> SimpleNamespace:
+        wanted = select_connection._wanted.get()
+        self.tried.append(wanted)
+        if wanted is not self.works:
+            await trio.sleep(600.0 if self.hangs else 2.0)
+            raise OSError("the connection is dead")
+        return SimpleNamespace(muxed_conn=wanted)
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+async def test_the_answer_goes_on_the_connection_of_the_peers_stream_also_if_that_comes_later(
+    hangs: bool, autojump_clock: trio.testing.MockClock
+) -> None:
+    """A router has another address: the connection of this node's own attempt is dead without a sign of it."""
+    works = SimpleNamespace(is_closed=False)
+    host = Slow(works, hangs=hangs)
+    links = object.__new__(peer_links.Links)
+    links._host = host  # type: ignore[assignment]
+    made = link.Link(PeerId(str(plain_host(3).get_id())), Seen())
+    assert made.begin_opening()
+    async with trio.open_nursery() as nursery:
+
+        async def come() -> None:
+            await trio.sleep(1.0)
+            made.accept(SimpleNamespace(muxed_conn=works))  # type: ignore[arg-type]
+
+        nursery.start_soon(come)
+        stream = await links._new_stream(made)
+    assert stream.muxed_conn == works
+    assert host.tried == [None, works]
+    assert trio.current_time() <= 1.0 + max(link.LAG_SECONDS)
+
+
+async def test_an_attempt_that_fails_without_an_answer_of_the_peer_ends(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    host = Slow(None, hangs=False)
+    host.works = host
+    links = object.__new__(peer_links.Links)
+    links._host = host  # type: ignore[assignment]
+    with pytest.raises(OSError, match="dead"):
+        await links._new_stream(link.Link(PeerId(str(plain_host(3).get_id())), Seen()))

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 from flux_tui.core.ids import PeerId
 from flux_tui.net.addresses.own_addrs import OwnAddrs
 from flux_tui.net.nat import outer_addrs
-from flux_tui.net.nat.outer_addrs import FRESH_SECONDS, PROBERS, OuterAddrs
+from flux_tui.net.nat.outer_addrs import FRESH_SECONDS, MOVED_SECONDS, PROBERS, OuterAddrs
 
 ME = PeerId("12D3KooWD1kRAPHRi1sbUbSktjh5Wcc2w975CpUJ8GwHicxea2em")
 GUESS = "/ip4/45.10.0.1/tcp/4001"
@@ -30,6 +30,8 @@ class Swarm:
         self.own = OwnAddrs(ME, [])
         self.own.listens_on([Multiaddr("/ip4/127.0.0.1/tcp/4001")])
         self.outer = OuterAddrs(self, self.own, self)  # type: ignore[arg-type]
+        self.moves: list[float] = []
+        """When the outer IP address was another one."""
 
     @staticmethod
     def connection(number: int, kind: ConnectionType = ConnectionType.DIRECT) -> Any:
@@ -43,6 +45,9 @@ class Swarm:
         await trio.lowlevel.checkpoint()
         return addr in self.reached
 
+    def moved(self) -> None:
+        self.moves.append(trio.current_time())
+
     def told(self) -> list[str]:
         return [addr.rpartition("/p2p/")[0] for addr in self.own.all if "127.0.0.1" not in addr]
 
@@ -51,6 +56,7 @@ class Swarm:
 async def swarm(nursery: trio.Nursery) -> Swarm:
     made = Swarm(peers=5)
     nursery.start_soon(made.outer.run)
+    nursery.start_soon(made.outer.watch, made.moved)
     return made
 
 
@@ -98,6 +104,28 @@ async def test_another_outer_address_takes_the_place_of_the_first(
     swarm.observed = []
     await trio.sleep(5)
     assert swarm.told() == ["/ip4/45.10.0.9/tcp/4001"], "peers that are gone change nothing"
+
+
+async def test_a_new_outer_ip_address_is_told_because_connections_are_dead_then(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    await trio.sleep(5)
+    assert swarm.moves == [], "the first one is no change"
+    swarm.observed = [Multiaddr("/ip4/45.10.0.9/tcp/1000")]
+    await trio.sleep(5)
+    assert len(swarm.moves) == 1
+    swarm.observed = [Multiaddr("/ip4/45.10.0.9/tcp/2000")]
+    await trio.sleep(60)
+    assert len(swarm.moves) == 1, "only the port is another one"
+
+
+async def test_peers_that_claim_ever_new_outer_ip_addresses_are_heard_rarely(
+    swarm: Swarm, autojump_clock: MockClock
+) -> None:
+    for number in range(50):
+        swarm.observed = [Multiaddr(f"/ip4/45.11.0.{number}/tcp/1000")]
+        await trio.sleep(1.5)
+    assert 1 <= len(swarm.moves) <= 75 / MOVED_SECONDS + 1
 
 
 async def test_what_the_router_says_is_proved_as_well(swarm: Swarm, autojump_clock: MockClock) -> None:

@@ -1,9 +1,12 @@
 """Dialling over real libp2p on loopback: a peer has many addresses, and not all of them lead to it."""
 
+from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from libp2p.network.config import RetryConfig
 from libp2p.network.exceptions import SwarmException
 from libp2p.peer.peerinfo import PeerInfo
@@ -88,6 +91,29 @@ async def test_only_some_of_many_addresses_are_tried() -> None:
         wrong = [at(number) for number in range(1, 30)]
         with pytest.raises(SwarmException, match=f"any of {dial_peer.MAX_TRIED} addresses"):
             await dial(a, b, *wrong)
+
+
+async def test_the_seventh_address_is_started_after_a_second_at_most(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Six before it are silent: the race begins as RFC 8305 recommends, and gets faster."""
+    started: list[float] = []
+
+    async def attempt(*_: Any) -> None:
+        started.append(trio.current_time())
+        await trio.sleep_forever()
+
+    dialler = object.__new__(dial_peer.Dialler)
+    dialler._guard = SimpleNamespace(spend=lambda peer, addr: None)  # type: ignore[assignment]
+    dialler._try = attempt  # type: ignore[assignment, method-assign]
+    dial = dial_peer._Dial()
+    dial.add([at(port) for port in range(1, 9)])
+    with trio.move_on_after(5):
+        async with trio.open_nursery() as nursery:
+            await dialler._try_all(plain_host(1).get_id(), dial, dial_peer._Attempts(), nursery)
+    gaps = [after - before for before, after in pairwise(started)]
+    assert gaps == pytest.approx([0.25] * 3 + [0.1] * 4)
+    assert started[6] - started[0] < 1.1
 
 
 async def test_loopback_is_not_tried_if_there_is_another_address() -> None:

@@ -1,8 +1,10 @@
 """Hole punching: who begins, what is dialled, and from where. Whole attempts are in tests/networks."""
 
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import trio
 from libp2p.connection_types import ConnectionType
 from libp2p.peer.id import ID
@@ -30,6 +32,7 @@ class Host:
         self.me, self.peer, self.opens = me, peer, opens
         self.dials: list[tuple[str, Any]] = []
         self.connections = {peer: [connection(ConnectionType.RELAYED)]}
+        self.dead: list[Any] = []
         self.listening = [Multiaddr("/ip6/::/tcp/4002"), Multiaddr("/ip4/0.0.0.0/tcp/4001")]
 
     def get_id(self) -> ID:
@@ -46,6 +49,11 @@ class Host:
 
     get_transport_addrs = get_addrs
 
+    async def close_dead(self, connections: Callable[[], Iterable[Any]]) -> None:
+        await trio.lowlevel.checkpoint()
+        for one in connections():
+            one.is_closed = one in self.dead
+
     async def dial_addr(self, addr: Multiaddr, peer: ID, source: Any = None) -> Any:
         self.dials.append((str(addr), source))
         await trio.lowlevel.checkpoint()
@@ -59,7 +67,7 @@ class Host:
 def punching(host: Host, **options: Any) -> tuple[HolePunching, list[ID]]:
     reached: list[ID] = []
     guard = DialGuard(lambda peer: [], lambda *_: None)
-    made = HolePunching(host, guard, list, lambda peer, _: reached.append(peer))  # type: ignore[arg-type]
+    made = HolePunching(host, guard, list, lambda peer, _: reached.append(peer), host.close_dead)  # type: ignore[arg-type]
     return made, reached
 
 
@@ -128,6 +136,20 @@ async def test_the_links_are_told_when_the_peer_is_reached() -> None:
     host.connections[ONE].append(connection(ConnectionType.DIRECT))
     await made.punch(ONE)
     assert reached == [ONE]
+
+
+@pytest.mark.parametrize("me", [ONE, OTHER])
+async def test_a_dead_direct_connection_counts_at_neither_end(me: ID) -> None:
+    """A router got another address: the connection that was punched before is dead, and nobody has noticed."""
+    peer = ONE if me == OTHER else OTHER
+    host = Host(me, peer)
+    made, _ = punching(host)
+    host.dead.append(connection(ConnectionType.DIRECT))
+    host.connections[peer] += host.dead
+    assert made.direct(peer) is not None
+    assert not await made._have_direct_connection(peer)
+    host.connections[peer].append(connection(ConnectionType.DIRECT))
+    assert await made._have_direct_connection(peer)
 
 
 async def test_a_peer_that_is_gone_is_not_punched(autojump_clock: MockClock) -> None:

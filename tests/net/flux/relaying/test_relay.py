@@ -242,6 +242,7 @@ async def test_through_a_relay_with_two_addresses_one_circuit_is_opened(
 ) -> None:
     """Both addresses are tried at the same time. libp2p's relay would end both circuits when this node leaves one."""
     monkeypatch.setattr(dial_peer, "START_SECONDS", 0.0)
+    monkeypatch.setattr(dial_peer, "LATER_SECONDS", 0.0)
     opened: list[ID] = []
     connect = relay.Relay._connect
 
