@@ -1,4 +1,4 @@
-"""A real router with UPnP: Debian's miniupnpd."""
+"""A real router with UPnP and NAT-PMP: Debian's miniupnpd."""
 
 import shutil
 import time
@@ -24,15 +24,16 @@ table inet filter {
 """What Debian's `nft_init.sh` makes."""
 
 
-def with_upnp(lab: Lab, router: Router, home: str) -> None:
-    """Start miniupnpd on a router."""
+def with_upnp(lab: Lab, router: Router, home: str, *, nat_pmp: bool) -> None:
+    """Start miniupnpd on a router: with UPnP, or with NAT-PMP."""
+    upnp, pmp = ("no", "yes") if nat_pmp else ("yes", "no")
     router.run("nft", CHAINS)
     place = lab.folder / "miniupnpd.conf"
     place.write_text(
         f"""ext_ifname={OUTSIDE}
 listening_ip={INSIDE}
-enable_natpmp=no
-enable_upnp=yes
+enable_natpmp={pmp}
+enable_upnp={upnp}
 secure_mode=yes
 uuid=00000000-0000-0000-0000-000000000001
 allow 1024-65535 {home} 1024-65535
@@ -47,15 +48,15 @@ def mapped(router: Router) -> str:
 
 
 class Home:
-    """A node behind a router with UPnP, and a peer on the internet."""
+    """A node behind a router with UPnP, or with NAT-PMP, and a peer on the internet."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, nat_pmp: bool = False) -> None:
         internet, self.lan = lab.lan("45.10.0.0/16", gateway=False), lab.lan("192.168.1.0/24")
         self.router = lab.router(internet, self.lan)
         self.inside, self.outside = lab.host("inside"), lab.host("outside")
         self.inside.plug(self.lan)
         self.outside.plug(internet)
-        with_upnp(lab, self.router, "192.168.1.0/24")
+        with_upnp(lab, self.router, "192.168.1.0/24", nat_pmp=nat_pmp)
         self.peer = self.outside.node("--no-mdns")
         self.join = next(addr for addr in self.peer.addrs if "45.10" in addr)
 
@@ -63,8 +64,9 @@ class Home:
         return self.inside.node("--no-mdns", "--listen", "/ip4/0.0.0.0/tcp/4001", "--join", self.join, *flags)
 
 
-def test_a_port_is_mapped_proved_told_used_and_taken_back(lab: Lab, tmp_path: Path) -> None:
-    home = Home(lab)
+@pytest.mark.parametrize("nat_pmp", [False, True])
+def test_a_port_is_mapped_proved_told_used_and_taken_back(lab: Lab, tmp_path: Path, nat_pmp: bool) -> None:
+    home = Home(lab, nat_pmp=nat_pmp)
     node = home.node()
     outer = f"/ip4/45.10.0.2/tcp/4001/p2p/{node.peer_id}"
     until(lambda: outer in node.state()["addrs"], 15)

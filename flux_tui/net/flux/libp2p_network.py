@@ -48,6 +48,7 @@ from flux_tui.net.flux.relaying.circuit_transport import CircuitTransport
 from flux_tui.net.flux.relaying.relay import FULL, HOP, Relay, Reservations, Terms, circuit_addr
 from flux_tui.net.nat.circuits import CircuitTurns
 from flux_tui.net.nat.dial_back import DialBack
+from flux_tui.net.nat.nat_pmp import NatPmp
 from flux_tui.net.nat.outer_addrs import OuterAddrs
 from flux_tui.net.nat.peer_relays import PeerRelays
 from flux_tui.net.nat.port_mapping import PortMapping
@@ -204,7 +205,7 @@ async def _open(
         tasks.keep(outer.run)
         tasks.keep(outer.watch, network.moved)
         if port_mapping:
-            tasks.keep(PortMapping(own, outer, LeasedUpnp).run)
+            tasks.keep(PortMapping(own, outer, (NatPmp, LeasedUpnp)).run)
         tasks.keep(dht.run)
         tasks.keep(exchange.run)
         tasks.keep(Keepalive(lambda: list(budget.connections)).run)

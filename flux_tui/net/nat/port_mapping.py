@@ -1,4 +1,4 @@
-"""Keeps this node's port mapped on the router, by UPnP, while the node runs.
+"""Keeps this node's port mapped on the router, by NAT-PMP or UPnP, while the node runs.
 
 The router keeps the mapping for LEASE_SECONDS. The node renews it after half of this time, and removes it when it ends.
 It looks for the router again when this machine's addresses change. The outer address that the router names is only a
@@ -8,7 +8,7 @@ or that has a public IPv4 address.
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import trio
@@ -34,7 +34,7 @@ TRIES = 3
 
 
 class Router(Protocol):
-    """A router that maps ports: `upstream/upnp.py`."""
+    """A router that maps ports: `nat/nat_pmp.py`, `upstream/upnp.py`."""
 
     async def find(self) -> str | None:
         """Look for a router. Return its outer IP address; None: there is none."""
@@ -52,13 +52,13 @@ class Router(Protocol):
 class PortMapping:
     """Keeps one node's port mapped. `own`: this node's addresses. `outer`: is told the mapped address.
 
-    `router`: makes a new Router, on which `find` was not called yet.
+    `ways`: each makes a new Router, on which `find` was not called yet. They are tried in this order.
     """
 
-    def __init__(self, own: OwnAddrs, outer: OuterAddrs, router: Callable[[], Router]) -> None:
+    def __init__(self, own: OwnAddrs, outer: OuterAddrs, ways: Sequence[Callable[[], Router]]) -> None:
         self._own = own
         self._outer = outer
-        self._make = router
+        self._ways = ways
         self._router: Router | None = None
         """The router on which a port is mapped."""
         self._port = 0
@@ -82,14 +82,15 @@ class PortMapping:
     async def _map(self) -> bool:
         """Map the port, or renew its lease. Returns whether it is mapped."""
         port = self._inner_port()
-        router, ip = self._make(), None
-        with trio.move_on_after(ASK_SECONDS):
-            ip = await router.find() if port else None
-            if ip is not None and await self._map_on(router, port):
-                addr = f"/ip4/{ip}/tcp/{self._port}"
-                log.info("the router passes connections to %s on to port %d", addr, port)
-                self._outer.claim(ROUTER, [addr])
-                return True
+        for make in self._ways if port else ():
+            with trio.move_on_after(ASK_SECONDS):
+                router = make()
+                ip = await router.find()
+                if ip is not None and await self._map_on(router, port):
+                    addr = f"/ip4/{ip}/tcp/{self._port}"
+                    log.info("the router passes connections to %s on to port %d", addr, port)
+                    self._outer.claim(ROUTER, [addr])
+                    return True
         self._outer.claim(ROUTER, [])
         return False
 

@@ -11,8 +11,9 @@ Why that is not enough:
 - Its calls run in threads, and the caller must wait for them. So a router that does not answer keeps the node from
   ending. Here a cancelled call leaves its thread behind.
 
-Measured with Debian's miniupnpd 2.3.1: found and mapped within 1.1 s. NAT-PMP and PCP are not supported. A router whose
-own outer address is private is not used, as in libp2p, because it stands behind another router.
+Measured with Debian's miniupnpd 2.3.1: found and mapped within 1.1 s. `nat/nat_pmp.py` speaks NAT-PMP; PCP is not
+supported. A router whose own outer address is private is not used, as in libp2p, because it stands behind another
+router.
 
 Upstream: no issue is known. Test: tests/net/upstream/test_upnp.py; those of its tests with `libp2p_still` in their
 names fail when upstream changes. tests/networks/test_port_mapping.py shows the rest on a real miniupnpd.

@@ -20,6 +20,20 @@ async def silence(outer: int) -> None:
     await trio.sleep_forever()
 
 
+class NoRouter:
+    """A way to ask a router that none answers."""
+
+    async def find(self) -> str | None:
+        await trio.lowlevel.checkpoint()
+        return None
+
+    async def map(self, port: int, outer: int, seconds: int) -> bool:
+        raise AssertionError("there is no router")
+
+    async def unmap(self, outer: int) -> bool:
+        raise AssertionError("there is no router")
+
+
 class House:
     """A node with a router. It is also what looks for the router, and what hears of claims."""
 
@@ -33,7 +47,7 @@ class House:
         self.own.listens_on([Multiaddr("/ip4/0.0.0.0/tcp/4001")])
         self.direct = addrs or (INNER,)
         monkeypatch.setattr(OwnAddrs, "direct", property(lambda _: self.direct))
-        self.mapping = PortMapping(self.own, self, lambda: self)  # type: ignore[arg-type]
+        self.mapping = PortMapping(self.own, self, [NoRouter, lambda: self])  # type: ignore[arg-type]
 
     def claim(self, who: str, addrs: Any) -> None:
         self.claims = tuple(addrs)
