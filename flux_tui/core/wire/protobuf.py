@@ -1,6 +1,7 @@
 """The protobuf encoding, as far as flux-tui needs it: fields by number, integers of variable length. Pure.
 
-Every decoder is bounded by the length of what it is given. It yields views, so no bytes are copied.
+A decoder yields views, so no bytes are copied. The number of fields is bounded: a field costs a microsecond, and a
+megabyte can have half a million.
 
 Source: protobuf.dev/programming-guides/encoding.
 """
@@ -16,16 +17,24 @@ class BadProtobufError(ValueError):
     """The bytes are not protobuf. The message says why."""
 
 
-def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
-    """Yield the number, the wire type and the value of each field. Raises BadProtobufError."""
+def fields(data: memoryview, most: int) -> Iterator[tuple[int, int, int | memoryview]]:
+    """Yield the number, the wire type and the value of each field. Raises BadProtobufError.
+
+    `most`: fields that there may be, known or not.
+    """
     at, end = 0, len(data)
     while at < end:
+        most -= 1
+        if most < 0:
+            raise BadProtobufError("too many fields")
         key = data[at]
         if key < 0x80:
             at += 1
         else:
             key, at = varint(data, at)
         wire = key & 7
+        if key < 8:
+            raise BadProtobufError("a field without a number")
         if wire == VARINT:
             number, at = varint(data, at)
             yield key >> 3, wire, number

@@ -8,7 +8,8 @@
     Presence { bytes cid = 1; Type type = 2 }
 
 `blocks` is how 1.0.0 sends blocks; presences and `wantType` are of 1.2.0. Unknown fields are passed over. Everything
-that repeats is counted while it is decoded: a message of a million entries costs as much as one of MAX_ITEMS.
+that repeats is counted while it is decoded: a message of a million entries, or of fields that nobody knows, costs as
+much as one of MAX_ITEMS.
 """
 
 from collections.abc import Iterable
@@ -23,6 +24,8 @@ MAX_BLOCK = 2 * 1024 * 1024
 """Bytes of one block."""
 MAX_ITEMS = 16_384
 """Entries, blocks and presences in one message together. Kubo and Helia keep 1,024 wants of a peer."""
+MAX_FIELDS = 16
+"""Fields of one entry, block or presence, unknown ones included. They have at most five."""
 MAX_CID = 128
 """Bytes of a CID."""
 MAX_VARINT = 5
@@ -93,14 +96,17 @@ def cid_of(raw: bytes) -> Cid | None:
 
 def decode(data: bytes | memoryview) -> BitswapMessage:
     """Return the message with these bytes. Its blocks are views of them. Raises BadMessageError."""
-    message = BitswapMessage()
+    message, has_wantlist = BitswapMessage(), False
     try:
-        for number, wire, value in fields(memoryview(data)):
+        for number, wire, value in fields(memoryview(data), MAX_ITEMS + MAX_FIELDS):
             if wire != BYTES:
                 continue
             assert not isinstance(value, int)
             match number:
+                case 1 if has_wantlist:
+                    raise BadMessageError("a message with two wantlists")
                 case 1:
+                    has_wantlist = True
                     _wantlist(value, message)
                 case 2:
                     message.blocks.append(_checked(Block(value)))
@@ -116,7 +122,7 @@ def decode(data: bytes | memoryview) -> BitswapMessage:
 
 
 def _wantlist(data: memoryview, message: BitswapMessage) -> None:
-    for number, wire, value in fields(data):
+    for number, wire, value in fields(data, MAX_ITEMS + MAX_FIELDS):
         if number == 1 and wire == BYTES:
             assert not isinstance(value, int)
             message.entries.append(_entry(value))
@@ -129,7 +135,7 @@ def _wantlist(data: memoryview, message: BitswapMessage) -> None:
 def _entry(data: memoryview) -> Entry:
     cid = b""
     numbers = [0] * 6
-    for number, wire, value in fields(data):
+    for number, wire, value in fields(data, MAX_FIELDS):
         if number == 1 and wire == BYTES:
             cid = _cid(value)
         elif 2 <= number <= 5 and wire == VARINT:
@@ -142,7 +148,7 @@ def _entry(data: memoryview) -> Entry:
 
 def _presence(data: memoryview) -> Presence:
     cid, kind = b"", 0
-    for number, wire, value in fields(data):
+    for number, wire, value in fields(data, MAX_FIELDS):
         if number == 1 and wire == BYTES:
             cid = _cid(value)
         elif number == 2 and wire == VARINT:
@@ -155,7 +161,7 @@ def _presence(data: memoryview) -> Presence:
 
 def _block(data: memoryview) -> Block:
     prefix, body = b"", memoryview(b"")
-    for number, wire, value in fields(data):
+    for number, wire, value in fields(data, MAX_FIELDS):
         if number == 1 and wire == BYTES:
             prefix = _cid(value)
         elif number == 2 and wire == BYTES:

@@ -102,6 +102,21 @@ def test_a_wantlist_of_a_million_entries_ends_early() -> None:
         decode(b"\x1a\x00" * 1_000_000)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x78\x00" * 2_000_000,
+        b"\x0a\x80\x89\x7a" + b"\x78\x00" * 1_000_000,
+        b"\x1a\x80\x02" + b"\x78\x00" * 128,
+    ],
+    ids=["message", "wantlist", "block"],
+)
+def test_fields_that_nobody_knows_are_counted(data: bytes) -> None:
+    assert decode(b"\x78\x00" * 100).entries == []
+    with pytest.raises(BadMessageError, match="too many fields"):
+        decode(data)
+
+
 def test_a_block_over_two_mebibytes_is_refused() -> None:
     head = encode_block_head(cid_bytes(RAW), MAX_BLOCK + 1)
     with pytest.raises(BadMessageError, match="a block of"):
@@ -110,7 +125,7 @@ def test_a_block_over_two_mebibytes_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x0a", b"\x0a\x05\x0a", b"\xff" * 11, b"\x0f", b"\x0a\x02\x0a\x00", b"\x22\x02\x10\x01",
+    [b"\x0a", b"\x0a\x05\x0a", b"\xff" * 11, b"\x0f", b"\x0a\x02\x0a\x00", b"\x22\x02\x10\x01", b"\x0a\x00\x0a\x00",
      b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x09\x00", b"\x22\x84\x01\x0a\x81\x01" + bytes(129)],
 )  # fmt: skip
 def test_what_is_not_a_message_is_refused(data: bytes) -> None:
