@@ -46,13 +46,15 @@ LEAVING_SECONDS = 0.1
 def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
     """Show a recorded series (see `flux-tui export`) in the dashboard. No node runs.
 
+    A folder to which `flux-tui prune --archive` moved old entries is a series, too.
+
     With several series of one swarm, all are shown as they were at the same time. The panel Flow has a group of
     lanes for each series, and the key `v` switches the other panels to the next one. The theme and the keys are
     those of the home's settings.
     """
     paths = [literal_path(file) for file in dict.fromkeys(files)]
     for path in paths:
-        if not path.is_file():
+        if not path.is_file() and not path.is_dir():
             raise Failure(f"there is no series at {path}")
     # reports errors in the files before Textual takes the screen
     names = PetNames(home_for_settings(home), _names_of(paths))

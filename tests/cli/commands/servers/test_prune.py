@@ -69,3 +69,11 @@ def test_pruning_and_the_archive(home: Path, tmp_path: Path) -> None:
     assert f"history begins at entry {last + 1:,}" in found.stderr
     wrong = flux("prune", "--keep", "soon", home=home, check=False)
     assert "--keep: 'soon' is not all, an age such as 30d, or a size such as 10GiB" in wrong.stderr
+
+
+def test_an_archive_is_replayed_and_a_folder_without_one_is_refused(home: Path, tmp_path: Path) -> None:
+    flux("prune", "--keep", "1d", "--archive", str(tmp_path / "old"), home=home)
+    for folder, words in ((tmp_path / "old", "needs a terminal"), (home, "there is no series at")):
+        refused = flux("replay", str(folder), home=home, check=False)
+        assert refused.returncode == 1
+        assert words in refused.stderr
