@@ -8,5 +8,6 @@ Modules; each imports only those above it:
     series_reader, series_export    entries read, by any process; a copy of a series in one file
     index/                          where each chunk is stored, and what happens to it when an object is removed
     writing/                        puts chunks and finished objects in their places
+    series_size                     what a series takes on disk, and will take
     store                           the whole store, for the node, which alone writes to it
 """

@@ -18,10 +18,12 @@ from flux_tui.core.text.as_json import entry_report, state_report
 from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.core.text.describe import entry_line
 from flux_tui.core.text.names import NO_NAMES, StateNames
+from flux_tui.core.text.quantities import human_size
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.store.series_export import export as export_series
 from flux_tui.store.series_reader import SeriesReader
+from flux_tui.store.series_size import SeriesSize, series_size
 
 FOLLOW_SECONDS = 0.1
 
@@ -39,14 +41,27 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
     if at is not None and at > last:
         raise Failure(f"there is no entry {at}: the series ends with {last}")
     found = fold(reader, at)
+    size = series_size(reader, the_home(home).database)
     reader.close()
     if as_json:
-        print_json(state_report(found))
+        print_json(state_report(found) | {"series": size._asdict()})
         return
     from flux_tui.cli.state_tables import print_state
 
     now = found.at if at is not None else _now(found, the_home(home).running() is not None)
     print_state(found, now, StateNames(found, PetNames(the_home(home))))
+    tell(_size_line(size))
+
+
+def _size_line(size: SeriesSize) -> str:
+    """Return what the series takes on disk, and what it will take, in words."""
+    words = [f"series on disk: {human_size(size.segment_bytes + size.database_bytes)} with the chunk index"]
+    if size.first > 1 and size.first_at is not None:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(size.first_at))
+        words.append(f"history begins at entry {size.first:,} ({since})")
+    if size.month_bytes is not None:
+        words.append(f"30 days at this rate: {human_size(size.month_bytes)}")
+    return "; ".join(words)
 
 
 def _now(found: State, running: bool) -> float:

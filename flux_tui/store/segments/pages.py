@@ -11,7 +11,7 @@ import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Collection, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from struct import Struct
 from typing import NamedTuple
 
@@ -96,60 +96,57 @@ class OpenPage:
             shape = _shape_decoder.decode(zlib.decompress(page.shape))
         except (zlib.error, msgspec.MsgspecError) as error:
             raise sqlite3.DatabaseError(f"a page of entries is damaged: {error}") from error
-        bits = 0
-        self._times: list[float] = []
-        for step in shape.times:
-            bits += step
-            self._times.append(_FLOAT.unpack(_BITS.pack(bits))[0])
-        self._kinds = [shape.tags[index] for index in shape.kinds]
+        self._bits = list(accumulate(shape.times))
+        self._tags = shape.tags
+        self._kinds = shape.kinds
         self._page: Page | None = page
         self._bodies: list[bytes] = []
 
     def time_of(self, seq: int) -> float:
         """Return the time of an entry of this page, in seconds since 1970."""
-        return self._times[seq - self.first]
+        return self._time(seq - self.first)
+
+    def _time(self, index: int) -> float:
+        return float(_FLOAT.unpack(_BITS.pack(self._bits[index]))[0])
 
     def rows(self, after: int, limit: int) -> list[Row]:
         """Return the first `limit` entries after the entry numbered `after`, as stored."""
         if self._page is not None:
             bulk = iter(_unpacked(self._page.bulk))
             rest = iter(_unpacked(self._page.rest))
-            self._bodies = [next(bulk if kind in BULK else rest, b"") for kind in self._kinds]
+            in_bulk = [tag in BULK for tag in self._tags]
+            self._bodies = [next(bulk if in_bulk[index] else rest, b"") for index in self._kinds]
             self._page = None
         start = max(after + 1 - self.first, 0)
         return [
-            (self.first + index, self._times[index], self._bodies[index])
+            (self.first + index, self._time(index), self._bodies[index])
             for index in range(start, min(start + limit, len(self._bodies)))
         ]
 
     def of_kinds(self, kinds: Collection[str], after: int) -> list[Entry]:
         """Return the entries of these kinds after the entry numbered `after`."""
-        wanted = [
-            (index, kind)
-            for index, kind in enumerate(self._kinds)
-            if kind in kinds and self.first + index > after
-        ]
+        tags = {number for number, tag in enumerate(self._tags) if tag in kinds}
+        start = max(after + 1 - self.first, 0)
+        wanted = [index for index in range(start, len(self._kinds)) if self._kinds[index] in tags]
         if not wanted:
             return []
         if self._page is None:
-            bodies = [self._bodies[index] for index, _ in wanted]
+            bodies = [self._bodies[index] for index in wanted]
         else:
-            bodies = self._bodies_of({index for index, _ in wanted}, {kind for _, kind in wanted}, self._page)
+            bodies = self._bodies_at(wanted, {self._tags[number] for number in tags}, self._page)
         return [
-            Entry(self.first + index, self._times[index], decode_event(body))
-            for (index, _), body in zip(wanted, bodies, strict=True)
+            Entry(self.first + index, self._time(index), decode_event(body))
+            for index, body in zip(wanted, bodies, strict=True)
         ]
 
-    def _bodies_of(self, indexes: Collection[int], kinds: Collection[str], page: Page) -> list[bytes]:
-        """Return the bodies of some entries in order. `kinds`: their kinds, which tell the streams to decompress."""
-        bulk = iter(_unpacked(page.bulk) if not BULK.isdisjoint(kinds) else ())
-        rest = iter(_unpacked(page.rest) if not BULK.issuperset(kinds) else ())
-        found = []
-        for index, kind in enumerate(self._kinds):
-            body = next(bulk if kind in BULK else rest, b"")
-            if index in indexes:
-                found.append(body)
-        return found
+    def _bodies_at(self, indexes: Sequence[int], kinds: Collection[str], page: Page) -> list[bytes]:
+        """Return the bodies of some entries. `kinds`: their kinds, which tell the streams to decompress."""
+        bulk = _unpacked(page.bulk) if not BULK.isdisjoint(kinds) else []
+        rest = _unpacked(page.rest) if not BULK.issuperset(kinds) else []
+        in_bulk = [self._tags[number] in BULK for number in self._kinds]
+        before = [0, *accumulate(in_bulk)]
+        """How many entries before each one are in `bulk`."""
+        return [bulk[before[at]] if in_bulk[at] else rest[at - before[at]] for at in indexes]
 
 
 def _packed(value: object) -> bytes:

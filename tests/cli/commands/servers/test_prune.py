@@ -48,6 +48,10 @@ def test_pruning_and_the_archive(home: Path, tmp_path: Path) -> None:
     assert flux("prune", home=home).stderr == "nothing to drop: history begins at entry 1\n", (
         "the settings keep all"
     )
+    told = json.loads(flux("state", "--json", home=home).stdout)["series"]
+    assert (told["first"], told["segments"], told["segment_bytes"]) == (1, len(segments), size)
+    seconds = segments[-1].last_at - segments[0].first_at
+    assert told["month_bytes"] == int(size / seconds * 30 * DAY)
     archive = tmp_path / "old"
     words = flux("prune", "--keep", "30d", "--archive", str(archive), home=home).stderr
     assert words.startswith(f"{last:,} entries moved to {archive}, ")
@@ -67,6 +71,7 @@ def test_pruning_and_the_archive(home: Path, tmp_path: Path) -> None:
         entry.seq for entry in ENTRIES[last:] if isinstance(entry.event, ev.NodeStopped)
     ]
     assert f"history begins at entry {last + 1:,}" in found.stderr
+    assert f"; history begins at entry {last + 1:,} (2001-" in flux("state", home=home).stdout
     wrong = flux("prune", "--keep", "soon", home=home, check=False)
     assert "--keep: 'soon' is not all, an age such as 30d, or a size such as 10GiB" in wrong.stderr
 
