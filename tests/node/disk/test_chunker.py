@@ -558,7 +558,7 @@ async def test_a_node_reports_each_add_with_its_mark(tmp_path: Path, tree: Path)
             stored=10, stored_chunks=1, by="good",
         )  # fmt: skip
         assert told()["bad"] == ev.ErrorOccurred(
-            text=f"{tree}/none does not exist", path=str(tree / "none"), by="bad"
+            text=f"{tree}/none does not exist", path=str(tree / "none"), by="bad", code="cannot_add"
         )
         assert list(node.derive_state().objects) == [raw_cid(b"x" * 10)]
 
@@ -588,7 +588,7 @@ def test_without_a_node_left_out_files_are_entries_too(tmp_path: Path, tree: Pat
     text = f"{tree} has 1 link that leads out of it, which others do not get: out → /etc"
     assert notes == [text]
     reader = SeriesReader.open(home.database)
-    note = ev.ErrorOccurred(text=text, cid=told.root, path=str(tree))
+    note = ev.ErrorOccurred(text=text, cid=told.root, path=str(tree), code="left_out")
     assert [entry.event for entry in reader.read(0, 10)] == [note, told]
     reader.close()
 
