@@ -25,6 +25,8 @@ IDLE_SECONDS = 10.0
 """Seconds of silence after which a connection is closed: a client pushes and disconnects."""
 NO_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 """The errors of `accept` when this process or machine has no more open files or memory."""
+LONG_COMMAND = 64 * 1024
+"""Bytes of a command from which on it takes the node some time: a thousand CIDs."""
 PAUSE_SECONDS = 0.1
 """Seconds until `accept` is tried again after such an error."""
 
@@ -123,7 +125,8 @@ async def _take(
                     command = decode_command(bytes(buffer[LENGTH.size : LENGTH.size + size]))
                     del buffer[: LENGTH.size + size]
                     on_command(command)
-                    await trio.lowlevel.checkpoint()  # many commands at once do not stop the node
+                    if size > LONG_COMMAND:
+                        await trio.lowlevel.checkpoint()  # the node works between two parts of a long list
         except BadCommandError as error:
             log.warning("the command socket was sent %s", error)
         except trio.BrokenResourceError:

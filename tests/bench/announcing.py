@@ -76,7 +76,8 @@ def measure(objects: int, wanted: int, table: Table) -> None:
             before, start = sent_on_loopback(), time.monotonic()
             for number in range(0, objects, 1000):
                 some = range(number, min(number + 1000, objects))
-                Home(adder.home).push(*(cmd.Add(str(folder / "files" / f"{one:06}")) for one in some))
+                adds = (cmd.Add(str(folder / "files" / f"{one:06}")) for one in some)
+                Home(adder.home).push(*adds, many=True)
             state = Added(adder.home)
             wait_for(lambda: state.count() >= objects, 1800, every=0.5)
             added = time.monotonic() - start
