@@ -166,7 +166,8 @@ def _folders(patient: Patient) -> Iterator[Path]:
 def check_version(patient: Patient) -> Found:
     """Whether the node that runs, and every other flux-tui that the shell finds, is of this version."""
     state = patient.state
-    if state is not None and state.version not in ("", __version__) and patient.home.running() is not None:
+    runs = state is not None and state.running and patient.home.running() is not None
+    if state is not None and runs and state.version not in ("", __version__):
         return wrong(
             f"the node that runs is of version {state.version}, and this program of {__version__}: restart the node"
             " (flux-tui stop, then flux-tui node)"

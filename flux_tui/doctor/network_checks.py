@@ -168,6 +168,8 @@ def check_peers(patient: Patient) -> Found:
     state = patient.state
     if state is None or patient.home.running() is None:
         return unknown("no node of this home runs, so it has no peers: start it (flux-tui node)")
+    if not state.running:
+        return unknown("the node is just starting: look again")
     if state.connected:
         return ok(f"{state.connected:,} peer{'s are' if state.connected > 1 else ' is'} connected")
     age = patient.now() - (state.started_at or patient.now())

@@ -143,7 +143,7 @@ def test_an_old_version_in_the_path(home: Home, tmp_path: Path, monkeypatch: pyt
 
 def test_a_node_of_an_old_version_that_runs(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    patient = Patient(home, Settings(), state=State(version="0.1.0", peer_id=PeerId("x")))
+    patient = Patient(home, Settings(), state=State(version="0.1.0", peer_id=PeerId("x"), running=True))
     assert home_checks.check_version(patient)[0] == "ok", "it does not run"
     with home.lock():
         verdict, text = home_checks.check_version(patient)

@@ -169,8 +169,9 @@ async def test_no_peers(tmp_path: Path) -> None:
         assert verdict == "wrong"
         assert text.startswith("no peer is connected, ")
         assert text.endswith("and this node knows none to dial: name one with --join or a ticket")
-        tried = State(tried=(TriedAddr("/ip4/1", "nobody listens there"),), started_at=1.0)
+        tried = State(tried=(TriedAddr("/ip4/1", "nobody listens there"),), started_at=1.0, running=True)
         verdict, text = await found(tried, 0.0)
+        assert (await found(State(started_at=1.0), 0.0))[0] == "unknown", "it has not said that it started"
         assert text.startswith(
             "no peer is connected, and /ip4/1 does not answer (nobody listens there): start"
         )
