@@ -1,5 +1,6 @@
 """Resources of a process, sampled over time, and whether they grow."""
 
+import contextlib
 import os
 import statistics
 import time
@@ -20,7 +21,7 @@ class Sample(NamedTuple):
     descriptors: int
     threads: int
     series: int
-    """Bytes of the series and its log on disk."""
+    """Bytes of the series on disk: database, its log, and segments."""
 
 
 def sample(pid: int, home: Path) -> Sample:
@@ -31,7 +32,10 @@ def sample(pid: int, home: Path) -> Sample:
         for line in (proc / "status").read_text().splitlines()
         if line.startswith("Threads")
     )
-    size = sum(path.stat().st_size for path in home.glob("flux.db*"))
+    size = 0
+    for path in (*home.glob("flux.db*"), *home.glob("series/*.flux")):
+        with contextlib.suppress(FileNotFoundError):  # it was pruned just now
+            size += path.stat().st_size
     return Sample(
         time.monotonic(), pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(proc / "fd")), threads, size
     )
