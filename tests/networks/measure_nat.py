@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from flux_tui.core.series import events as ev
-from tests.support.behind_routers import Behind, shared
+from tests.support.behind_routers import Behind, behind_firewalls, shared, way
 from tests.support.network_lab import Lab, LabNode, Nat, Shape, until
 
 MIB = 1024 * 1024
@@ -23,6 +23,24 @@ def direct(lab: Lab) -> str:
     up, moved = (_at(behind.getter, kind) for kind in (ev.PeerConnected, ev.PeerMoved))
     factor = behind.getter.state()["duplicate_factor"]
     return f"direct {moved - up:.1f} s after the relayed link was up; 32 MiB, duplicate factor {factor:.2f}"
+
+
+def direct_ipv6(lab: Lab) -> str:
+    """Both have public IPv6 addresses only, behind routers that let no connection in, a relay named"""
+    holder, getter = behind_firewalls(lab, LINK)
+    ticket, data = shared(holder, lab.folder, 32 * MIB)
+    getter.get(ticket, lab.folder / "copy")
+    until(lambda: {way(holder, getter), way(getter, holder)} == {"punched"}, 60)
+    until((lab.folder / "copy").exists, 60)
+    assert (lab.folder / "copy").read_bytes() == data
+    up = _at(getter, ev.PeerConnected, holder)
+    punched = next(
+        entry.at
+        for entry in getter.entries()
+        if isinstance(entry.event, ev.PeerMoved | ev.PeerConnected) and entry.event.way == "punched"
+    )
+    factor = getter.state()["duplicate_factor"]
+    return f"direct {punched - up:.1f} s after the relayed link was up; 32 MiB, duplicate factor {factor:.2f}"
 
 
 def relayed(lab: Lab, nats: tuple[Nat, Nat]) -> str:
@@ -56,18 +74,30 @@ def new_address(lab: Lab, nat: Nat, whose: int) -> str:
     behind = Behind(lab, (nat, nat), Shape(rate=1_500_000))
     ticket, _ = shared(behind.holder, lab.folder, 64 * MIB)
     behind.getter.get(ticket, lab.folder / "copy")
+    if nat == "cone":
+        until(lambda: behind.ways() == {"punched"}, 30)
     until(lambda: behind.getter.have() > 4 * MIB, 30)
-    way = behind.way(behind.getter, behind.holder)
+    before = behind.way(behind.getter, behind.holder)
     behind.routers[whose].outside.readdress("45.10.77.7/16")
     time.sleep(0.5)
     had = behind.getter.have()
+    began = time.monotonic()
     seconds = until(lambda: behind.getter.have() > had + MIB, 60)
-    return f"{way}: the next MiB came {seconds + 0.5:.1f} s later"
+    told = f"{before}: the next MiB came {seconds + 0.5:.1f} s later"
+    if before != "punched":
+        return told
+    until(lambda: behind.ways() == {"punched"}, 90)
+    return f"{told}, and the link was direct again after {time.monotonic() - began + 0.5:.1f} s"
 
 
-def _at(node: LabNode, kind: type[ev.Event]) -> float:
-    """Return when the first entry of this kind was made."""
-    return next(entry.at for entry in node.entries() if isinstance(entry.event, kind))
+def _at(node: LabNode, kind: type[ev.Event], peer: LabNode | None = None) -> float:
+    """Return when the first entry of this kind was made. `peer`: of those about this peer."""
+    return next(
+        entry.at
+        for entry in node.entries()
+        if isinstance(entry.event, kind)
+        and (peer is None or getattr(entry.event, "peer", "") == peer.peer_id)
+    )
 
 
 def _named(measure: Callable[[Lab], str], situation: str) -> Callable[[Lab], str]:
@@ -77,6 +107,7 @@ def _named(measure: Callable[[Lab], str], situation: str) -> Callable[[Lab], str
 
 MEASUREMENTS: dict[str, Callable[[Lab], str]] = {
     "punched": direct,
+    "punched-ipv6": direct_ipv6,
     "random-ports-holder": _named(
         partial(relayed, nats=("random", "cone")), "The holder's router takes random ports"
     ),
@@ -93,5 +124,9 @@ MEASUREMENTS: dict[str, Callable[[Lab], str]] = {
     "new-address-punched": _named(
         partial(new_address, nat="cone", whose=0),
         "The holder's router gets a new address, and the link was direct",
+    ),
+    "new-address-getter-punched": _named(
+        partial(new_address, nat="cone", whose=1),
+        "The getter's router gets a new address, and the link was direct",
     ),
 }

@@ -6,6 +6,33 @@ from pathlib import Path
 from tests.support.network_lab import Lab, LabNode, Nat, Shape
 
 
+def behind_firewalls(lab: Lab, shape: Shape | None = None) -> tuple[LabNode, LabNode]:
+    """Return a holder and a getter with public IPv6 addresses only, behind routers that let no connection in.
+
+    A relay stands between them.
+    """
+    internet = lab.lan("2a0a:9::/64", gateway=False)
+    middle = lab.host("relay")
+    middle.plug(internet, "2a0a:9::99/64")
+    relay = middle.node("--no-mdns", "--serve-relay", "--listen", "/ip6/::/tcp/4001")
+    relay_addr = next(addr for addr in relay.addrs if "2a0a" in addr)
+    homes = [lab.lan(f"2a0a:{number}::/64") for number in (1, 2)]
+    routers = [lab.router(internet, home) for home in homes]
+    for number, home in enumerate(homes):
+        for other in (middle, routers[1 - number]):  # the internet's routes
+            other.ip("-6", "route", "add", str(home.subnets[0]), "via", f"2a0a:9::{2 + number}")
+    hosts = [lab.host(name) for name in ("holder", "getter")]
+    for host, home in zip(hosts, homes, strict=True):
+        host.plug(home, shape=shape)
+    holder, getter = (host.node("--no-mdns", "--relay", relay_addr) for host in hosts)
+    return holder, getter
+
+
+def way(one: LabNode, other: LabNode) -> str | None:
+    """Return which way one node's link to another goes; None: it has none."""
+    return next((p["way"] for p in one.state()["peers"] if p["peer_id"] == other.peer_id), None)
+
+
 class Behind:
     """A relay on the internet, and a holder and a getter, each behind a router of its own."""
 
@@ -34,7 +61,7 @@ class Behind:
         self.holder, self.getter = (host.node("--no-mdns", "--relay", self.relay_addr) for host in self.hosts)
 
     def way(self, one: LabNode, other: LabNode) -> str | None:
-        return next((p["way"] for p in one.state()["peers"] if p["peer_id"] == other.peer_id), None)
+        return way(one, other)
 
     def ways(self) -> set[str | None]:
         return {self.way(self.holder, self.getter), self.way(self.getter, self.holder)}

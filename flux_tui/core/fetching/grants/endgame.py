@@ -23,8 +23,9 @@ MOVE_AFTER = 1.0
 the chunks may be on their way."""
 MOVE_SHARE = 0.6
 """Chunks are moved only if they then come within this share of the time that they would take where they are."""
-BEGIN_SECONDS = 1.0
-"""Seconds that a chunk has still to come for which its holder has surely not begun to send the next one."""
+BUFFERED_BYTES = 384 * 1024
+"""Bytes of a chunk that have still to come when its holder begins to write the next one: its system has them. On a line
+of 256 kbit/s, 256 KiB were seen."""
 SENDING_SECONDS = 180.0
 """Seconds. A chunk that a holder is sending is hedged only if its rest would take longer than this: it comes twice,
 because no cancel stops it any more."""
@@ -78,7 +79,7 @@ class Endgame:
     def may_have_begun(self, slow: Holder, now: float) -> bool:
         """Whether a slow holder may just have begun to send any of its chunks, without a sign of it here."""
         return any(
-            batch.waits and slow.free_in(batch.estimate, now) < BEGIN_SECONDS
+            batch.waits and slow.free_in(batch.estimate, now) * slow.rate < BUFFERED_BYTES
             for batch in self.leases.of(slow)
         )
 

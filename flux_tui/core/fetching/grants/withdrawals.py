@@ -52,7 +52,7 @@ class Withdrawals:
         self, batch: Batch, cids: Collection[Cid], cause: ev.LapseCause, now: float, to: PeerId | None = None
     ) -> None:
         """Record that the holder of a batch was told now not to send these chunks of it."""
-        self._waiting.append(Withdrawal(batch, tuple(cids), now + _settle_seconds(batch), cause, to))
+        self._waiting.append(Withdrawal(batch, tuple(cids), now + _settle_seconds(batch, now), cause, to))
         self._cids.update(cids)
 
     def next_deadline(self) -> float:
@@ -76,7 +76,8 @@ class Withdrawals:
         return held and not batch.holder.is_coming(cid, batch.estimate, now)
 
 
-def _settle_seconds(batch: Batch) -> float:
+def _settle_seconds(batch: Batch, now: float) -> float:
+    """Return the seconds until it is clear whether the holder had begun: first comes what it is sending here now."""
     holder = batch.holder
     seconds = SETTLE_SHARE * batch.estimate / max(holder.rate, MIN_RATE) if holder.measured else SETTLE_MAX
-    return min(max(seconds, SETTLE_MIN), SETTLE_MAX)
+    return min(max(seconds, SETTLE_MIN), SETTLE_MAX) + holder.free_in(batch.estimate, now)
