@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flux_tui.cli.content.looking import Looking, as_failures, bare_errors, read_path
+from flux_tui.cli.content.looking import Looking, as_failures, read_path
+from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.content.car import encode_header, encode_section
 from flux_tui.core.ids import Cid
@@ -51,10 +52,8 @@ def export_car(home: Home, what: str, output: str, *, force: bool, flags: Mappin
 
 
 def _run(looking: Looking, cid: Cid, file: BinaryIO) -> tuple[int, int]:
-    import trio
-
-    with file, as_failures(), bare_errors():
-        return trio.run(partial(_write, looking, cid, file))
+    with file, as_failures():
+        return run_in_trio(partial(_write, looking, cid, file))
 
 
 async def _write(looking: Looking, cid: Cid, file: BinaryIO) -> tuple[int, int]:

@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from flux_tui.cli.arguments.options import home_option, node_options
-from flux_tui.cli.content.looking import PATIENT_SECONDS, Looking, as_failures, bare_errors, read_path
+from flux_tui.cli.content.looking import PATIENT_SECONDS, Looking, as_failures, read_path
+from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.output import Failure
 from flux_tui.core.api import commands as cmd
@@ -64,8 +65,6 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
 
     All of a file is wanted as one object, so that it is shared while it arrives. Of a part of one, the blocks are.
     """
-    import trio
-
     name = part.name or looking.ticket.name or part.cid
     if part.kind != "file":
         kind = (
@@ -83,8 +82,8 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
             stack.callback(want.end)
             blocks = HomeBlocks(looking.home, looking.begin, by=looking.mark, want=want)
             stack.callback(blocks.close)
-        with as_failures(), bare_errors():
-            trio.run(partial(_write, ObjectReader(blocks).read(part.cid, start, stop), looking, part.cid))
+        with as_failures():
+            run_in_trio(partial(_write, ObjectReader(blocks).read(part.cid, start, stop), looking, part.cid))
 
 
 class _WholeWant:

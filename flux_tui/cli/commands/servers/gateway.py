@@ -11,7 +11,7 @@ import click
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.background import ensure_node
-from flux_tui.cli.content.looking import bare_errors
+from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, say, tell
 from flux_tui.home import Home
@@ -63,8 +63,6 @@ def gateway(
     It is a trustless gateway: a client can ask for blocks and verify them itself. The first line on stdout is the
     address. Without --fetch, no node has to run, and nothing is fetched.
     """
-    import trio
-
     from flux_tui.gateway.gateway import Gateway, GatewayError
 
     place = the_home(home)
@@ -94,8 +92,7 @@ def gateway(
         )
 
     try:
-        with bare_errors():
-            trio.run(partial(served.run, host, port, started))
+        run_in_trio(partial(served.run, host, port, started))
     except GatewayError as error:
         raise Failure(str(error)) from None
 
