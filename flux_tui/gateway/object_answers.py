@@ -8,6 +8,7 @@ import trio
 
 from flux_tui.core.content.car import encode_header, encode_section
 from flux_tui.core.content.path_walk import FolderItem, NoSuchNameError, Part
+from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.ids import Cid
 from flux_tui.gateway.content_types import SNIFFED, UNKNOWN, content_type
 from flux_tui.gateway.http_answers import Answer, Body, FileRun, HttpError, Piece, disposition, path_header
@@ -16,7 +17,8 @@ from flux_tui.gateway.http_requests import CAR, EMPTY_BLOCK, RAW, Wanted
 from flux_tui.gateway.pages import POLICY, SANDBOX, folder_page
 from flux_tui.reading.dag_blocks import blocks_for_gateway
 from flux_tui.reading.home_blocks import HomeBlocks
-from flux_tui.reading.object_reader import ObjectReader, whole
+from flux_tui.reading.object_reader import Leaf, ObjectReader, whole
+from flux_tui.store.index.block_reader import Extent
 
 IMMUTABLE = "public, max-age=29030400, immutable"
 """Bytes with this address never change."""
@@ -25,6 +27,8 @@ FOLDER_CACHE = "public, max-age=604800"
 PAGE_VERSION = 1
 MAX_ROWS = 20_000
 """Names that the page of a folder shows: 4 MB of HTML."""
+LEAVES_AT_ONCE = 64
+"""Leaves that are looked up together."""
 RUN_BYTES = 64 * 1024 * 1024
 """Bytes of a file that are sent in one run."""
 
@@ -143,29 +147,25 @@ class ObjectAnswers:
         """Yield the bytes of a file: runs of a file on the disk, if its stat proves them, else bytes that are read."""
         run: FileRun | None = None
         async with aclosing(self._reader.leaves(cid, start, stop)) as leaves:
-            async for leaf in leaves:
-                extent = (
-                    None
-                    if leaf.data is not None
-                    else await trio.to_thread.run_sync(self._blocks.extent, leaf.cid)
-                )
-                if extent is not None and leaf.size in (None, extent.size):
-                    end = extent.size if leaf.stop is None else min(leaf.stop, extent.size)
-                    here = FileRun(extent.path, extent.offset + leaf.start, end - leaf.start, extent.stat)
-                    joined = None if run is None else _joined(run, here)
+            while batch := await _next_leaves(leaves):
+                wanted = tuple(dict.fromkeys(leaf.cid for leaf in batch if leaf.data is None))
+                extents = await trio.to_thread.run_sync(self._blocks.extents, wanted)
+                for leaf in batch:
+                    here = None if leaf.data is not None else _run_of(leaf, extents.get(leaf.cid))
+                    joined = _joined(run, here) if run is not None and here is not None else None
                     if run is not None and joined is None:
                         yield run
                     run = joined or here
-                    continue
-                if run is not None:
-                    yield run
-                    run = None
-                data = leaf.data or (await self._blocks.read((leaf.cid,)))[leaf.cid]
-                if leaf.size is not None and len(data) != leaf.size:
-                    raise HttpError(500, f"the leaf {leaf.cid} has another length than its file says")
-                yield memoryview(data)[leaf.start : leaf.stop]
+                    if here is None:
+                        yield await self._slice(leaf)
         if run is not None:
             yield run
+
+    async def _slice(self, leaf: Leaf) -> memoryview:
+        data = leaf.data or (await self._blocks.read((leaf.cid,)))[leaf.cid]
+        if leaf.size is not None and len(data) != leaf.size:
+            raise BadBlockError(f"the leaf {leaf.cid} has another length than its file says")
+        return memoryview(data)[leaf.start : leaf.stop]
 
     # ── folders ─────────────────────────────────────────────────────────────────────────────────
 
@@ -231,6 +231,22 @@ async def _as_body(root: Cid, names: tuple[str, ...], items: list[FolderItem]) -
     for part in folder_page(root, names, items):
         await trio.lowlevel.checkpoint()
         yield part
+
+
+async def _next_leaves(leaves: AsyncGenerator[Leaf, None]) -> list[Leaf]:
+    """Return the next leaves of a file, at most LEAVES_AT_ONCE; none at its end."""
+    batch: list[Leaf] = []
+    while len(batch) < LEAVES_AT_ONCE and (leaf := await anext(leaves, None)) is not None:
+        batch.append(leaf)
+    return batch
+
+
+def _run_of(leaf: Leaf, extent: Extent | None) -> FileRun | None:
+    """Return the bytes of a leaf as a run of a file, if a file has the leaf, with the length that its parents say."""
+    if extent is None or leaf.size not in (None, extent.size):
+        return None
+    end = extent.size if leaf.stop is None else min(leaf.stop, extent.size)
+    return FileRun(extent.path, extent.offset + leaf.start, end - leaf.start, extent.stat)
 
 
 def _joined(one: FileRun, other: FileRun) -> FileRun | None:

@@ -89,11 +89,11 @@ class HomeBlocks:
         """Whether blocks that are not here are not fetched."""
         return self._begin is None
 
-    def extent(self, cid: Cid) -> Extent | None:
-        """Return where a file has the bytes of a block, proved by the file's stat; None: no file. Raises ReadError."""
+    def extents(self, cids: Sequence[Cid]) -> dict[Cid, Extent]:
+        """Return where files have the bytes of blocks, proved by the files' stats. Raises ReadError."""
         reader = self._opened()
         try:
-            return None if reader is None else reader.extent(cid)
+            return {} if reader is None else reader.extents(cids)
         except StoreError as error:
             raise ReadError(str(error)) from None
 

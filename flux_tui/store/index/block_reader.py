@@ -76,21 +76,31 @@ class BlockReader:
             self._read_file(file, rows, found)
         return found
 
-    def extent(self, cid: Cid) -> Extent | None:
-        """Return where a file has the bytes of this block, proved by the file's stat; None: no file does.
+    def extents(self, cids: Sequence[Cid]) -> dict[Cid, Extent]:
+        """Return where files have the bytes of these blocks, proved by their stats. The others are left out.
 
         Raises StoreError.
         """
-        row = self._rows((cid,)).get(cid)
-        if row is None or row.file is None:
-            return None
-        path, stat, doubtful = self._locate(row.file)
+        found: dict[Cid, Extent] = {}
+        proved: dict[int, tuple[Path, file_io.FileStat] | None] = {}
+        for row in self._rows(cids).values():
+            if row.file is None:
+                continue
+            if row.file not in proved:
+                proved[row.file] = self._proved(row.file)
+            if (file := proved[row.file]) is not None:
+                found[row.cid] = Extent(file[0], row.offset, row.size, file[1])
+        return found
+
+    def _proved(self, file: int) -> tuple[Path, file_io.FileStat] | None:
+        """Return a file and its stat, if the file still has that stat."""
+        path, stat, doubtful = self._locate(file)
         try:
             if doubtful or stat is None or not stat.proves(os.stat(path)):
                 return None
         except OSError:
             return None
-        return Extent(path, row.offset, row.size, stat)
+        return path, stat
 
     def _read_file(self, file: int, rows: Iterable[_Row], found: dict[Cid, bytes]) -> None:
         rest = self._read_at(file, rows, found)

@@ -1,0 +1,107 @@
+"""The gateway beside a plain static file server (aiohttp, which uses sendfile): 1 GiB to curl, and memory.
+
+    python -m tests.bench.gateway [--mib 1024] [--rounds 3]
+
+Both serve the same file to curl, in turns; the medians count. It fails below 0.8 of the plain server, and
+above 64 MiB more memory at the end than at the start.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.nodes import flux
+
+LEAST, MOST_GROWTH = 0.8, 64 << 20
+PLAIN = """
+import sys
+from aiohttp import web
+async def send(request): return web.FileResponse(sys.argv[1])
+app = web.Application()
+app.router.add_get("/film", send)
+async def main():
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    print("http://127.0.0.1:%d" % site._server.sockets[0].getsockname()[1], flush=True)
+    import asyncio
+    await asyncio.Event().wait()
+import asyncio
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def serving(*command: str) -> Iterator[tuple[str, int]]:
+    """Run a server. Yield its address, and its process id."""
+    with subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip(), process.pid
+        finally:
+            process.terminate()
+
+
+def rate(url: str) -> float:
+    """Return MiB/s of one download by curl."""
+    told = subprocess.run(
+        ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{speed_download}", url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, speed = told.stdout.split()
+    assert status == "200", told.stdout
+    return float(speed) / (1 << 20)
+
+
+def rss(pid: int) -> int:
+    """Return the resident bytes of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmRSS"))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mib", type=int, default=1024)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        film, home = Path(folder, "film"), Path(folder, "home")
+        with film.open("wb") as file, open("/dev/urandom", "rb") as chance:
+            for _ in range(options.mib):
+                file.write(chance.read(1 << 20))
+        root = flux("add", str(film), home=home).stdout.split()[0]
+        with (
+            serving("-m", "flux_tui", "gateway", "--port", "0", "--home", str(home)) as (own, pid),
+            serving("-c", PLAIN, str(film)) as (plain, _),
+        ):
+            urls = {"gateway": f"{own}/ipfs/{root}?filename=film", "aiohttp": f"{plain}/film"}
+            for url in urls.values():
+                rate(url)  # both begin with the file in memory
+            before = rss(pid)
+            found: dict[str, list[float]] = {name: [] for name in urls}
+            for _ in range(options.rounds):
+                for name, url in urls.items():
+                    found[name].append(rate(url))
+            growth = rss(pid) - before
+    medians = {name: statistics.median(rates) for name, rates in found.items()}
+    share = medians["gateway"] / medians["aiohttp"]
+    print(
+        f"{options.mib} MiB to curl: "
+        + ", ".join(f"{name} {one:,.0f} MiB/s" for name, one in medians.items())
+    )
+    print(f"share {share:.2f} (at least {LEAST}), memory grew by {growth / (1 << 20):.1f} MiB")
+    return int(share < LEAST or growth > MOST_GROWTH)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
