@@ -3,6 +3,7 @@
 Sizes are in bytes, rates in bytes a second. Both may be written with KB MB GB (thousands) or KiB MiB GiB.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
@@ -18,6 +19,7 @@ from flux_tui.core.series.keep_rule import BadRuleError, KeepRule, parse_keep_ru
 from flux_tui.core.series.settings_table import Kind, Setting, Spec, table
 from flux_tui.core.text.agent_versions import checked_suggestion
 from flux_tui.core.text.close_words import did_you_mean
+from flux_tui.environment_settings import found_in
 from flux_tui.home import Home
 from flux_tui.regular_files import open_to_read
 
@@ -367,8 +369,12 @@ class Settings(Policy, frozen=True, kw_only=True):
 
     @classmethod
     def load(cls, home: Home, **options: Any) -> "Settings":
-        """Load the settings of a home. Each option that is not None overrides the file. Raises SettingsError."""
+        """Load the settings of a home. Raises SettingsError.
+
+        The environment overrides the file (environment_settings.py), and each option that is not None overrides both.
+        """
         settings = cls().merged(_read_toml(home.settings), str(home.settings))
+        settings = settings.merged(found_in(os.environ, SETTINGS), "the environment (FLUX_TUI_…)")
         given = {name: value for name, value in options.items() if value is not None}
         return msgspec.structs.replace(settings, **parse_options(given))
 

@@ -15,8 +15,8 @@ from typing_extensions import override
 
 from flux_tui import __version__
 from flux_tui.cli.arguments.help_epilogs import EPILOGS, MAIN
-from flux_tui.cli.arguments.options import home_option, node_options
-from flux_tui.cli.output import say_failure, show_error
+from flux_tui.cli.arguments.options import home_option, node_options, output_options
+from flux_tui.cli.output import be_quiet, say_failure, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.core.text.close_words import did_you_mean
@@ -73,6 +73,7 @@ class Commands(click.Group):
             return None
         command: click.Command = getattr(import_module(f"{__package__}.commands.{COMMANDS[name]}"), name)
         command.epilog = command.epilog or EPILOGS.get(name)
+        with_output_options(command)
         return command
 
     def resolve_command(
@@ -117,6 +118,12 @@ class Commands(click.Group):
     def invoke(self, context: click.Context, /) -> Any:
         with _own_exceptions():
             return super().invoke(context)
+
+
+def with_output_options(command: click.Command) -> None:
+    """Give a command the options that every command has, unless it has them."""
+    if not any("--no-color" in parameter.opts for parameter in command.params):
+        command.params.extend(output_options())
 
 
 def _typed_options(context: click.Context) -> Iterator[list[str]]:
@@ -180,6 +187,8 @@ def run(arguments: list[str]) -> int:
     """Run one command line (without the program's name). Return the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack characters of a name
+    be_quiet(False)
+    with_output_options(cli)
     try:
         with ended_by_signals():
             status = cli.main(arguments, prog_name="flux-tui", standalone_mode=False)

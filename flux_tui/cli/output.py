@@ -24,8 +24,29 @@ from typing_extensions import override
 from flux_tui.core.text.plain import plain, plain_lines
 
 
+class _Quiet:
+    """Whether `-q` was given: no words for people, except for why a command failed."""
+
+    on = False
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """Write no words for people from now on, except for why a command failed."""
+    _Quiet.on = quiet
+
+
+def is_quiet() -> bool:
+    """Whether words for people are left out."""
+    return _Quiet.on
+
+
 def say(text: str) -> None:
-    """Write a line for a person to stderr. Ignore the error if nobody reads stderr any more."""
+    """Write a line for a person to stderr, unless `-q` was given. Ignore the error if nobody reads stderr any more."""
+    if not _Quiet.on or text.startswith(FAILED):
+        _say(text)
+
+
+def _say(text: str) -> None:
     with contextlib.suppress(OSError):
         click.echo(plain(text), err=True)
 

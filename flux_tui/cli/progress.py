@@ -10,7 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column
 
-from flux_tui.cli.output import console, say
+from flux_tui.cli.output import console, is_quiet, say
 from flux_tui.core.series.flow_rate import WINDOWS, eta_of, rate_of
 from flux_tui.core.text.plain import plain
 from flux_tui.core.text.quantities import human_seconds, human_size
@@ -36,6 +36,7 @@ class Progress:
         self._done: int | None = None
         self._title = plain(title)
         self._console = console(stderr=True)
+        quiet = quiet or is_quiet()
         self._quiet = quiet
         self._fancy = sys.stderr.isatty() and not quiet
         self._told_at = clock()

@@ -162,9 +162,7 @@ def test_an_empty_path_is_not_a_path(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [["get", "bafy", "-o", "-"], ["export", "-"], ["demo", "--record", "-"]]
-)
+@pytest.mark.parametrize("arguments", [["export", "-"], ["demo", "--record", "-"]])
 def test_a_dash_is_refused_as_an_output_file(
     arguments: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,7 +113,8 @@ Files, in the home:
 \b
 Environment:
   FLUX_TUI_HOME     the home, where --home is not given
-  NO_COLOR          if set, the dashboard has no colours
+  FLUX_TUI_…        any setting, as FLUX_TUI_UPLOAD_LIMIT=2MB/s; options override it
+  NO_COLOR          if set, there are no colours, as with --no-color
 
 \b
 Exit status:

@@ -1,5 +1,6 @@
 """Options that several commands share. The options of a node are made from the table of settings."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, assert_never
 
@@ -7,6 +8,7 @@ import click
 
 from flux_tui.cli.arguments.completions import complete_peers
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
+from flux_tui.cli.output import be_quiet
 from flux_tui.config import LEVELS, SETTINGS, Settings
 from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.series.settings_table import Kind, Setting
@@ -34,6 +36,29 @@ def home_option(command: F) -> F:
         metavar="DIR",
         help="The node's folder. [env: FLUX_TUI_HOME; default: your platform's folder for user data]",
     )(command)
+
+
+def output_options() -> list[click.Option]:
+    """Return the options that every command has, before its name or after it: `-q` and `--no-color`."""
+
+    def quiet(_context: click.Context, _option: click.Parameter, value: bool) -> None:
+        if value:
+            be_quiet()
+
+    def no_color(_context: click.Context, _option: click.Parameter, value: bool) -> None:
+        if value:
+            os.environ["NO_COLOR"] = "1"  # what Rich, Textual and a node in the background heed
+
+    return [
+        click.Option(
+            ["-q", "--quiet"], is_flag=True, expose_value=False, callback=quiet, is_eager=True,
+            help="No words for people on stderr, except for why it failed.",
+        ),
+        click.Option(
+            ["--no-color"], is_flag=True, expose_value=False, callback=no_color, is_eager=True,
+            help="No colours, as with the variable NO_COLOR.",
+        ),
+    ]  # fmt: skip
 
 
 def json_option(command: F) -> F:

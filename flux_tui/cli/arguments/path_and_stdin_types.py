@@ -49,15 +49,19 @@ class Output(NamedTuple):
     path: Path
     folder: bool
     """Whether the path has to be a folder, because it ends in a slash: `new/`."""
+    stdout: bool = False
+    """Whether it is `-`: standard output."""
 
 
 class OutputOrFolderType(OutputType):
-    """A Click type: a path to write to (an `Output`). If it ends in `/`, `/.` or `/..`, it must be a folder."""
+    """A Click type: a path to write to (an `Output`), or `-`. If it ends in `/`, `/.` or `/..`, it must be a folder."""
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, Output):
             return value
+        if value == "-":
+            return Output(Path("-"), folder=False, stdout=True)
         return Output(super().convert(value, param, ctx), os.fspath(value).endswith(("/", "/.", "/..")))
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from flux_tui.core.ids import Cid, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import ObjectState
+from flux_tui.core.series.want_explanation import why as explain
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.quantities import human_size
+from flux_tui.core.text.why import why_sentence, why_words
 from flux_tui.home import Home, HomeError
 from flux_tui.petnames import PetNames
 from flux_tui.store.database import NoRoomError
@@ -52,6 +55,8 @@ Examples:
   flux-tui get flux1… -o film.mkv    under another name
   flux-tui get flux1… -o new/        into a new folder of this name
   flux-tui get bafy… -o /tmp/        a bare CID: the swarm is asked for it
+  flux-tui get flux1… -o - | tar x   a file, written in order while it arrives
+  flux-tui get flux1… --timeout 60   fail after a minute, and say why
   flux-tui get bafy…/a/b.txt         one file or folder of it; nothing else is fetched
   flux-tui get bafy… --only '*.jpg'  of a folder, what the pattern names
   flux-tui get bafy… --from https://ipfs.io      block by block from a gateway, and from peers
@@ -60,15 +65,17 @@ After an interruption, the same command goes on where it stopped."""
 )
 @click.argument("what", metavar="CID-or-TICKET[/PATH]", shell_complete=complete_pending)
 @click.option("-o", "--output", type=OutputOrFolderType(), default=None, metavar="PATH",
-              help="Where to put it: a new name, a folder that exists, or `new/` for a new folder. [default:"
-              " its own name, in this folder]")  # fmt: skip
+              help="Where to put it: a new name, a folder that exists, `new/` for a new folder, or `-` for standard"
+              " output. [default: its own name, in this folder]")  # fmt: skip
 @click.option("--only", "patterns", multiple=True, metavar="GLOB", help="Of a folder, fetch only what this pattern"
               " names: `*.jpg` anywhere in it, `2024/*.jpg` from its top, `**/x` at any depth. Several are possible."
               " With it, -o names the folder that gets them.")  # fmt: skip
 @click.option("--from", "gateways", multiple=True, metavar="URL", help="Ask this HTTP gateway, too, e.g."
               " https://ipfs.io. Its blocks are verified like those of any peer. Several are possible.")  # fmt: skip
-@click.option("--go-on", is_flag=True, help="When this command is interrupted or ended, leave the want with the node:"
-              " the node goes on fetching.")  # fmt: skip
+@click.option("--go-on", "--keep", "go_on", is_flag=True, help="When this command is interrupted or ended, or its time"
+              " is over, leave the want with the node: the node goes on fetching.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(min=0), default=None, metavar="SECONDS", help="Fail after so many"
+              " seconds, and say why it is not here, as `why` does.")  # fmt: skip
 @home_option
 @node_options
 @json_option
@@ -78,6 +85,7 @@ def get(
     patterns: tuple[str, ...],
     gateways: tuple[str, ...],
     go_on: bool,
+    timeout: float | None,
     home: Path | None,
     as_json: bool,
     **flags: Any,
@@ -87,13 +95,21 @@ def get(
     Starts this home's node in the background if none runs. The node goes on running, and shares what was fetched.
     """
     place = the_home(home)
+    to_stdout = output is not None and output.stdout
+    if timeout is not None and (patterns or to_stdout):
+        raise click.UsageError("--timeout is for a whole file or folder, not for --only or `-o -`")
+    if patterns and to_stdout:
+        raise click.UsageError("--only names several files, which standard output cannot be")
+    if to_stdout:
+        _write_out(place, what, gateways, flags)
+        return
     if patterns:
         get_selected(place, what, patterns, output, as_json, flags, gateways)
         return
     ticket = part_ticket(place, what, flags, gateways)
     path = target_of(place, ticket, output)
     if is_free(place, ticket, path):
-        _fetch(place, ticket, path, output, go_on, as_json, flags)
+        _fetch(place, ticket, path, output, go_on, timeout, as_json, flags)
     elif is_shared(place, ticket.root):
         _done(ticket, path, as_json, "is here already")
     else:
@@ -102,22 +118,34 @@ def get(
         _done(ticket, path, as_json, "is here already, and is shared again")
 
 
+def _write_out(place: Home, what: str, gateways: tuple[str, ...], flags: Mapping[str, Any]) -> None:
+    """Write a file to standard output, in order, while it arrives (`-o -`), as `cat` does."""
+    from flux_tui.cli.commands.content.cat import write_file
+    from flux_tui.cli.content.looking import Looking, read_path, with_gateways
+
+    path = with_gateways(read_path(what), gateways) if gateways else read_path(what)
+    with Looking(place, path.ticket, flags) as looking:
+        write_file(looking, looking.resolve(path))
+
+
 def _fetch(
     place: Home,
     ticket: Ticket,
     path: Path,
     output: Output | None,
     go_on: bool,
+    timeout: float | None,
     as_json: bool,
     flags: Mapping[str, Any],
 ) -> None:
+    deadline = inf if timeout is None else time.monotonic() + timeout
     _ask_for_room(ticket, path, load_settings(place, **flags).keep_free)
     ensure_node(place, node_flags(flags))
     if output is not None and output.folder:
         path.parent.mkdir(exist_ok=True)
     reader = open_series(place)
     try:
-        whole = _Fetching(place, reader, ticket, path, as_json).run(go_on)
+        whole = _Fetching(place, reader, ticket, path, as_json, deadline).run(go_on)
     finally:
         reader.close()
     _done(ticket, path, as_json, f"{human_size(whole.size)}, whole and verified", whole.size)
@@ -171,10 +199,19 @@ def _share_again(home: Home, root: Cid, path: Path) -> None:
 class _Fetching:
     """One run of `get`: pushes the want for the object, and follows the series until the object is whole."""
 
-    def __init__(self, home: Home, reader: SeriesReader, ticket: Ticket, path: Path, as_json: bool) -> None:
+    def __init__(
+        self,
+        home: Home,
+        reader: SeriesReader,
+        ticket: Ticket,
+        path: Path,
+        as_json: bool,
+        deadline: float = inf,
+    ) -> None:
         from flux_tui.cli.progress import Progress
 
         self._home = home
+        self._deadline = deadline
         self._reader = reader
         self._ticket = ticket
         self._path = path
@@ -221,12 +258,24 @@ class _Fetching:
                 return self._whole
             if self._trouble is not None:
                 raise Failure(self._trouble)
+            if time.monotonic() >= self._deadline:
+                raise Failure(self._why_not())
             self._show()
             if self._home.running() is None:
                 raise Failure(
                     "the node stopped before the object was whole: the same command goes on where it stopped"
                 )
             time.sleep(POLL_SECONDS)
+
+    def _why_not(self) -> str:
+        """Return why the object is not whole when the time is over, in the sentence of `why`."""
+        if self._ticket.root not in self._state.pending:
+            return f"{self._ticket.name or self._ticket.root} is not here in time: the node has not taken the want yet"
+        now = time.time()
+        told = explain(self._state, self._ticket.root, now)
+        if self._as_json:
+            print_json({"event": "timeout", "why": told.as_json()})
+        return str(why_sentence(why_words(told, StateNames(self._state, self._called), now)))
 
     def _see(self, entry: Entry) -> None:
         root, mark = self._ticket.root, self._mark

@@ -62,6 +62,14 @@ def why_words(told: Why, names: Names, now: float, *, running: bool = True) -> W
     return WhyWords(_title(told, names, now), peers, following)
 
 
+def why_sentence(words: WhyWords) -> Plain:
+    """Say in one line why a want is not complete: how much is here, and what the first peers say."""
+    lines = [f"{line.name} {line.has}, {line.says}" for line in words.peers[:MAX_NAMED]]
+    if len(words.peers) > MAX_NAMED:
+        lines.append(f"{len(words.peers) - MAX_NAMED} more peers")
+    return plain("; ".join([words.title, *(lines or ["no peer is known"])]))
+
+
 def _title(told: Why, names: Names, now: float) -> Plain:
     parts = []
     if (found := told.found) is not None:

@@ -10,12 +10,10 @@ from flux_tui.core.series.state import State
 from flux_tui.core.series.want_explanation import NotPendingError, Why
 from flux_tui.core.series.want_explanation import why as explain
 from flux_tui.core.text.names import StateNames
-from flux_tui.core.text.why import why_words
+from flux_tui.core.text.why import why_sentence, why_words
 
 MAX_REMEMBERED = 256
 """Wants whose last explanation is remembered after they were taken back."""
-MAX_LINES = 3
-"""Peers that the text of an explanation names."""
 
 
 class Explanation(Why):
@@ -53,9 +51,6 @@ class Explanations:
 def _explained(state: State, cid: Cid, now: float) -> Explanation:
     found = explain(state, cid, now)
     words = why_words(found, StateNames(state), now)
-    lines = [f"{line.name} {line.has}, {line.says}" for line in words.peers[:MAX_LINES]]
-    if len(words.peers) > MAX_LINES:
-        lines.append(f"{len(words.peers) - MAX_LINES} more peers")
     told = Explanation(*found)
-    told.words = "; ".join([str(words.title), *lines]) if lines else f"{words.title}; no peer is known"
+    told.words = str(why_sentence(words))
     return told
