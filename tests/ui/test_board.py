@@ -1,10 +1,10 @@
 """The board with several places, a narrator, marks, sorting, and a node that is gone."""
 
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 from textual.widgets import Static
 
 from flux_tui.core.api import commands as cmd

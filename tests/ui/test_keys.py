@@ -1,9 +1,9 @@
 """The table of actions: its names, its keys, and how a person changes them."""
 
 import re
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.keys import ACTIONS, FOOTER_ORDERS, GROUPS, NARRATED, Keys

@@ -1,8 +1,7 @@
 """Leaving during a download: nobody stops a node by accident that is fetching something."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from flux_tui.core.series import events as ev
 from flux_tui.ui.screens.leave import LeaveScreen

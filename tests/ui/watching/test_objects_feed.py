@@ -1,10 +1,10 @@
 """Which tab Objects shows, and what is read for the selected object: in slices, and each entry once."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from typing_extensions import override
 
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
