@@ -144,7 +144,7 @@ def export(file: Path, force: bool, car: str | None, home: Path | None, **flags:
 
         export_car(the_home(home), car, str(file), force=force, flags=flags)
         return
-    OutputType().convert(file, None, click.get_current_context())
+    OutputType().convert(str(file), None, click.get_current_context())
     open_series(the_home(home)).close()
     count = export_series(the_home(home).database, literal_path(file), overwrite=force)
     say(f"{count:,} entries in {file}")
