@@ -102,7 +102,8 @@ def test_every_distribution_that_is_imported_is_declared() -> None:
     declared = {
         canonicalize_name(one.name)
         for one in map(Requirement, metadata.requires("flux-tui") or [])
-        if one.marker is None or one.marker.evaluate({"extra": "web"})
+        if one.marker is None
+        or any(one.marker.evaluate({"extra": extra}) for extra in ("metrics", "qr", "web"))
     }
     owners = metadata.packages_distributions()
     for path in sorted((ROOT / "flux_tui").rglob("*.py")):

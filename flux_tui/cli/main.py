@@ -183,12 +183,14 @@ def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) 
         show_dashboard(home, flags, masked=mask)
 
 
+with_output_options(cli)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command line (without the program's name). Return the exit status."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a locale may lack characters of a name
     be_quiet(False)
-    with_output_options(cli)
     try:
         with ended_by_signals():
             status = cli.main(arguments, prog_name="flux-tui", standalone_mode=False)

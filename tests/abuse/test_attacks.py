@@ -35,6 +35,7 @@ from flux_tui.core.wire.messages import Cancel, Error, Grant, Have, StatusNo, St
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer
 from flux_tui.net.flux import gossip, link_table, noise_and_yamux, push_stream
 from flux_tui.net.flux.libp2p_network import Libp2pNetwork
+from flux_tui.net.gateways.with_gateways import WithGateways
 from flux_tui.net.upstream import guarded_yamux, peerstore
 from flux_tui.node.node import FluxNode
 from tests.abuse.attacker import MIB, Attacker, attacking
@@ -63,6 +64,8 @@ def resident() -> int:
 
 def parked(node: FluxNode) -> int:
     network = node._network
+    if isinstance(network, WithGateways):
+        network = network._network
     assert isinstance(network, Libp2pNetwork)
     return network.budget.parked()
 

@@ -184,7 +184,7 @@ def test_a_hangup_stops_a_node_in_order_unless_it_is_ignored(tmp_path: Path, ign
 
 def pushing(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     pushed: list[Any] = []
-    monkeypatch.setattr(Home, "push", lambda _, *commands: pushed.extend(commands))
+    monkeypatch.setattr(Home, "push", lambda _, *commands, **_options: pushed.extend(commands))
     monkeypatch.setattr("flux_tui.cli.commands.want_and_hold.ensure_node", lambda *_: False)
     return pushed
 
@@ -198,7 +198,7 @@ def test_many_cids_are_pushed_in_parts(monkeypatch: pytest.MonkeyPatch, tmp_path
     cids = [raw_cid(str(number).encode()) for number in range(25_000)]
     given(monkeypatch, "\r\n".join(cids).encode())
     assert run(["want", "-", "--home", str(tmp_path)]) == 0
-    assert [len(command.cids) for command in pushed] == [10_000, 10_000, 5_000]
+    assert [len(command.cids) for command in pushed] == [4_000] * 6 + [1_000]
     assert [cid for command in pushed for cid in command.cids] == cids
 
 

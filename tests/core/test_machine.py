@@ -76,7 +76,16 @@ def test_silence_is_answered_with_backoff() -> None:
     while len(pushed) < 9:
         events, _ = script.give(inp.Tick(), after=script.machine.next_deadline() - script.now)
         pushed += [script.now for event in events if isinstance(event, ev.PushedWant)]
-    assert [after - before for before, after in pairwise(pushed)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
+    assert [after - before for before, after in pairwise(pushed)] == [
+        60,
+        120,
+        240,
+        480,
+        960,
+        1920,
+        3600,
+        3600,
+    ]
 
 
 def test_a_late_lease_of_a_sole_holder_is_extended_then_lapses() -> None:

@@ -9,9 +9,9 @@ import flux_tui
 
 CORE = Path(flux_tui.__file__).parent / "core"
 ALLOWED = {
-    "base64", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum", "fnmatch", "functools",
-    "hashlib", "heapq", "itertools", "math", "re", "typing", "unicodedata", "urllib.parse", "msgpack", "msgspec",
-    "mmh3", "typing_extensions",
+    "base64", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "math", "re", "typing", "unicodedata", "urllib.parse",
+    "msgpack", "msgspec", "mmh3", "typing_extensions",
 }  # fmt: skip
 IMPURE_CALLS = {"now", "today", "utcnow", "open", "print", "input"}
 

@@ -75,6 +75,7 @@ async def test_a_caption_shows_the_lanes_of_an_object_then_the_picture(live: Liv
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert app.parts.panels.current == "flow"
+        app.parts.ticker.tick()
         assert "film.mkv" in str(app.parts.panels.panel().border_title)
         await pilot.press("n")
         assert "film.mkv" not in str(app.parts.panels.panel().border_title)

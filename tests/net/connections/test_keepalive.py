@@ -417,7 +417,9 @@ async def test_a_peer_is_reported_as_not_speaking_flux_only_if_it_says_so() -> N
         addr = str(other.get_addrs()[0])
         a.network.dial(addr)
         await a.seen.until(lambda: a.seen.failed)
-        assert a.seen.failed[-1][1].endswith("answers, but does not speak flux")
+        assert a.seen.failed[-1][1].endswith(
+            "answers, but does not speak flux; if it is an IPFS node, --bitswap speaks with it"
+        )
         other.set_stream_handler(PROTOCOL, hang_up)
         a.network.dial(addr)
         await a.seen.until(lambda: len(a.seen.failed) == 2)

@@ -203,8 +203,10 @@ class WantPusher:
         """Push these wants again now, because a person asked for it.
 
         A few wants are pushed even if max_pending wants are in the network already. If there are many, those
-        that are not in the network are queued.
+        that are not in the network are queued. They are also pushed to the peers that lacked the objects.
         """
+        for root in roots:
+            self.lacking.forget(root)
         if self.at_once(len(roots)):
             for root in roots:
                 if root in self.downloads and not self.queue.is_in_network(root):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import dag_cid, raw_cid
@@ -142,7 +143,7 @@ async def test_files_are_unfolded_and_can_be_scrolled_through(
 ) -> None:
     files = ObjectFiles(tuple(ObjectFile(f"img-{n:02}", 100, n) for n in range(60)), 60)
     monkeypatch.setattr(objects_feed, "_look_up", lambda *_: files)
-    node = live.node.__class__(**{**vars(live.node), "index": Path("/index")})
+    node = replace(live.node, index=Path("/index"))
     live.append(*STORY)
     app = Dashboard(node, clock=lambda: live.now)
     async with app.run_test(size=(120, 30)) as pilot:
