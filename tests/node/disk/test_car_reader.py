@@ -109,6 +109,7 @@ def test_what_is_not_whole_or_not_right_is_refused(tmp_path: Path) -> None:
         (varint(40) + b"\x01\x71\x12\x20" + bytes(36), "neither raw bytes"),
         (b"\x80", "ends inside a block"),
     ],
+    ids=["huge", "without end", "too long", "empty", "cut CID", "codec", "cut length"],
 )
 def test_lengths_that_lie_are_refused_before_anything_is_read(tmp_path: Path, end: bytes, why: str) -> None:
     root, blocks = built()
