@@ -8,7 +8,6 @@ import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing
-from ipaddress import ip_address
 
 import h11
 import trio
@@ -20,6 +19,7 @@ from flux_tui.gateway.http_requests import Wanted, read_target
 from flux_tui.gateway.http_server import HttpServer
 from flux_tui.gateway.object_answers import ObjectAnswers
 from flux_tui.home import Home, HomeError
+from flux_tui.host_header import is_named
 from flux_tui.reading.blocks import NotHereError, ReadError
 from flux_tui.reading.home_blocks import HomeBlocks
 from flux_tui.store.index.block_reader import BlockReader
@@ -86,7 +86,7 @@ class Gateway:
     async def handle(self, request: h11.Request) -> Answer:
         """Answer one request. Raises HttpError."""
         headers = {name.decode("ascii"): value.decode("latin-1") for name, value in request.headers}
-        if not self._is_named(headers.get("host", "")):
+        if not is_named(headers.get("host", ""), self._names):
             raise HttpError(403, "this name is not one of this machine's: --host-name adds names")
         if request.method not in (b"GET", b"HEAD"):
             raise HttpError(405, "only GET and HEAD are answered", [("Allow", "GET, HEAD")])
@@ -128,19 +128,6 @@ class Gateway:
             blocks.close()
             return answer
         return answer._replace(body=_closing(answer.body, blocks, self._fetch_seconds))
-
-    def _is_named(self, header: str) -> bool:
-        """Whether a `Host` header names this machine, and not by a name that somebody else made up."""
-        host = header.lower()
-        if not host.endswith("]"):  # otherwise an IPv6 address without a port
-            name, colon, port = host.rpartition(":")
-            if colon:
-                host = name if port.isdigit() else ""
-        try:
-            ip_address(host.removeprefix("[").removesuffix("]"))
-        except ValueError:
-            return host.removesuffix(".") in self._names
-        return True
 
 
 async def _closing(

@@ -53,7 +53,7 @@ class HttpServer:
         self._handler = handler
         self._max = max_connections
         self.open = 0
-        """Connections now."""
+        """The number of connections that are open."""
 
     async def serve(self, stream: trio.SocketStream) -> None:
         """Answer the requests of one connection. Never raises: a client cannot end the server."""

@@ -9,12 +9,12 @@ metrics by a name of its own that it lets point here (DNS rebinding).
 import logging
 import socket
 from collections.abc import Callable, Collection, Sequence
-from ipaddress import ip_address
 from typing import NamedTuple
 
 import h11
 import trio
 
+from flux_tui.host_header import is_named
 from flux_tui.metrics.exposition import MetricsError, for_scrape, needed
 from flux_tui.metrics.families import Family
 
@@ -129,7 +129,7 @@ class _Server:
 
     def _answer(self, request: h11.Request) -> _Answer:
         headers = dict(request.headers)
-        if not self._is_named(headers.get(b"host", b"").decode("ascii", "replace")):
+        if not is_named(headers.get(b"host", b"").decode("ascii", "replace"), self._names):
             return _Answer(
                 403, b"this name is not one of this machine's; the setting metrics_hosts adds names\n"
             )
@@ -139,19 +139,6 @@ class _Server:
             return _Answer(404, b"the metrics are at /metrics\n")
         accept = headers.get(b"accept", b"").decode("ascii", "replace")
         return _Answer(200, *for_scrape(self._collect(), accept))
-
-    def _is_named(self, header: str) -> bool:
-        """Whether a `Host` header names this machine, and not by a name that somebody else made up."""
-        host = header.lower()
-        if not host.endswith("]"):  # otherwise an IPv6 address without a port
-            name, colon, port = host.rpartition(":")
-            if colon:
-                host = name if port.isdigit() else ""
-        try:
-            ip_address(host.removeprefix("[").removesuffix("]"))
-        except ValueError:
-            return host.removesuffix(".") in self._names
-        return True
 
 
 async def _read_request(connection: h11.Connection, stream: trio.SocketStream) -> h11.Request | None:

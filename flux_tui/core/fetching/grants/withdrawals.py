@@ -26,7 +26,7 @@ class Withdrawal(NamedTuple):
     """Chunks that their holder was told not to send."""
 
     batch: Batch
-    """Their lease."""
+    """The lease of these chunks."""
     cids: tuple[Cid, ...]
     at: float
     """When the leases end of those of which nothing has come, in steady time."""
@@ -43,7 +43,7 @@ class Withdrawals:
         self._leases = leases
         self._waiting: list[Withdrawal] = []
         self._cids: set[Cid] = set()
-        """Their chunks."""
+        """The chunks of all withdrawals."""
 
     def __contains__(self, cid: Cid) -> bool:
         return cid in self._cids
