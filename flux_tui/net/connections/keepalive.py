@@ -94,6 +94,10 @@ class Connection(Protocol):
     """The methods of a connection that keepalive uses."""
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the connection is closed, or is just being closed."""
+
+    @property
     def heard(self) -> int:
         """A counter that rises whenever bytes arrive."""
 
@@ -178,8 +182,16 @@ class Keepalive:
 async def probe(connection: Connection) -> bool:
     """Ping the peer of a connection now. Return whether it is alive; if it is not, close the connection.
 
+    A connection that is closed already is not pinged. libp2p lists it for a moment longer.
+
     An acknowledgement by the peer's operating system (TCP) is enough: the peer's process may be too busy to answer.
     """
+
+    def is_closed() -> bool:  # it changes while this task waits
+        return connection.is_closed
+
+    if is_closed():
+        return False
     before, backlog, counted = connection.heard, connection.unsent, connection.acknowledged
 
     def acknowledged() -> bool:
@@ -191,9 +203,11 @@ async def probe(connection: Connection) -> bool:
     with trio.move_on_after(PROBE_SECONDS if backlog is not None else 2 * PROBE_SECONDS):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_ping, connection, float("inf"))
-            while connection.heard == before:  # noqa: ASYNC110 - nothing wakes for a byte that came
+            while connection.heard == before and not is_closed():  # noqa: ASYNC110 - nothing wakes for it
                 await trio.sleep(POLL_SECONDS)
             nursery.cancel_scope.cancel()
+    if is_closed():
+        return False
     if connection.heard != before or acknowledged():
         return True
     connection.abort(GONE)

@@ -10,6 +10,7 @@ circuits end each other, again and again: in 1 of 3 tries, the transfer stood st
 take turns after the end of a circuit with limits (`CircuitTurns`).
 """
 
+from math import inf
 from typing import NamedTuple
 
 import trio
@@ -26,8 +27,11 @@ from flux_tui.core.text.quantities import human_duration, human_size
 OVER_SHARE = 0.7
 """Share of a limit after which the end of a circuit is put down to it: the relay counts bytes that never came."""
 
-OPENER_SECONDS, OTHER_SECONDS = 1.0, 6.0
+OPENER_SECONDS, OTHER_SECONDS = 1.0, 8.0
 """Seconds after the end of a circuit, until the node that opened it opens the next one, and until the other does."""
+RESERVE_SECONDS = 4.0
+"""Seconds after which the opener gives up to wait for the other node's reservation: libp2p's relay may close its
+connection to that node when a circuit ends. The node then needs a second for a new one, and a new reservation."""
 MAX_TURNS = 256
 """Peers for which the end of the last circuit is remembered."""
 
@@ -64,6 +68,10 @@ class CircuitTurns:
     def ended(self, peer: ID, *, opened_here: bool) -> None:
         """Note that a circuit to this peer has ended now. `opened_here`: whether this node opened it."""
         self._from[peer] = trio.current_time() + (OPENER_SECONDS if opened_here else OTHER_SECONDS)
+
+    def may_lack_reservation(self, peer: ID) -> bool:
+        """Whether a circuit to this peer ended a moment ago, so that it may have no reservation at its relay yet."""
+        return trio.current_time() < self._from.get(peer, -inf) + RESERVE_SECONDS
 
     def wait(self, peer: ID) -> float:
         """Return the seconds until this node may open a circuit to this peer; 0: it may now."""

@@ -50,6 +50,7 @@ class Peer:
         self.answers = answers
         self.pings: list[float] = []
         self.aborted: tuple[float, str] | None = None
+        self.is_closed = False
 
     async def ping(self) -> None:
         await trio.lowlevel.checkpoint()
@@ -175,6 +176,24 @@ async def test_a_connection_is_pinged_before_it_is_used_again(
     assert await probe(peer) == alive
     assert (peer.aborted is None) == alive
     assert len(peer.pings) == 1
+
+
+async def test_a_closed_connection_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    """After the end of a circuit, libp2p listed it for a moment more. The next dial then waited 6 s for its pong."""
+    closed, closing = Peer(answers=False, unsent=None), Peer(answers=False, unsent=None)
+    closed.is_closed = True
+    assert not await probe(closed)
+    assert not closed.pings
+
+    async def close_soon() -> None:
+        await trio.sleep(0.5)
+        closing.is_closed = True
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(close_soon)
+        assert not await probe(closing)
+    assert trio.current_time() - began < 1
 
 
 async def test_a_connection_without_acknowledgements_is_dead_after_seconds(

@@ -30,6 +30,8 @@ from flux_tui.net.upstream.dial_peer import dialled_at
 
 CLOSE_SECONDS = 0.5
 """Seconds for resetting a stream to a relay that is not needed any more."""
+RESERVATION_POLL_SECONDS = 0.4
+"""Seconds between two requests for a circuit to a peer that has no reservation yet."""
 TURN_POLL_SECONDS = 0.1
 """Seconds between two looks whether the peer has connected, while it is the peer's turn."""
 
@@ -81,7 +83,7 @@ class CircuitTransport(ITransport):
                 if self._is_connected(target):
                     raise AlreadyConnectedError
                 self._opening[relay, target] = opening
-                stream, limit = await self._open(relay, target)
+                stream, limit = await self._open_when_reserved(relay, target)
         except BaseException as error:
             self._ended(relay, target, opening)
             if isinstance(error, AlreadyConnectedError | RelayRefusedError) or not isinstance(
@@ -106,6 +108,19 @@ class CircuitTransport(ITransport):
         at = [Multiaddr(addr)] if addr else []
         with dialled_at(at or None):  # not at the addresses of the peer behind the relay
             await self._host.connect(PeerInfo(relay, at))
+
+    async def _open_when_reserved(self, relay: ID, target: ID) -> tuple[INetStream, CircuitLimit | None]:
+        """Ask a relay for a circuit. Ask again while the target may have no reservation yet (`CircuitTurns`).
+
+        Returns the circuit's stream and its limits. Raises RelayRefusedError if the relay refuses.
+        """
+        while True:
+            try:
+                return await self._open(relay, target)
+            except RelayRefusedError as error:
+                if error.status != Status.NO_RESERVATION or not self._turns.may_lack_reservation(target):
+                    raise
+            await trio.sleep(RESERVATION_POLL_SECONDS)
 
     async def _open(self, relay: ID, target: ID) -> tuple[INetStream, CircuitLimit | None]:
         """Ask a connected relay for a circuit to `target`. Returns its stream and its limits.

@@ -51,6 +51,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import Backoff, TokenBucket
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.addresses.peer_multiaddrs import parse_peer_addr
+from flux_tui.net.connections.keepalive import close_dead
 from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.dial_errors import RelayRefusedError, relay_answer
 from flux_tui.net.flux.libp2p_host import forget_failures
@@ -289,6 +290,7 @@ class Reservations:
             forget_failures(self._host, relay)
             try:
                 with trio.fail_after(TALK_SECONDS):
+                    await close_dead(lambda: swarm.connections.get(relay, ()))
                     await self._host.connect(PeerInfo(relay, transports))
                     seconds = await self._reserve(relay)
             except Exception as error:  # libp2p raises many kinds
