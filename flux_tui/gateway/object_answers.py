@@ -14,7 +14,7 @@ from flux_tui.gateway.content_types import SNIFFED, UNKNOWN, content_type
 from flux_tui.gateway.http_answers import Answer, Body, FileRun, HttpError, Piece, disposition, path_header
 from flux_tui.gateway.http_ranges import ByteRange, UnsatisfiableError, entity_range, parse_range
 from flux_tui.gateway.http_requests import CAR, EMPTY_BLOCK, RAW, Wanted
-from flux_tui.gateway.pages import POLICY, SANDBOX, folder_page
+from flux_tui.gateway.pages import POLICY, content_policy, folder_page
 from flux_tui.reading.dag_blocks import blocks_for_gateway
 from flux_tui.reading.home_blocks import HomeBlocks
 from flux_tui.reading.object_reader import Leaf, ObjectReader, whole
@@ -123,7 +123,7 @@ class ObjectAnswers:
             *self._common(wanted, part, etag, IMMUTABLE),
             ("Content-Type", kind),
             ("Accept-Ranges", "bytes"),
-            ("Content-Security-Policy", SANDBOX),
+            ("Content-Security-Policy", content_policy(kind)),
         ]
         if name is not None or wanted.download:
             way = "attachment" if wanted.download else "inline"

@@ -20,6 +20,17 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-a
 """The Content-Security-Policy of the gateway's own pages: they have no script."""
 SANDBOX = "sandbox; script-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'"
 """The same of content: no script of it runs, and it has no origin, so it cannot read what else the gateway has."""
+MEDIA = (
+    "default-src 'none'; media-src 'self'; img-src 'self' data:; style-src 'unsafe-inline'; base-uri 'none'"
+)
+"""The same of films, sound and pictures. They have no script. Chromium plays no film in a sandbox: its own page of a
+film loads it by CORS, which an answer to a page without an origin would have to allow to every page."""
+
+
+def content_policy(kind: str) -> str:
+    """Return the Content-Security-Policy of content. `kind`: its `Content-Type`."""
+    is_media = kind.startswith(("video/", "audio/", "image/")) and "xml" not in kind
+    return MEDIA if is_media else SANDBOX
 
 
 def folder_page(root: Cid, names: Sequence[str], items: Sequence[FolderItem]) -> Iterator[bytes]:

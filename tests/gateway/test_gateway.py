@@ -1,6 +1,7 @@
 """The gateway over loopback: every form, conformant headers, and requests that are refused."""
 
 import random
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,10 +11,13 @@ import pytest
 import trio
 import trio.testing
 
+from flux_tui.core.content import unixfs_trees
 from flux_tui.core.content.car import decode_header, decode_section, read_varint
 from flux_tui.core.ids import Cid, is_leaf, matches
 from flux_tui.gateway import http_server
+from flux_tui.gateway.content_types import UNKNOWN, content_type
 from flux_tui.gateway.gateway import Gateway
+from flux_tui.gateway.pages import content_policy
 from flux_tui.home import Home
 from flux_tui.node.offline import add_offline
 
@@ -148,7 +152,10 @@ async def test_files_and_folders_for_a_browser(shared: Shared) -> None:
         film = f"/ipfs/{shared.root}/a/b/film.webm"
         got = await http.get(film)
         assert (got.content, got.headers["content-type"]) == (FILM, "video/webm")
-        assert got.headers["content-security-policy"].startswith("sandbox;")
+        policy = got.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; media-src 'self';"), (
+            "Chromium plays nothing in a sandbox"
+        )
         assert got.headers["accept-ranges"] == "bytes"
         middle = await http.get(film, headers={"range": f"bytes={MIB - 5}-{2 * MIB + 4}"})
         assert (middle.status_code, middle.content) == (206, FILM[MIB - 5 : 2 * MIB + 5])
@@ -168,6 +175,56 @@ async def test_files_and_folders_for_a_browser(shared: Shared) -> None:
         named = await http.get(f"/ipfs/{shared.leaf}?filename=a%0d%0ab.txt&download=true")
         assert named.headers["content-disposition"].startswith('attachment; filename="a__b.txt"')
         assert (await http.get(f"/ipfs/{shared.root}/a/empty.txt")).content == b""
+
+
+@pytest.mark.parametrize(
+    ("name", "is_sandboxed"),
+    [
+        ("page.html", True),
+        ("picture.svg", True),
+        ("page.xhtml", True),
+        ("feed.xml", True),
+        ("paper.pdf", True),
+        ("notes.txt", True),
+        ("unknown", True),
+        ("film.webm", False),
+        ("film.mp4", False),
+        ("song.opus", False),
+        ("picture.png", False),
+    ],
+)
+def test_all_content_that_can_have_a_script_is_sandboxed(name: str, is_sandboxed: bool) -> None:
+    policy = content_policy(content_type(name) or UNKNOWN)
+    assert policy.startswith("sandbox; script-src 'none'") == is_sandboxed
+    assert is_sandboxed or policy.startswith("default-src 'none'"), "no script either way"
+
+
+async def test_a_sharded_folder_has_an_index_and_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unixfs_trees, "SHARD_THRESHOLD", 100)
+    home, many = Home(tmp_path / "home"), tmp_path / "many"
+    many.mkdir()
+    for number in range(600):
+        (many / f"{number:03} {NASTY}").write_text(str(number))
+    root = add_offline(home, many, "t", lambda *_: None, lambda _: None).root
+    async with client(home) as http:
+        block = (await http.get(f"/ipfs/{root}?format=raw")).content
+        assert isinstance(unixfs_trees.decode_node(root, block), unixfs_trees.ShardNode)
+        page = (await http.get(f"/ipfs/{root}/")).text
+        links = re.findall(r'<a href="(\./[^"]*)">', page)
+        assert len(links) == 600
+        assert "<p>600 names</p>" in page
+        assert links == sorted(links)
+        for number in (0, 299, 599):
+            assert (await http.get(f"/ipfs/{root}/{links[number]}")).text == str(number)
+        assert (await http.get(f"/ipfs/{root}/600")).status_code == 404
+        entity = await http.get(f"/ipfs/{root}", params={"format": "car", "dag-scope": "entity"})
+        found = sections(entity.content)[1]
+        assert 2 <= len(found) < 300, "the shards of the folder, without its files"
+        assert not any(map(is_leaf, found))
+        one = await http.get(f"/ipfs/{root}/{links[7]}", params={"format": "car"})
+        assert len(sections(one.content)[1]) <= 5, "the shards on the way, and the file"
 
 
 @pytest.mark.parametrize(

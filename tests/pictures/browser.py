@@ -51,6 +51,8 @@ class Page:
         """The data that came to the page through its web socket."""
         self.sockets: list[str] = []
         """The addresses of its web sockets."""
+        self.answers: list[tuple[str, int, str]] = []
+        """The address, status and `Content-Range` of each answer."""
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Send a command. Return its result."""
@@ -101,6 +103,10 @@ class Page:
         message: dict[str, Any] = await asyncio.wait_for(self._socket.receive_json(), WAIT_SECONDS)
         if message.get("method") == "Network.webSocketCreated":
             self.sockets.append(message["params"]["url"])
+        if message.get("method") == "Network.responseReceived":
+            answer = message["params"]["response"]
+            part = answer["headers"].get("Content-Range", "")
+            self.answers.append((answer["url"], answer["status"], part))
         if message.get("method") == "Network.webSocketFrameReceived":
             frame = message["params"]["response"]
             data = frame["payloadData"]
