@@ -14,6 +14,10 @@ const load = async (name) => {
 const { createHeliaLight } = await load('helia')
 const { withBitswap } = await load('@helia/bitswap')
 const { withLibp2pLight } = await load('@helia/libp2p')
+const { fallbackRouter } = await load('@helia/fallback-router')
+const { trustlessGatewayBlockBroker } = await load('@helia/trustless-gateway-client')
+const { car } = await load('@helia/car')
+const { CarReader } = await load('@ipld/car')
 const { unixfs } = await load('@helia/unixfs')
 const { tcp } = await load('@libp2p/tcp')
 const { noise } = await load('@chainsafe/libp2p-noise')
@@ -60,12 +64,41 @@ const commands = {
   async get ({ addr, cid, to }) {
     await helia.libp2p.dial(multiaddr(addr))
     const began = performance.now()
-    const bytes = await write(CID.parse(cid), to)
+    const bytes = await write(files, CID.parse(cid), to)
     return { bytes, seconds: (performance.now() - began) / 1000 }
+  },
+  // Fetch from a gateway over HTTP alone, by Helia's client of trustless gateways, into a new blockstore.
+  async http ({ url, cid, to }) {
+    const other = createHeliaLight()
+    const gateways = fallbackRouter({ gateways: [url] })
+    // Helia waits without end for routers that are not fallbacks if there are none: so this one is no fallback.
+    other.addRouter({ name: 'gateway', findProviders: (...all) => gateways.findProviders(...all) })
+    other.addBlockBroker(trustlessGatewayBlockBroker({ allowInsecure: true, allowLocal: true }))
+    await other.start()
+    const bytes = await write(unixfs(other), CID.parse(cid), to)
+    await other.stop()
+    return { bytes }
+  },
+  // Add the blocks of a CAR.
+  async carIn ({ from }) {
+    const reader = await CarReader.fromIterable(fs.createReadStream(from))
+    await car(helia).import(reader)
+    return { roots: (await reader.getRoots()).map(String) }
+  },
+  // Write an object as a CAR. It has to be here.
+  async carOut ({ cid, to }) {
+    const out = fs.openSync(to, 'w')
+    for await (const part of car(helia).export(CID.parse(cid), { offline: true })) fs.writeSync(out, part)
+    fs.closeSync(out)
+    return {}
+  },
+  // Write an object that is here as a file or folder.
+  async write ({ cid, to }) {
+    return { bytes: await write(files, CID.parse(cid), to) }
   }
 }
 
-async function write (cid, to) {
+async function write (files, cid, to) {
   const { type } = await files.stat(cid)
   if (type !== 'directory') {
     const out = fs.openSync(to, 'w')
@@ -76,7 +109,7 @@ async function write (cid, to) {
   }
   fs.mkdirSync(to)
   let bytes = 0
-  for await (const one of files.ls(cid)) bytes += await write(one.cid, path.join(to, one.name))
+  for await (const one of files.ls(cid)) bytes += await write(files, one.cid, path.join(to, one.name))
   return bytes
 }
 

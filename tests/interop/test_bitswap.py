@@ -1,6 +1,5 @@
 """Bitswap with real nodes: Helia and Kubo fetch from a node of flux, and it fetches from them."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.node.node import FluxNode
 from tests.support.ipfs_nodes import IpfsNode, helia, kubo
 from tests.support.nodes_here import LOOPBACK, share, until
+from tests.support.random_trees import content, make_file, make_folder
 from tests.support.victims import events
 
 BITSWAP = msgspec.structs.replace(LOOPBACK, bitswap=True)
@@ -22,28 +22,6 @@ LAYOUTS: dict[str, dict[str, object]] = {
     "trickle": {"chunk": 16_384, "width": 4, "layout": "trickle"},
 }
 SECONDS = 120.0
-
-
-def make_file(path: Path, size: int = 3_000_000) -> Path:
-    path.write_bytes(os.urandom(size))
-    return path
-
-
-def make_folder(path: Path, names: int = 0) -> Path:
-    """Make a folder with a deeper one, an empty file, a name that is not ASCII, and `names` small files."""
-    (path / "sub" / "deeper").mkdir(parents=True)
-    make_file(path / "film.bin", 700_000)
-    make_file(path / "sub" / "héllo wörld.txt", 30)
-    (path / "sub" / "deeper" / "empty").touch()
-    for number in range(names):
-        (path / f"{number:04}").write_text(str(number))
-    return path
-
-
-def content(path: Path) -> dict[str, bytes]:
-    """Return the files below a path, or the file itself, with their bytes."""
-    files = [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file())
-    return {str(one.relative_to(path)): one.read_bytes() for one in files}
 
 
 async def fetched(node: FluxNode, of: IpfsNode, cid: str, to: Path) -> Path:
