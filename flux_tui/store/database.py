@@ -18,8 +18,9 @@ DATABASE = "flux.db"
 """The database of a home. A series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
 """The letters FLUX. They tell a home's database from any other SQLite file."""
-SCHEMA_VERSION = 2
-"""1: all entries are rows of one file. 2: the oldest ones are in segments (store/segments)."""
+SCHEMA_VERSION = 3
+"""1: all entries are rows of one file. 2: the oldest ones are in segments (store/segments). 3: entries refer to lists
+of CIDs that they have in common (store/segments/cid_lists.py), and segments have an index of their pages."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock; only another program that copies the file could hold one that long."""
 
@@ -66,7 +67,14 @@ SERIES_TABLES = f"""
 CREATE TABLE IF NOT EXISTS entry (
     seq  INTEGER PRIMARY KEY,
     at   REAL NOT NULL,
-    body BLOB NOT NULL
+    body BLOB NOT NULL, -- without its CIDs, if these are in a list
+    list INTEGER,       -- the number of that list
+    part BLOB           -- where in `body` the CIDs were, and which of the list they are
+);
+-- Lists of CIDs that entries have in common.
+CREATE TABLE IF NOT EXISTS cid_list (
+    number INTEGER PRIMARY KEY,
+    cids   BLOB NOT NULL
 );
 -- Checkpoints of schema 1: each a whole state. They are read, and never written.
 CREATE TABLE IF NOT EXISTS checkpoint (
@@ -188,8 +196,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
             f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
             f"{SERIES_TABLES}{CHUNK_TABLES}COMMIT;"
         )
-        if not db.execute("SELECT 1 FROM pragma_table_info('file') WHERE name = 'dag_root'").fetchone():
-            db.execute("ALTER TABLE file ADD COLUMN dag_root BLOB")  # a home of an earlier version
+        for table, column in (("file", "dag_root BLOB"), ("entry", "list INTEGER"), ("entry", "part BLOB")):
+            if not has_column(db, table, column.split()[0]):
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")  # a home of an earlier version
+        db.execute("CREATE INDEX IF NOT EXISTS entry_by_list ON entry (list) WHERE list IS NOT NULL")
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error
@@ -290,6 +300,12 @@ def connect_immutable(path: Path) -> sqlite3.Connection:
 def has_table(db: sqlite3.Connection, name: str) -> bool:
     """Return whether a database has a table. Raises sqlite3.Error."""
     found = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (name,))
+    return found.fetchone() is not None
+
+
+def has_column(db: sqlite3.Connection, table: str, name: str) -> bool:
+    """Return whether a table has a column. Raises sqlite3.Error."""
+    found = db.execute("SELECT 1 FROM pragma_table_info(?) WHERE name = ?", (table, name))
     return found.fetchone() is not None
 
 

@@ -15,6 +15,7 @@ from flux_tui.store.database import (
     StoreError,
     explain,
     explain_os,
+    has_column,
     open_reader,
 )
 from flux_tui.store.segments.catalog import FOLDER, segments_in
@@ -24,6 +25,8 @@ from flux_tui.store.segments.saved_states import states_between
 from flux_tui.store.segments.segment_file import PackedEntries
 
 T = TypeVar("T")
+_LISTED = "SELECT seq, at, body, list, part FROM entry WHERE seq > ?"
+_PLAIN = "SELECT seq, at, body, NULL, NULL FROM entry WHERE seq > ?"
 
 
 def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
@@ -79,8 +82,11 @@ def _copy(reader: sqlite3.Connection, source: Path, copy: sqlite3.Connection) ->
     if "page" in tables:  # an exported series is exported again
         copy.executemany(insert_page, _read(_pages(reader), source))
     if "entry" in tables:
-        rows = _rows(reader, "SELECT seq, at, body FROM entry WHERE seq > ?", packed_last)
-        copy.executemany("INSERT INTO entry VALUES (?, ?, ?)", _read(rows, source))
+        rows = _rows(reader, _LISTED if has_column(reader, "entry", "part") else _PLAIN, packed_last)
+        copy.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", _read(rows, source))
+    if "cid_list" in tables:
+        lists = _rows(reader, "SELECT number, cids FROM cid_list")
+        copy.executemany("INSERT INTO cid_list VALUES (?, ?)", _read(lists, source))
     _copy_states(_read(states_between(reader, packed_last, 1 << 62), source), pieces, copy)
     if "set_back" in tables:
         back = _read(_rows(reader, "SELECT seq FROM set_back"), source)

@@ -19,6 +19,7 @@ from flux_tui.core.series.fold import restore
 from flux_tui.core.series.state import State
 from flux_tui.store.database import SERIES_TABLES, StoreError, explain, has_table, open_reader
 from flux_tui.store.segments.catalog import FOLDER, Segment, segments_in
+from flux_tui.store.segments.entry_rows import select_rows
 from flux_tui.store.segments.folder import segments_of_folder
 from flux_tui.store.segments.segment_file import PackedEntries, newest_saved
 
@@ -153,8 +154,8 @@ class SeriesReader(SeriesSource):
     def _rows(self, after: int, limit: int) -> list[tuple[int, float, bytes]]:
         if not self._has_entries:
             return []
-        query = "SELECT seq, at, body FROM entry WHERE seq > ? ORDER BY seq LIMIT ?"
-        return self._all(query, after, limit)
+        with self._errors:
+            return list(select_rows(self._db, "seq > ? ORDER BY seq LIMIT ?", after, limit))
 
     @override
     def read_before(self, seq: int, limit: int) -> list[Entry]:

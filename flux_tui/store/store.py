@@ -28,7 +28,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes
-from flux_tui.core.series.events import Event, encode_event
+from flux_tui.core.series.events import Event
 from flux_tui.store.database import (
     DATABASE,
     UPSERT_CHUNK,
@@ -160,9 +160,7 @@ class Store:
         `checkpoint`: the bytes of `fold.snapshot` after the last entry; None: save no state now. Raises
         StoreError. Then nothing has changed, and the same call may be made again.
         """
-        rows = [
-            (self.last_seq + number, at, encode_event(event)) for number, (at, event) in enumerate(events, 1)
-        ]
+        rows = [(self.last_seq + number, at, event) for number, (at, event) in enumerate(events, 1)]
         seq = self.last_seq + len(rows)
         with self._lock:
             landed = self.chunks.to_commit(landed)
@@ -172,7 +170,7 @@ class Store:
             superfluous: Collection[StoredCheckpoint] = ()
             try:
                 self._db.execute("BEGIN IMMEDIATE")
-                self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", rows)
+                size = self.series.rows.insert(rows)
                 self._db.executemany("INSERT INTO set_back VALUES (?)", _set_back(self.last_at, rows))
                 # A chunk that was lost and has arrived again since is here.
                 gone = [(cid_bytes(cid),) for cid in lost]
@@ -183,6 +181,7 @@ class Store:
                     superfluous = self.series.saved.insert(self._db, saved, self.series.packed_last)
                 self._db.execute("COMMIT")
             except BaseException as error:  # an interrupted command goes on to clean up
+                self.series.rows.forget()
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 if isinstance(error, sqlite3.Error):
@@ -190,7 +189,7 @@ class Store:
                 raise
             if saved is not None:
                 self.series.saved.inserted(saved, superfluous)
-            self.series.appended(rows)
+            self.series.appended(size)
             self.chunks.committed(landed, lost)
         self.last_seq = seq
         self.last_at = rows[-1][1] if rows else self.last_at
@@ -365,7 +364,7 @@ class Store:
         return StoreErrors(self.path, path)
 
 
-def _set_back(last_at: float, rows: Sequence[tuple[int, float, bytes]]) -> list[tuple[int]]:
+def _set_back(last_at: float, rows: Sequence[tuple[int, float, Event]]) -> list[tuple[int]]:
     """Return the numbers of the entries whose time is earlier than that of the entry before, as rows to insert.
 
     `last_at`: the time of the entry before the first one.

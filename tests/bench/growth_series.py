@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
@@ -33,8 +34,19 @@ def on_disk(home: Path) -> int:
     return sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
 
 
-def written(events: Iterator[Event], count: int) -> int:
-    """Append `count` events to a new home, with a node's checkpoints and segments, and return the bytes of the home."""
+class Written(NamedTuple):
+    """What a series takes on disk."""
+
+    home: int
+    """Bytes of the home."""
+    segments: int
+    """Bytes of the segments, of which there are some."""
+    packed: int
+    """The last entry that is in a segment."""
+
+
+def write(events: Iterator[Event], count: int) -> Written:
+    """Append `count` events to a new home, with a node's checkpoints and segments."""
     folder = Path(tempfile.mkdtemp(prefix="flux-bench-"))
     try:
         store = Store.open(folder)
@@ -49,22 +61,28 @@ def written(events: Iterator[Event], count: int) -> int:
             store.commit(batch, checkpoint=checkpoint)
             while store.series.due and store.series.rotate() is not None:
                 pass  # as a running node does
+        size, packed = store.series.size().segments, store.series.packed_last
         store.close()
-        return on_disk(folder)
+        return Written(on_disk(folder), size, packed)
     finally:
         shutil.rmtree(folder)
 
 
-def refusals() -> Iterator[Event]:
-    """Yield a want of 256 loose chunks, and NOs to it from 50 peers, again and again."""
+def written(events: Iterator[Event], count: int) -> int:
+    """Append `count` events to a new home, and return the bytes of the home."""
+    return write(events, count).home
+
+
+def refusals(size: int, nos: int) -> Iterator[Event]:
+    """Yield a want of `size` loose chunks and `nos` NOs to it, each from another peer, again and again."""
     chance = random.Random(2)
     peers = [PeerId(f"12D3KooW{'y' * 42}{n:02}".replace("0", "z")) for n in range(50)]
     number = 0
     while True:
         number += 1
-        cids = tuple(raw_cid(b"%d %d" % (number, index)) for index in range(256))
+        cids = tuple(raw_cid(b"%d %d" % (number, index)) for index in range(size))
         yield ev.PushedWant(cids=cids, peers=tuple(peers), gossip=False, retry=False, next_push_at=1.8e9)
-        for peer in peers:
+        for peer in peers[:nos]:
             yield ev.StatusNo(
                 peer=peer, cids=cids, reason="not_held", has_it=False, retry_after=chance.random()
             )
@@ -80,14 +98,23 @@ def additions(count: int) -> Iterator[Event]:
         yield ev.PushedHave(root=root, name=name, size=3_000_000 + number)
 
 
+def _per_no(size: int) -> float:
+    """Return the bytes that each NO to a want of `size` chunks adds to the segments: 50 NOs to each, against 10."""
+    of_want = {}
+    for nos in (10, 50):
+        found = write(refusals(size, nos), max(60_000, 1000 * (nos + 1)))
+        of_want[nos] = found.segments / (found.packed / (nos + 1))
+    return (of_want[50] - of_want[10]) / 40
+
+
 def measure(growth: Growth) -> None:
     """Add the rows of the series."""
     fresh = {count: written(additions(count), 2 * count) / 1e6 for count in OBJECTS}
     growth.curve("series of shared objects", fresh, "MB", of="objects", most={20_000: 10.0}, exponent=1.05)
 
-    low, high = 51 * 200, 51 * 1000
-    per_no = (written(refusals(), high) - written(refusals(), low)) / ((high - low) * 50 / 51)
-    growth.add("a NO to a want of 256 chunks", per_no, "bytes", most=120)
+    for size in (1, 256):
+        words = "a NO to a want of one chunk" if size == 1 else f"a NO to a want of {size} chunks"
+        growth.add(f"{words}, besides the want", _per_no(size), "bytes", most=120)
 
     # The exchange has about 64 chunks in 75 entries.
     share = sum(type(event) is ev.ChunkReceived for event in islice(exchange(1), 7500)) / 7500

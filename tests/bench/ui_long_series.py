@@ -44,7 +44,10 @@ def write(path: Path, count: int, *, bare: bool) -> None:
         end = min(start + CHECKPOINT_ENTRIES, count)
         numbers = [(seq, 1.6e9 + seq / 1000, (seq - 1) % len(events)) for seq in range(start + 1, end + 1)]
         db.execute("BEGIN")
-        db.executemany("INSERT INTO entry VALUES (?, ?, ?)", [(seq, at, bodies[n]) for seq, at, n in numbers])
+        db.executemany(
+            "INSERT INTO entry (seq, at, body) VALUES (?, ?, ?)",
+            [(seq, at, bodies[n]) for seq, at, n in numbers],
+        )
         extend(state, [Entry(seq, at, events[n]) for seq, at, n in numbers])
         if not bare:
             db.execute("INSERT INTO checkpoint VALUES (?, ?)", (end, snapshot(state)))

@@ -23,7 +23,9 @@ home. So the database stays small, and a segment takes about a sixth of what its
 Modules; each imports only those above it:
 
     checkpoint_retention  which checkpoints stay in the database
+    cid_lists             lists of CIDs that entries have in common, stored once
     pages                 1,024 entries, compressed
+    entry_rows            the entries that are rows of a database
     pieces, saved_states  a checkpoint as pieces, which checkpoints share; those of the database
     segment_file          writes a segment, and reads one
     catalog, folder       the segments of a home: their list and their files; those of an archive

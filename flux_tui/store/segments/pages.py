@@ -4,7 +4,8 @@ CIDs and peer ids repeat: those of a want in each answer to it, those of a grant
 compression (zlib) writes a repeated id as a reference of some 3 bytes. Times are differences.
 
 A page has two streams of entries. `bulk` has the kinds that moving bytes causes, which are most of the entries
-and are rarely searched. `rest` has all other kinds. So a search by kind decompresses little.
+and are rarely searched. `rest` has all other kinds. So a search by kind decompresses little. Lists of CIDs that
+entries of a stream have in common follow its entries (store/segments/cid_lists.py).
 """
 
 import sqlite3
@@ -18,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from flux_tui.core.series.events import Entry, decode_event, stored_kind
+from flux_tui.store.segments.cid_lists import CidLists, shorten_body, whole_body
 
 PAGE_ENTRIES = 1024
 LEVEL = 6
@@ -29,7 +31,6 @@ Row = tuple[int, float, bytes]
 
 _FLOAT, _BITS = Struct(">d"), Struct(">q")
 _encoder = msgspec.msgpack.Encoder()
-_bodies_decoder = msgspec.msgpack.Decoder(list[bytes])
 _kinds_decoder = msgspec.msgpack.Decoder(dict[str, int])
 
 
@@ -44,7 +45,21 @@ class _Shape(msgspec.Struct, array_like=True):
     """The index in `tags` of each entry; bytes if there are at most 256 kinds."""
 
 
+class _Short(msgspec.Struct, array_like=True):
+    """An entry of a stream without its CIDs."""
+
+    body: bytes
+    at: int
+    """Where the CIDs were."""
+    number: int
+    """Their list: its index among the lists of the stream."""
+    bitmap: bytes
+    """Which CIDs of the list it has; empty: all."""
+
+
+_Stream = list[bytes | _Short]
 _shape_decoder = msgspec.msgpack.Decoder(_Shape)
+_stream_decoder = msgspec.msgpack.Decoder(_Stream)
 
 
 class Page(NamedTuple):
@@ -73,8 +88,8 @@ def pack(rows: Sequence[Row]) -> Page:
         rows[-1][0],
         _encoder.encode(Counter(found)),
         _packed(_Shape(times, list(tags), bytes(indexes) if len(tags) <= 256 else indexes)),
-        _packed(bulk) if bulk else b"",
-        _packed(rest) if rest else b"",
+        _packed_stream(bulk),
+        _packed_stream(rest),
     )
 
 
@@ -99,8 +114,9 @@ class OpenPage:
         self._bits = list(accumulate(shape.times))
         self._tags = shape.tags
         self._kinds = shape.kinds
-        self._page: Page | None = page
-        self._bodies: list[bytes] = []
+        self._page = page
+        self._bulk: _Bodies | None = None
+        self._rest: _Bodies | None = None
 
     def time_of(self, seq: int) -> float:
         """Return the time of an entry of this page, in seconds since 1970."""
@@ -110,51 +126,85 @@ class OpenPage:
         return float(_FLOAT.unpack(_BITS.pack(self._bits[index]))[0])
 
     def rows(self, after: int, limit: int) -> list[Row]:
-        """Return the first `limit` entries after the entry numbered `after`, as stored."""
-        if self._page is not None:
-            bulk = iter(_unpacked(self._page.bulk))
-            rest = iter(_unpacked(self._page.rest))
-            in_bulk = [tag in BULK for tag in self._tags]
-            self._bodies = [next(bulk if in_bulk[index] else rest, b"") for index in self._kinds]
-            self._page = None
+        """Return the first `limit` entries after the entry numbered `after`, with the bytes of their events."""
         start = max(after + 1 - self.first, 0)
-        return [
-            (self.first + index, self._time(index), self._bodies[index])
-            for index in range(start, min(start + limit, len(self._bodies)))
-        ]
+        return self._rows(range(start, min(start + limit, len(self._kinds))))
 
     def of_kinds(self, kinds: Collection[str], after: int) -> list[Entry]:
         """Return the entries of these kinds after the entry numbered `after`."""
-        tags = {number for number, tag in enumerate(self._tags) if tag in kinds}
+        tags = [number for number, tag in enumerate(self._tags) if tag in kinds]
         start = max(after + 1 - self.first, 0)
-        wanted = [index for index in range(start, len(self._kinds)) if self._kinds[index] in tags]
-        if not wanted:
-            return []
-        if self._page is None:
-            bodies = [self._bodies[index] for index in wanted]
-        else:
-            bodies = self._bodies_at(wanted, {self._tags[number] for number in tags}, self._page)
-        return [
-            Entry(self.first + index, self._time(index), decode_event(body))
-            for index, body in zip(wanted, bodies, strict=True)
-        ]
+        return [Entry(seq, at, decode_event(body)) for seq, at, body in self._rows(self._places(tags, start))]
 
-    def _bodies_at(self, indexes: Sequence[int], kinds: Collection[str], page: Page) -> list[bytes]:
-        """Return the bodies of some entries. `kinds`: their kinds, which tell the streams to decompress."""
-        bulk = _unpacked(page.bulk) if not BULK.isdisjoint(kinds) else []
-        rest = _unpacked(page.rest) if not BULK.issuperset(kinds) else []
-        in_bulk = [self._tags[number] in BULK for number in self._kinds]
-        before = [0, *accumulate(in_bulk)]
-        """How many entries before each one are in `bulk`."""
-        return [bulk[before[at]] if in_bulk[at] else rest[at - before[at]] for at in indexes]
+    def _places(self, tags: Sequence[int], start: int) -> list[int]:
+        """Return the indexes, from `start` on, of the entries whose kinds have these indexes in `tags`."""
+        kinds, found = self._kinds, []
+        if not isinstance(kinds, bytes):
+            return [index for index in range(start, len(kinds)) if kinds[index] in tags]
+        for tag in tags:
+            at = kinds.find(tag, start)
+            while at >= 0:
+                found.append(at)
+                at = kinds.find(tag, at + 1)
+        return found if len(tags) == 1 else sorted(found)
+
+    def _rows(self, indexes: Sequence[int]) -> list[Row]:
+        """Return some entries; only the streams that have them are decompressed."""
+        in_bulk = [tag in BULK for tag in self._tags]
+        before = _bulk_before(self._kinds, in_bulk)
+        found: list[Row] = []
+        for index in indexes:
+            if in_bulk[self._kinds[index]]:
+                if self._bulk is None:
+                    self._bulk = _Bodies(self._page.bulk)
+                body = self._bulk[before[index]]
+            else:
+                if self._rest is None:
+                    self._rest = _Bodies(self._page.rest)
+                body = self._rest[index - before[index]]
+            found.append((self.first + index, self._time(index), body))
+        return found
+
+
+def _bulk_before(kinds: bytes | list[int], in_bulk: Sequence[bool]) -> list[int]:
+    """Return how many entries before each one are in the stream `bulk`. `in_bulk`: for each index of a kind."""
+    if isinstance(kinds, bytes):
+        return [0, *accumulate(kinds.translate(bytes(in_bulk).ljust(256)))]
+    return [0, *accumulate(in_bulk[number] for number in kinds)]
+
+
+class _Bodies:
+    """The events of a stream, as stored."""
+
+    def __init__(self, stream: bytes) -> None:
+        try:
+            self._found = _stream_decoder.decode(zlib.decompress(stream)) if stream else []
+        except (zlib.error, msgspec.MsgspecError) as error:
+            raise sqlite3.DatabaseError(f"a page of entries is damaged: {error}") from error
+
+    def __getitem__(self, index: int) -> bytes:
+        try:
+            found = self._found[index]
+            if isinstance(found, bytes):
+                return found
+            stored = self._found[found.number]
+            assert isinstance(stored, bytes)
+            return whole_body(found.body, found.at, found.bitmap, stored)
+        except (IndexError, AssertionError, msgspec.MsgspecError) as error:
+            raise sqlite3.DatabaseError(f"a page of entries is damaged: {error}") from error
+
+
+def _packed_stream(bodies: Sequence[bytes]) -> bytes:
+    """Pack the events of a stream, and after them the lists of CIDs that they have in common."""
+    if not bodies:
+        return b""
+    lists = CidLists(len(bodies))
+    stream: _Stream = []
+    for body in bodies:
+        short, at, reference = shorten_body(body, lists)
+        stream.append(short if reference is None else _Short(short, at, *reference))
+    return _packed([*stream, *(stored for _, stored in lists.fresh)])
 
 
 def _packed(value: object) -> bytes:
     return zlib.compress(_encoder.encode(value), LEVEL)
-
-
-def _unpacked(stream: bytes) -> list[bytes]:
-    try:
-        return _bodies_decoder.decode(zlib.decompress(stream)) if stream else []
-    except (zlib.error, msgspec.MsgspecError) as error:
-        raise sqlite3.DatabaseError(f"a page of entries is damaged: {error}") from error

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from flux_tui.store.database import open_reader
 from flux_tui.store.segments.catalog import Catalog, Segment, segment_name
+from flux_tui.store.segments.entry_rows import ROW_BYTES, EntryRows, select_rows
 from flux_tui.store.segments.pages import PAGE_ENTRIES, Row
 from flux_tui.store.segments.saved_states import SavedStates, states_between
 from flux_tui.store.segments.segment_file import write_segment
@@ -22,8 +23,6 @@ SEGMENT_BYTES = 4 << 20
 80,000 objects) it is as many bytes as the state, because each segment begins with one."""
 UNCHECKED = 16
 """A series without any checkpoint is cut after this many times SEGMENT_BYTES, so that even it is bounded."""
-ROW_BYTES = 16
-"""Bytes of a row besides its event."""
 DELETED_AT_ONCE = 4_000
 """Rows deleted in one transaction: some 5 ms, in which the node cannot commit."""
 LOOKED_AT = 200_000
@@ -41,13 +40,20 @@ class Rotation:
     """Makes the segments of one home, in one thread at a time. Raises StoreError, sqlite3.Error, OSError."""
 
     def __init__(
-        self, path: Path, db: sqlite3.Connection, lock: threading.RLock, catalog: Catalog, saved: SavedStates
+        self,
+        path: Path,
+        db: sqlite3.Connection,
+        lock: threading.RLock,
+        catalog: Catalog,
+        saved: SavedStates,
+        rows: EntryRows,
     ) -> None:
         self._path = path
         self._db = db
         self._lock = lock
         self._catalog = catalog
         self._saved = saved
+        self._rows = rows
         self._enough = SEGMENT_BYTES
         self._finished = False
         """Whether the rows and files that a kill may have left were looked for."""
@@ -61,9 +67,9 @@ class Rotation:
         count, size = self._db.execute(query, (ROW_BYTES, self._catalog.last, LOOKED_AT)).fetchone()
         self._bytes, self._all_counted = int(size or 0), count < LOOKED_AT
 
-    def appended(self, rows: list[Row]) -> None:
-        """Count entries that were committed. The caller holds the lock."""
-        self._bytes += sum(len(row[2]) + ROW_BYTES for row in rows)
+    def appended(self, size: int) -> None:
+        """Count the bytes of entries that were committed. The caller holds the lock."""
+        self._bytes += size
 
     @property
     def rows_size(self) -> int:
@@ -144,6 +150,7 @@ class Rotation:
                 row = self._db.execute("SELECT min(seq) FROM entry").fetchone()
                 if row[0] is None or row[0] > last:
                     self._saved.delete_before(self._db, last)
+                    self._rows.delete_unused_lists()
                     break
                 until = min(last, row[0] + DELETED_AT_ONCE - 1)
                 query = "SELECT sum(length(body) + ?) FROM entry WHERE seq <= ?"
@@ -154,8 +161,8 @@ class Rotation:
 
 def _rows(reader: sqlite3.Connection, first: int, last: int) -> Iterator[Row]:
     while first <= last:
-        query = "SELECT seq, at, body FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq"
-        rows = reader.execute(query, (first, min(last, first + PAGE_ENTRIES - 1))).fetchall()
+        until = min(last, first + PAGE_ENTRIES - 1)
+        rows = list(select_rows(reader, "seq BETWEEN ? AND ? ORDER BY seq", first, until))
         if not rows:
             raise sqlite3.DatabaseError(f"entry {first} is missing")
         yield from rows

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from flux_tui.core.series.keep_rule import KeepRule
 from flux_tui.store.database import DATABASE, explain, explain_os
 from flux_tui.store.segments.catalog import Catalog, Segment
-from flux_tui.store.segments.pages import Row
+from flux_tui.store.segments.entry_rows import EntryRows
 from flux_tui.store.segments.pruning import Pruned, prune, superfluous
 from flux_tui.store.segments.rotation import Rotation
 from flux_tui.store.segments.saved_states import SavedStates
@@ -41,8 +41,10 @@ class SeriesFiles:
         self._lock = lock
         self.saved = SavedStates(db)
         """The checkpoints in the database."""
+        self.rows = EntryRows(db)
+        """The newest entries, which are rows of the database."""
         self._catalog = Catalog(home, db)
-        self._rotation = Rotation(self._path, db, lock, self._catalog, self.saved)
+        self._rotation = Rotation(self._path, db, lock, self._catalog, self.saved, self.rows)
         self._moving = threading.Lock()
         """Held by the one thread that moves or drops entries."""
         last = int(db.execute("SELECT coalesce(max(seq), 0) FROM entry").fetchone()[0])
@@ -77,9 +79,9 @@ class SeriesFiles:
             self._catalog.size, self._rotation.rows_size, segments[0].first_at if segments else None
         )
 
-    def appended(self, rows: list[Row]) -> None:
-        """Count entries that were committed. The caller holds the lock."""
-        self._rotation.appended(rows)
+    def appended(self, size: int) -> None:
+        """Count the bytes of entries that were committed. The caller holds the lock."""
+        self._rotation.appended(size)
 
     def rotate(self) -> Segment | None:
         """Move the oldest entries into a segment, if they are enough. Return it. Raises StoreError.

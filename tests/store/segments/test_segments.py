@@ -19,7 +19,7 @@ from flux_tui.store.database import StoreError
 from flux_tui.store.segments import rotation, segment_file
 from flux_tui.store.series_export import export
 from flux_tui.store.series_reader import SeriesReader, first_state
-from flux_tui.store.store import Store
+from flux_tui.store.store import Landed, Store
 
 START = 1.8e9
 CHECKPOINT = 150
@@ -30,8 +30,14 @@ NOTHING = KeepRule(size=0)
 def told(seed: int) -> Iterator[Event]:
     chance = random.Random(seed)
     number = 0
+    wanted = tuple(raw_cid(b"wanted %d" % index) for index in range(40))
     while True:
         number += 1
+        if number % 7 == 0:  # answers to a long want, and to parts of it
+            yield ev.PushedWant(cids=wanted, peers=(PEER,), gossip=False, retry=False, next_push_at=START)
+            yield ev.StatusNo(peer=PEER, cids=wanted, reason="not_held", has_it=False, retry_after=None)
+            for some in (wanted[::3], wanted[5:25], wanted[::-1]):
+                yield ev.StatusNo(peer=PEER, cids=some, reason="busy", has_it=True, retry_after=1.0)
         cids = tuple(raw_cid(b"%d %d" % (number, index)) for index in range(chance.randrange(1, 5)))
         yield ev.Requested(cid=cids[0], name=f"file {number}")
         yield ev.StatusNo(peer=PEER, cids=cids, reason="busy", has_it=True, retry_after=chance.random())
@@ -354,4 +360,29 @@ def test_a_kill_between_any_two_steps_loses_nothing(tmp_path: Path, monkeypatch:
     with closing(store.reader()) as reader:
         assert reader.first_seq() > 1
         assert_same(reader, reader.first_seq())
+    store.close()
+
+
+def test_a_list_of_cids_is_stored_once_and_goes_with_its_last_row(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "home")
+    wanted = tuple(raw_cid(b"wanted %d" % index) for index in range(40))
+    no = ev.StatusNo(peer=PEER, cids=wanted, reason="busy", has_it=True, retry_after=1.0)
+    nothing = Landed(wanted[0], None)  # type: ignore[arg-type]
+    with pytest.raises(StoreError):
+        store.commit([(START, no), (START, no)], [nothing])
+    count = "SELECT count(*) FROM cid_list"
+    store.commit([(START, no)])
+    assert store.chunks.rows(count)[0][0] == 0, "what was not committed is not referred to"
+    store.commit([(START, no)] * 4)
+    assert store.chunks.rows(count)[0][0] == 1
+    assert store.chunks.rows("SELECT max(length(body)) FROM entry WHERE seq > 1")[0][0] < 150
+    large = ev.ErrorOccurred(text="x" * 1000)
+    store.commit([(START, large)] * 60, checkpoint=snapshot(State()))
+    store.commit([(START, large)])
+    assert rotate(store) == 1
+    assert store.chunks.rows(count)[0][0] == 0
+    store.commit([(START, no)] * 2)
+    with closing(store.reader()) as reader:
+        found = [entry.event for entry in reader.read(0, 100) if isinstance(entry.event, ev.StatusNo)]
+    assert found == [no] * 7
     store.close()
