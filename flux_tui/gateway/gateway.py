@@ -118,14 +118,14 @@ class Gateway:
             with trio.fail_after(self._fetch_seconds):
                 answer = await answers.answer(wanted)
         except trio.TooSlowError:
-            blocks.close()
-            seconds = f"{self._fetch_seconds:.0f} s"
+            await _close(blocks)
+            seconds = f"{self._fetch_seconds:g} s"
             raise HttpError(504, f"nobody sent it within {seconds}", [("Retry-After", "30")]) from None
         except BaseException:
-            blocks.close()
+            await _close(blocks)
             raise
         if isinstance(answer.body, bytes) or head_only:
-            blocks.close()
+            await _close(blocks)
             return answer
         return answer._replace(body=_closing(answer.body, blocks, self._fetch_seconds))
 
@@ -148,7 +148,13 @@ async def _closing(
     except (ReadError, BadBlockError, HomeError, trio.TooSlowError) as error:
         raise BrokenOffError(str(error)) from None
     finally:
-        blocks.close()
+        await _close(blocks)
+
+
+async def _close(blocks: HomeBlocks) -> None:
+    """End the wants of an answer. A thread tells the node, which may be busy: other clients do not wait for it."""
+    with trio.CancelScope(shield=True):
+        await trio.to_thread.run_sync(blocks.close)
 
 
 def _url(address: tuple[str, int]) -> str:

@@ -29,8 +29,8 @@ class Blocks(Protocol):
         Raises NotHereError, ReadError.
         """
 
-    def expect(self, cids: Sequence[Cid]) -> None:
-        """Note that these blocks will be read soon, so that they can be fetched meanwhile. Does not block."""
+    async def expect(self, cids: Sequence[Cid]) -> None:
+        """Note that these blocks will be read soon, so that they can be fetched meanwhile. Does not wait for them."""
 
 
 class NotingBlocks(Blocks):
@@ -48,5 +48,5 @@ class NotingBlocks(Blocks):
         return found
 
     @override
-    def expect(self, cids: Sequence[Cid]) -> None:
-        self._inner.expect(cids)
+    async def expect(self, cids: Sequence[Cid]) -> None:
+        await self._inner.expect(cids)

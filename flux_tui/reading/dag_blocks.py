@@ -56,7 +56,7 @@ async def blocks_of(
                 seen.add(following)
         if len(seen) > MAX_BLOCKS:
             raise BadBlockError(f"it has more than {MAX_BLOCKS:,} blocks")
-        reader.blocks.expect(tuple(dict.fromkeys(stack[-LEAVES_AHEAD:][::-1])))
+        await reader.blocks.expect(tuple(dict.fromkeys(stack[-LEAVES_AHEAD:][::-1])))
         found = await reader.blocks.read(tuple(batch))
         for one in batch:
             yield OneBlock(one, found[one])

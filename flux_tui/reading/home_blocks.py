@@ -77,10 +77,12 @@ class HomeBlocks:
             found = {**found, **more}
         return found
 
-    def expect(self, cids: Sequence[Cid]) -> None:
-        """Want those of these blocks that are not here."""
-        if self._begin is None or self._want is not None:
-            return
+    async def expect(self, cids: Sequence[Cid]) -> None:
+        """Want those of these blocks that are not here. Raises ReadError, HomeError."""
+        if self._begin is not None and self._want is None:
+            await trio.to_thread.run_sync(self._expect_now, cids)
+
+    def _expect_now(self, cids: Sequence[Cid]) -> None:
         for at in range(0, len(cids), HERE_AT_ONCE):
             self._push([cid for cid in cids[at : at + HERE_AT_ONCE] if self._size_of(cid) is None])
 

@@ -101,7 +101,7 @@ class ObjectReader:
                     if leaf.data is None:
                         new.append(leaf.cid)
                 if new:
-                    self.blocks.expect(new)
+                    await self.blocks.expect(new)
                 if not ahead:
                     return
                 batch = _take(ahead)
@@ -149,7 +149,7 @@ class ObjectReader:
                 continue
             if len(stack) >= MAX_DEPTH:
                 raise BadBlockError(f"a file with more than {MAX_DEPTH} inner nodes above a leaf")
-            self.blocks.expect([child.cid, *top.nodes_ahead(end)])
+            await self.blocks.expect([child.cid, *top.nodes_ahead(end)])
             stack.append(_Open(await self._file_node(child.cid, child.size), child.cid, offset))
 
     async def _file_node(self, cid: Cid, size: int | None) -> nodes.FileNode:

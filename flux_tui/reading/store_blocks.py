@@ -42,7 +42,7 @@ class StoreBlocks:
                 raise ReadError(f"the block {cid} was here, and its file was changed or removed")
         return found
 
-    def expect(self, cids: Sequence[Cid]) -> None:
+    async def expect(self, cids: Sequence[Cid]) -> None:
         """Want those of these blocks that are not here."""
         if self._want is not None:
             self._push([cid for cid in cids if self._chunks.size_of(cid) is None])

@@ -2,7 +2,7 @@
 
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,15 +11,20 @@ import pytest
 import trio
 import trio.testing
 
+from flux_tui.core.api import commands as cmd
 from flux_tui.core.content import unixfs_trees
 from flux_tui.core.content.car import decode_header, decode_section, read_varint
 from flux_tui.core.ids import Cid, is_leaf, matches
+from flux_tui.core.series import events as ev
 from flux_tui.gateway import http_server
 from flux_tui.gateway.content_types import UNKNOWN, content_type
 from flux_tui.gateway.gateway import Gateway
 from flux_tui.gateway.pages import content_policy
 from flux_tui.home import Home
+from flux_tui.node.node import FluxNode
 from flux_tui.node.offline import add_offline
+from flux_tui.testing.memory_network import Switchboard
+from tests.support.nodes_here import LOOPBACK, series_of, share, until
 
 MIB = 1 << 20
 FILM = random.Random(9).randbytes(3 * MIB + 77)
@@ -52,9 +57,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
 
 @asynccontextmanager
 async def client(
-    home: Home, max_connections: int = 16, hosts: tuple[str, ...] = ()
+    home: Home,
+    max_connections: int = 16,
+    hosts: tuple[str, ...] = (),
+    begin: Callable[[], None] | None = None,
+    fetch_seconds: float = 30.0,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    gateway = Gateway(home, max_connections=max_connections, hosts=hosts)
+    gateway = Gateway(
+        home, max_connections=max_connections, hosts=hosts, begin=begin, by="t", fetch_seconds=fetch_seconds
+    )
     async with trio.open_nursery() as nursery:
         at: list[str] = []
         event = trio.Event()
@@ -285,6 +296,40 @@ async def ask(http: httpx.AsyncClient, target: str, headers: dict[str, str], met
             while data := await stream.receive_some():
                 got += data
     return got
+
+
+async def test_what_is_not_here_is_fetched_if_asked_to_and_nothing_else(tmp_path: Path) -> None:
+    tree, switchboard = tmp_path / "tree", Switchboard()
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub" / "film.webm").write_bytes(FILM)
+    (tree / "sub" / "other.bin").write_bytes(bytes(2 * MIB))
+    async with (
+        FluxNode.open(tmp_path / "a", LOOPBACK, network=switchboard.opening()) as holder,
+        FluxNode.open(tmp_path / "b", LOOPBACK, network=switchboard.opening(), commands=True) as node,
+    ):
+        root = await share(holder, tree)
+        node.push_intent(cmd.Join(holder.addrs[0]))
+        home, begun = Home(tmp_path / "b"), list[int]()
+        async with client(home) as http:
+            assert (await http.get(f"/ipfs/{root}/sub/film.webm")).status_code == 404
+        async with client(home, begin=lambda: begun.append(1), fetch_seconds=10) as http:
+            cached = await http.get(f"/ipfs/{root}/sub/", headers={"cache-control": "only-if-cached"})
+            assert (cached.status_code, begun) == (412, [])
+            assert not [event for _, _, event in series_of(node) if isinstance(event, ev.Requested)]
+            page = await http.get(f"/ipfs/{root}/sub/")
+            assert "film.webm" in page.text
+            assert begun == [1]
+            part = await http.get(f"/ipfs/{root}/sub/film.webm", headers={"range": f"bytes={MIB}-{MIB + 9}"})
+            assert (part.status_code, part.content) == (206, FILM[MIB : MIB + 10])
+            received = [event for _, _, event in series_of(node) if isinstance(event, ev.ChunkReceived)]
+            assert sum(is_leaf(event.cid) for event in received) == 1, "the leaf with these bytes"
+            assert (await http.get(f"/ipfs/{root}/sub/film.webm")).content == FILM
+        missing = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+        async with client(home, begin=lambda: None, fetch_seconds=0.3) as http:
+            late = await http.get(f"/ipfs/{missing}")
+            assert (late.status_code, late.headers["retry-after"]) == (504, "30")
+            assert "nobody sent it within 0 s" not in late.text
+        await until(lambda: not node.derive_state().pending)
 
 
 async def test_other_methods_and_what_is_no_request(shared: Shared) -> None:

@@ -29,7 +29,7 @@ class Table:
                 raise NotHereError(cid)
         return {cid: self.blocks[cid] for cid in cids}
 
-    def expect(self, cids: Sequence[Cid]) -> None:
+    async def expect(self, cids: Sequence[Cid]) -> None:
         self.expected += cids
 
 

@@ -15,6 +15,7 @@ from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, say, tell
 from flux_tui.home import Home
+from flux_tui.reading.blocks import ReadError
 
 PORT = 8080
 SECONDS, CONNECTIONS = 60, 128
@@ -68,8 +69,8 @@ def gateway(
     place = the_home(home)
     begin = None
     if fetch:
-        begin = partial(_begin, place, node_flags(flags))
-        begin()
+        begin = partial(_begin_again, place, node_flags(flags))
+        _begin(place, node_flags(flags))
     open_series(place).close()
     served = Gateway(
         place,
@@ -95,6 +96,14 @@ def gateway(
         run_in_trio(partial(served.run, host, port, started))
     except GatewayError as error:
         raise Failure(str(error)) from None
+
+
+def _begin_again(place: Home, flags: list[str]) -> None:
+    """Make sure that a node still runs. Raises ReadError: then one request is refused, and the gateway goes on."""
+    try:
+        _begin(place, flags)
+    except Failure as error:
+        raise ReadError(str(error)) from None
 
 
 def _begin(place: Home, flags: list[str]) -> None:
