@@ -34,6 +34,13 @@ CREATE TABLE IF NOT EXISTS page (
     bulk  BLOB NOT NULL,
     rest  BLOB NOT NULL
 );
+-- What the pages from entry `first` to entry `last` name (store/segments/page_index.py).
+CREATE TABLE IF NOT EXISTS page_index (
+    first INTEGER PRIMARY KEY,
+    last  INTEGER NOT NULL,
+    peers BLOB NOT NULL,
+    cids  BLOB NOT NULL
+);
 """
 PIECE_TABLES = """
 -- Checkpoints: states, each as the list of its pieces (store/segments/pieces.py). `size`: bytes that it added.
@@ -74,7 +81,8 @@ CREATE TABLE IF NOT EXISTS entry (
 -- Lists of CIDs that entries have in common.
 CREATE TABLE IF NOT EXISTS cid_list (
     number INTEGER PRIMARY KEY,
-    cids   BLOB NOT NULL
+    cids   BLOB NOT NULL,
+    last   INTEGER NOT NULL -- the last entry that refers to it
 );
 -- Checkpoints of schema 1: each a whole state. They are read, and never written.
 CREATE TABLE IF NOT EXISTS checkpoint (
@@ -199,7 +207,6 @@ def open_writer(path: Path) -> sqlite3.Connection:
         for table, column in (("file", "dag_root BLOB"), ("entry", "list INTEGER"), ("entry", "part BLOB")):
             if not has_column(db, table, column.split()[0]):
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")  # a home of an earlier version
-        db.execute("CREATE INDEX IF NOT EXISTS entry_by_list ON entry (list) WHERE list IS NOT NULL")
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path) from error

@@ -19,12 +19,12 @@ from flux_tui.store.database import (
     open_reader,
 )
 from flux_tui.store.segments.catalog import FOLDER, segments_in
-from flux_tui.store.segments.pages import Page
 from flux_tui.store.segments.pieces import Pieces
 from flux_tui.store.segments.saved_states import states_between
 from flux_tui.store.segments.segment_file import PackedEntries
 
 T = TypeVar("T")
+_INSERT_INDEX = "INSERT INTO page_index VALUES (?, ?, ?, ?)"
 _LISTED = "SELECT seq, at, body, list, part FROM entry WHERE seq > ?"
 _PLAIN = "SELECT seq, at, body, NULL, NULL FROM entry WHERE seq > ?"
 
@@ -77,26 +77,25 @@ def _copy(reader: sqlite3.Connection, source: Path, copy: sqlite3.Connection) ->
             raise StoreError(f"{path} was pruned meanwhile: export again")
         with closing(PackedEntries.open(path)) as packed:
             copy.executemany(insert_page, _read(packed.pages(), path))
+            copy.executemany(_INSERT_INDEX, _read(packed.indexes(), path))
             _copy_states(_read(packed.states(), path), pieces, copy)
         packed_last = segment.last
     if "page" in tables:  # an exported series is exported again
-        copy.executemany(insert_page, _read(_pages(reader), source))
+        packed = PackedEntries(reader)
+        copy.executemany(insert_page, _read(packed.pages(), source))
+        copy.executemany(_INSERT_INDEX, _read(packed.indexes(), source))
     if "entry" in tables:
         rows = _rows(reader, _LISTED if has_column(reader, "entry", "part") else _PLAIN, packed_last)
         copy.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", _read(rows, source))
     if "cid_list" in tables:
-        lists = _rows(reader, "SELECT number, cids FROM cid_list")
-        copy.executemany("INSERT INTO cid_list VALUES (?, ?)", _read(lists, source))
+        lists = _rows(reader, "SELECT number, cids, last FROM cid_list")
+        copy.executemany("INSERT INTO cid_list VALUES (?, ?, ?)", _read(lists, source))
     _copy_states(_read(states_between(reader, packed_last, 1 << 62), source), pieces, copy)
     if "set_back" in tables:
         back = _read(_rows(reader, "SELECT seq FROM set_back"), source)
         copy.executemany("INSERT INTO set_back VALUES (?)", back)
     counts = "SELECT (SELECT count(*) FROM entry), (SELECT coalesce(sum(last - first + 1), 0) FROM page)"
     return sum(copy.execute(counts).fetchone())
-
-
-def _pages(reader: sqlite3.Connection) -> Iterator[Page]:
-    yield from PackedEntries(reader).pages()
 
 
 def _rows(reader: sqlite3.Connection, query: str, *values: int) -> Iterator[tuple[Any, ...]]:

@@ -14,19 +14,22 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from flux_tui.core.series.events import Entry, decode_event, kind_of
+from flux_tui.core.series.events import Entry, decode_event, kind_of, stored_kind
 from flux_tui.core.series.fold import restore
 from flux_tui.core.series.state import State
 from flux_tui.store.database import SERIES_TABLES, StoreError, explain, has_table, open_reader
 from flux_tui.store.segments.catalog import FOLDER, Segment, segments_in
 from flux_tui.store.segments.entry_rows import select_rows
 from flux_tui.store.segments.folder import segments_of_folder
+from flux_tui.store.segments.page_index import Wanted
 from flux_tui.store.segments.segment_file import PackedEntries, newest_saved
 
 __all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "first_state"]
 
 ROWS_AT_ONCE = 5_000
 """Rows that a search by kind decodes at a time."""
+SEARCHED_AT_ONCE = 1_000
+"""Rows that a search looks at in one step."""
 SEGMENTS_OPEN = 4
 """Segments that stay open, of those read last."""
 TRIES = 3
@@ -55,6 +58,13 @@ class SeriesSource(Protocol):
 
     def of_kinds(self, kinds: Sequence[str], after: int) -> Iterator[list[Entry]]:
         """Yield the entries of these kinds after the entry numbered `after`, in order, some at a time."""
+
+    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+        """Return some wanted entries before the entry numbered `before`, in order.
+
+        And the number of the entry up to which nothing was looked at yet. All wanted entries between the two
+        numbers are returned, and maybe others. It takes some milliseconds; call it again with the number + 1.
+        """
 
     def seq_at(self, at: float) -> int:
         """Return the number of the last entry whose time is not later than `at`.
@@ -177,6 +187,44 @@ class SeriesReader(SeriesSource):
         while page := self.read(after, ROWS_AT_ONCE):
             yield [entry for entry in page if kind_of(entry.event) in kinds]
             after = page[-1].seq
+
+    @override
+    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+        before = min(before, self.last_seq() + 1)
+        first = self.first_seq()
+        if before <= first:
+            return [], first - 1
+        packed = self._packed_after(before - 2)
+        if packed is None or packed.last < before - 1:
+            packed_last = self._number("SELECT max(last) FROM segment") or 0
+            if self._packed is not None:
+                packed_last = max(packed_last, self._packed.last)
+            low = max(before - 1 - SEARCHED_AT_ONCE, first - 1, packed_last)
+            return self._search_rows(wanted, low, before), low
+        with self._errors:
+            return packed.search_back(wanted, before, lambda: self._carried(wanted, packed.first))
+
+    def _search_rows(self, wanted: Wanted, low: int, before: int) -> list[Entry]:
+        if wanted.whole or wanted.kinds is None:
+            return self.read(low, before - low - 1)
+        kinds = wanted.kinds
+        found: list[Entry] = []
+        while low < before - 1:
+            rows = self._rows(low, before - low - 1)
+            if not rows or rows[0][0] != low + 1:  # they are being moved into a segment
+                return [*found, *self.read(low, before - low - 1)]
+            found += [
+                Entry(seq, at, decode_event(body)) for seq, at, body in rows if kinds(stored_kind(body))
+            ]
+            low = rows[-1][0]
+        return found
+
+    def _carried(self, wanted: Wanted, first: int) -> int:
+        """Return how many pages from entry `first` on follow a page closely that names a wanted CID."""
+        if first <= self.first_seq():
+            return 0
+        packed = self._packed_after(first - 2)
+        return 0 if packed is None else packed.carried_on(wanted)
 
     @override
     def seq_at(self, at: float) -> int:
@@ -395,6 +443,11 @@ class MemorySeries(SeriesSource):
     @override
     def of_kinds(self, kinds: Sequence[str], after: int) -> Iterator[list[Entry]]:
         yield [entry for entry in self._entries[after:] if kind_of(entry.event) in kinds]
+
+    @override
+    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+        low = max(0, before - 1 - SEARCHED_AT_ONCE)
+        return self._entries[low : before - 1], low
 
     @override
     def seq_at(self, at: float) -> int:

@@ -180,7 +180,7 @@ def test_an_export_is_the_series_and_nothing_else(tmp_path: Path) -> None:
     reader.close()
     tables = sqlite3.connect(target)
     assert {row[0] for row in tables.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} == {
-        "cid_list", "entry", "checkpoint", "page", "piece", "saved", "segment", "set_back",
+        "cid_list", "entry", "checkpoint", "page", "page_index", "piece", "saved", "segment", "set_back",
     }  # fmt: skip
     tables.close()
     with pytest.raises(StoreError, match="exists already"):

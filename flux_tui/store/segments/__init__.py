@@ -25,6 +25,7 @@ Modules; each imports only those above it:
     checkpoint_retention  which checkpoints stay in the database
     cid_lists             lists of CIDs that entries have in common, stored once
     pages                 1,024 entries, compressed
+    page_index            which peers and CIDs each page names, for a search
     entry_rows            the entries that are rows of a database
     pieces, saved_states  a checkpoint as pieces, which checkpoints share; those of the database
     segment_file          writes a segment, and reads one

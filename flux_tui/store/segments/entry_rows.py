@@ -36,6 +36,8 @@ class EntryRows:
         Call `forget` if it is not committed.
         """
         rows: list[tuple[int, float, bytes, int | None, bytes | None]] = []
+        used: dict[int, int] = {}
+        """The last entry that refers to each list."""
         size = 0
         for seq, at, event in events:
             body, cut, reference = shorten_event(event, self._lists)
@@ -44,12 +46,16 @@ class EntryRows:
             else:
                 part = _encoder.encode((cut, reference.bitmap))
                 rows.append((seq, at, body, reference.number, part))
+                used[reference.number] = seq
                 size += len(part)
             size += len(body) + ROW_BYTES
         if self._lists.fresh:
             size += sum(len(stored) for _, stored in self._lists.fresh)
-            self._db.executemany("INSERT INTO cid_list VALUES (?, ?)", self._lists.fresh)
+            self._db.executemany("INSERT INTO cid_list VALUES (?, ?, 0)", self._lists.fresh)
             self._lists.fresh.clear()
+        self._db.executemany(
+            "UPDATE cid_list SET last = ? WHERE number = ?", [(seq, number) for number, seq in used.items()]
+        )
         self._db.executemany("INSERT INTO entry VALUES (?, ?, ?, ?, ?)", rows)
         return size
 
@@ -57,12 +63,10 @@ class EntryRows:
         """Forget the lists of CIDs: they were not committed."""
         self._lists.forget()
 
-    def delete_unused_lists(self) -> None:
-        """Delete the lists to which no row refers any more."""
+    def delete_unused_lists(self, first: int) -> None:
+        """Delete the lists to which no row refers any more. `first`: the first entry that is a row."""
         self._lists.forget()
-        self._db.execute(
-            "DELETE FROM cid_list WHERE number NOT IN (SELECT list FROM entry WHERE list IS NOT NULL)"
-        )
+        self._db.execute("DELETE FROM cid_list WHERE last < ?", (first,))
 
 
 def select_rows(db: sqlite3.Connection, condition: str, *values: int) -> Iterator[Row]:

@@ -136,6 +136,20 @@ class OpenPage:
         start = max(after + 1 - self.first, 0)
         return [Entry(seq, at, decode_event(body)) for seq, at, body in self._rows(self._places(tags, start))]
 
+    def search(self, kinds: Collection[str] | None, peers: Sequence[bytes], before: int) -> list[Entry]:
+        """Return the entries before entry `before` of some kinds that name one of `peers`.
+
+        `kinds` None: all. `peers` empty: any. An entry may be returned in vain.
+        """
+        tags = [number for number, tag in enumerate(self._tags) if kinds is None or tag in kinds]
+        until = before - self.first
+        places = [place for place in self._places(tags, 0) if place < until]
+        return [
+            Entry(seq, at, decode_event(body))
+            for seq, at, body in self._rows(places)
+            if not peers or any(peer in body for peer in peers)
+        ]
+
     def _places(self, tags: Sequence[int], start: int) -> list[int]:
         """Return the indexes, from `start` on, of the entries whose kinds have these indexes in `tags`."""
         kinds, found = self._kinds, []

@@ -150,7 +150,7 @@ class Rotation:
                 row = self._db.execute("SELECT min(seq) FROM entry").fetchone()
                 if row[0] is None or row[0] > last:
                     self._saved.delete_before(self._db, last)
-                    self._rows.delete_unused_lists()
+                    self._rows.delete_unused_lists(last + 1)
                     break
                 until = min(last, row[0] + DELETED_AT_ONCE - 1)
                 query = "SELECT sum(length(body) + ?) FROM entry WHERE seq <= ?"

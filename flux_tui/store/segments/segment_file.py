@@ -8,7 +8,7 @@ exported series.
 import os
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from flux_tui.core.series.events import Entry, decode_event
@@ -19,12 +19,23 @@ from flux_tui.store.database import (
     StoreError,
     connect_immutable,
     explain_os,
+    has_table,
 )
 from flux_tui.store.disk.fsync import flush_folder
+from flux_tui.store.segments.page_index import (
+    Candidate,
+    Indexing,
+    PagesNamed,
+    Wanted,
+    candidates,
+    carried_on,
+)
 from flux_tui.store.segments.pages import PAGE_ENTRIES, OpenPage, Page, Row, kinds_in, pack
 from flux_tui.store.segments.pieces import Pieces, read_state
 
 SUFFIX = ".flux"
+NOT_INDEXED = 32
+"""Pages without an index, from an earlier version, that a search looks at in one step."""
 PAGES_OPEN = 6
 """Pages that stay decompressed, of the pages read last: a dashboard reads around its cursor."""
 
@@ -74,8 +85,9 @@ def write_segment(
 
 
 def insert_pages(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
-    """Pack entries into rows of the table `page`. Raises StoreError if entries are missing in between."""
+    """Pack entries into rows of the table `page`, and index these. Raises StoreError if entries are missing."""
     waiting: list[Row] = []
+    indexing = Indexing()
     last: int | None = None
     for row in rows:
         if last is not None and row[0] != last + 1:
@@ -84,9 +96,14 @@ def insert_pages(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         waiting.append(row)
         if len(waiting) == PAGE_ENTRIES:
             db.execute("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", pack(waiting))
+            indexing.add(waiting)
             waiting = []
     if waiting:
         db.execute("INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)", pack(waiting))
+        indexing.add(waiting)
+    index = indexing.named()
+    if index is not None:
+        db.execute("INSERT INTO page_index VALUES (?, ?, ?, ?)", index)
 
 
 def make_durable(part: Path, path: Path) -> None:
@@ -112,6 +129,9 @@ class PackedEntries:
         row = db.execute("SELECT min(first), max(last) FROM page").fetchone()
         self.first, self.last = (0, 0) if row[0] is None else (int(row[0]), int(row[1]))
         """The numbers of the first and last entry; 0 and 0 if there is none."""
+        self._indexed = has_table(db, "page_index")
+        self._looked_at: tuple[Wanted, int, list[Candidate]] | None = None
+        """A search, the first entry of the pages that were looked up in the index last, and what was found."""
 
     @classmethod
     def open(cls, path: Path) -> "PackedEntries":
@@ -150,6 +170,59 @@ class PackedEntries:
         ):
             if not kinds_in(counts).keys().isdisjoint(kinds):
                 yield self._page(first, keep=False).of_kinds(kinds, after)
+
+    def search_back(self, wanted: Wanted, before: int, carried: Callable[[], int]) -> tuple[list[Entry], int]:
+        """Return the wanted entries of the newest page before entry `before` that has any, by the index.
+
+        And the number of the entry up to which nothing was looked at yet. A few pages are passed over at a
+        time. `carried`: returns how many pages, from the first one on, follow closely a page of an earlier file
+        that names a wanted CID.
+        """
+        first, index = self._stretch(before)
+        if self._looked_at is None or self._looked_at[:2] != (wanted, first):
+            stretch = index or PagesNamed(first, before - 1, b"", b"")
+            pages = [
+                (int(row[0]), kinds_in(row[1]))
+                for row in self._db.execute(
+                    "SELECT first, kinds FROM page WHERE first BETWEEN ? AND ? ORDER BY first", stretch[:2]
+                )
+            ]
+            near = carried() if wanted.cids and first == self.first else self._carried(wanted, first)
+            self._looked_at = wanted, first, candidates(wanted, pages, index, near)
+        for one in reversed(self._looked_at[2]):
+            if one.first < before:
+                return self._page(one.first, keep=False).search(one.kinds, one.peers, before), one.first - 1
+        return [], first - 1
+
+    def carried_on(self, wanted: Wanted) -> int:
+        """Return how many pages after the last one follow a page closely that names a wanted CID."""
+        return self._carried(wanted, self.last + 1)
+
+    def _carried(self, wanted: Wanted, first: int) -> int:
+        return carried_on(wanted, self._index_before(first)) if wanted.cids and first > self.first else 0
+
+    def _stretch(self, before: int) -> tuple[int, PagesNamed | None]:
+        """Return the first entry of some pages before entry `before`, and their index if there is one."""
+        index = self._index_before(before)
+        if index is not None and index.last >= before - 1:
+            return index.first, index
+        after = 0 if index is None else index.last
+        query = "SELECT first FROM page WHERE first < ? AND first > ? ORDER BY first DESC LIMIT ?"
+        firsts = self._db.execute(query, (before, after, NOT_INDEXED)).fetchall()
+        return int(firsts[-1][0]), None
+
+    def _index_before(self, before: int) -> PagesNamed | None:
+        if not self._indexed:
+            return None
+        query = "SELECT first, last, peers, cids FROM page_index WHERE first < ? ORDER BY first DESC LIMIT 1"
+        row = self._db.execute(query, (before,)).fetchone()
+        return None if row is None else PagesNamed(*row)
+
+    def indexes(self) -> Iterator[PagesNamed]:
+        """Yield the index of the pages, as it is stored."""
+        if self._indexed:
+            query = "SELECT first, last, peers, cids FROM page_index ORDER BY first"
+            yield from (PagesNamed(*row) for row in self._db.execute(query))
 
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
         """Return the newest saved state that includes no entry after `at_most`: its last entry, and its bytes."""

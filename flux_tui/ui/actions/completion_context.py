@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 
 from flux_tui.core.ids import PeerId
+from flux_tui.core.series.events.named_ids import peers_of
 from flux_tui.path_arguments import folder_here
 from flux_tui.ui.actions.command_sender import new_mark
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.series.filter import peers_of
 from flux_tui.ui.typed.command_line import complete_line
 from flux_tui.ui.typed.command_line_types import Context
 from flux_tui.ui.watching.panel_views import Views

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flux_tui.core.ids import short
+from flux_tui.core.series.events.named_ids import cids_of, peers_of
 from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.plain import plain
 from flux_tui.qr_code import QrError, qr_lines
@@ -16,7 +17,6 @@ from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.next_steps import shared_last, ticket_of
 from flux_tui.ui.screens.open_window_protocol import OpenWindow
-from flux_tui.ui.series.filter import cids_of, peers_of
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes

@@ -6,6 +6,7 @@ from textual.geometry import Size
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.events import Entry
+from flux_tui.core.series.events.named_ids import cids_of
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
@@ -19,7 +20,7 @@ from flux_tui.ui.rows.pending_and_retries import pending_rows, retry_rows
 from flux_tui.ui.rows.throughput import throughput_rows
 from flux_tui.ui.rows.view_and_lines import Line, Row, View, matching, span
 from flux_tui.ui.series.block_roots import roots_of
-from flux_tui.ui.series.filter import Filter, cids_of
+from flux_tui.ui.series.filter import Filter
 from flux_tui.ui.series.flow_marks import FlowWindow
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.objects_feed import ObjectsFeed

@@ -18,8 +18,8 @@ from flux_tui.ui.watching.watched_node import Nodes
 
 BEHIND_SECONDS = 1.0
 """Seconds between two frames behind a window."""
-LOOK_SECONDS = 0.02
-"""Seconds between two slices of a search."""
+LOOK_SECONDS = 0.005
+"""Seconds between two slices of a search: keys are handled in between."""
 TYPING_SECONDS = 0.2
 """Seconds after a key in which the next one is likely."""
 QUIET_SECONDS = 5.0

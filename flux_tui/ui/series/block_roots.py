@@ -22,7 +22,7 @@ from flux_tui.core.series.events import (
     LeaseLapsed,
     StatusNo,
 )
-from flux_tui.ui.series.filter import cids_of
+from flux_tui.core.series.events.named_ids import cids_of
 
 MAX_KNOWN = 100_000
 """How many chunks are remembered with their objects: about 20 MB."""

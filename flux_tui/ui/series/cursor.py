@@ -19,6 +19,7 @@ from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
 from flux_tui.store.database import StoreError
+from flux_tui.store.segments.page_index import Wanted
 from flux_tui.store.series_reader import SeriesReader, SeriesSource, first_state
 from flux_tui.ui.series.checkpoints import Builder, Checkpoints
 from flux_tui.ui.series.trends import WINDOW, Trends
@@ -276,6 +277,19 @@ class Source:
         except StoreError as error:
             self.trouble = str(error)
             return []
+
+    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+        """Return some wanted entries before entry `before`, and up to which entry nothing was looked at yet.
+
+        See SeriesSource. If the series cannot be read: none, and `begin`.
+        """
+        reader = self._open()
+        try:
+            found = reader.search_back(wanted, before) if reader is not None else ([], self.begin)
+        except StoreError as error:
+            self.trouble = str(error)
+            return [], self.begin
+        return found[0], max(found[1], self.begin)
 
     def close(self) -> None:
         """Close the series, end the builder's process, and delete the saved states."""

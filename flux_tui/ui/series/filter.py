@@ -3,7 +3,7 @@
 A line passes a filter if all of its terms match.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
@@ -19,9 +19,14 @@ from flux_tui.core.series.events import (
     StatusNo,
     Unknown,
     kind_of,
+    kind_of_type,
 )
+from flux_tui.core.series.events.named_ids import cids_of, peers_of
+from flux_tui.store.segments.page_index import Wanted, indexed
 
 FIELDS = ("kind", "peer", "cid", "reason")
+WITH_REASON = frozenset((kind_of_type(StatusNo), kind_of_type(AnsweredNo)))
+"""The kinds of entries that have a reason."""
 
 
 class Term(NamedTuple):
@@ -60,6 +65,33 @@ class Filter(NamedTuple):
     def by_object(self) -> bool:
         """Whether any term may match the name or CID of the object to which an entry's chunks belong."""
         return any(term.field in ("", "cid") for term in self.terms)
+
+    def wanted(self, called: Callable[[], Mapping[PeerId, str]]) -> Wanted | None:
+        """Return what an index of entries can tell about the entries that pass. None: nothing.
+
+        `called`: returns the names of peers.
+        """
+        terms = [term for term in self.terms if not term.negated]
+        kinds = [term.value for term in terms if term.field == "kind"]
+        cids = [term.value for term in terms if term.field == "cid" and indexed(term.value)]
+        peers = [term.value for term in terms if term.field == "peer"]
+        reason = any(term.field == "reason" for term in terms)
+        if not (kinds or cids or peers or reason):
+            return None
+
+        def of_kind(kind: str) -> bool:
+            return all(value in kind for value in kinds) and (not reason or kind in WITH_REASON)
+
+        def of_peer(peer: str) -> bool:
+            text = f"{peer} {called().get(PeerId(peer), '')}".lower()
+            return any(value in text for value in peers)
+
+        return Wanted(
+            of_kind if kinds or reason else None,
+            of_peer if peers else None,
+            tuple(cids),
+            whole=self.by_object,
+        )
 
     def takes(
         self,
@@ -131,24 +163,6 @@ def _holds(term: Term, event: Event, text: str, called: Mapping[PeerId, str], ro
             return any(term.value in cid for cid in (*cids_of(event), *roots))
         case _:
             return term.value in text
-
-
-def peers_of(event: Event) -> tuple[PeerId, ...]:
-    """Return the peers that an event names."""
-    if isinstance(event, Unknown):
-        return ()
-    peer = getattr(event, "peer", None)
-    return (*((peer,) if peer else ()), *getattr(event, "peers", ()))
-
-
-def cids_of(event: Event) -> tuple[Cid, ...]:
-    """Return the CIDs of the chunks and objects that an event names."""
-    if isinstance(event, Unknown):
-        return ()
-    found: list[Cid] = [value for name in ("cid", "root") if (value := getattr(event, name, None))]
-    for name in ("cids", "roots"):
-        found.extend(getattr(event, name, ()))
-    return tuple(dict.fromkeys(found))
 
 
 def fields_of(event: Event) -> dict[str, object]:

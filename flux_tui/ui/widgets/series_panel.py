@@ -9,7 +9,7 @@ is the number of its entry, and no entry has to be read to know it.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual import events
 from textual.cache import LRUCache
@@ -20,6 +20,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.text.names import NOBODY
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
+from flux_tui.store.segments.page_index import Wanted
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view_and_lines import Line, View, entry_line, span, text_of
 from flux_tui.ui.series.block_roots import CONTEXT, Owners
@@ -58,6 +59,8 @@ class SeriesPanel(LinesPanel):
         self.grows = grows
         """Whether more entries may come. A recording has all of its entries."""
         self.filter = Filter()
+        self._wanted: Wanted | None = None
+        """What the index of the series can tell about the filter. None: nothing."""
         self.folding = True
         self._view: View | None = None
         self._window = Window(0, fold=True)
@@ -107,6 +110,7 @@ class SeriesPanel(LinesPanel):
         self._window = Window(
             self.source.cursor, fold=self._folds, passes=self._passes if self.filter else None
         )
+        self._wanted = self.filter.wanted(lambda: self._called)
         self._owners, self._learned = Owners(), (self.source.cursor, self.source.cursor)
         self._lines.clear()
         self.following = True
@@ -239,6 +243,14 @@ class SeriesPanel(LinesPanel):
     def _look_back(self, budget: int) -> None:
         window, until = self._window, time.monotonic() + SLICE_SECONDS
         while window.low > self.source.begin and budget > 0 and not window.full and self._wants_more():
+            if self._wanted is not None:
+                found, low = self.source.search_back(self._wanted, window.low + 1)
+                self._learn(found)
+                window.prepend(found, low)
+                budget -= len(found)
+                if time.monotonic() >= until:
+                    break
+                continue
             count = min(250, budget, window.low - self.source.begin)
             window.prepend(self._read(window.low - count, count), window.low - count)
             budget -= count
@@ -350,7 +362,13 @@ class SeriesPanel(LinesPanel):
         So a filter for the name of an object finds entries about its chunks, too.
         """
         page = self.source.read(after, limit)
+        self._learn(page)
+        return page
+
+    def _learn(self, page: Sequence[Entry]) -> None:
+        """Note to which objects the chunks of some entries belong, which follow each other without a gap."""
         if self.filter.by_object and page:
+            after = page[0].seq - 1
             start = max(0, after - CONTEXT)
             if not self._learned[0] <= after <= self._learned[1]:
                 self._learned = after, after
@@ -358,7 +376,6 @@ class SeriesPanel(LinesPanel):
                 self._owners.learn(self.source.read(start, self._learned[0] - start))
             self._owners.learn(page)
             self._learned = min(start, self._learned[0]), max(page[-1].seq, self._learned[1])
-        return page
 
     @property
     def _called(self) -> Mapping[PeerId, str]:

@@ -11,12 +11,14 @@ import pytest
 
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
-from flux_tui.core.series.events import Entry, Event
+from flux_tui.core.series.events import Entry, Event, kind_of
+from flux_tui.core.series.events.named_ids import cids_of, peers_of
 from flux_tui.core.series.fold import derive, extend, restore, snapshot
 from flux_tui.core.series.keep_rule import KeepRule
 from flux_tui.core.series.state import State
 from flux_tui.store.database import StoreError
 from flux_tui.store.segments import rotation, segment_file
+from flux_tui.store.segments.page_index import Wanted
 from flux_tui.store.series_export import export
 from flux_tui.store.series_reader import SeriesReader, first_state
 from flux_tui.store.store import Landed, Store
@@ -24,6 +26,7 @@ from flux_tui.store.store import Landed, Store
 START = 1.8e9
 CHECKPOINT = 150
 PEER = PeerId("12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo")
+RARE = PeerId("12D3KooWLp5QEcTqRe9Yb3bpMxYQgvCSnxVYyMEKTpzTpbmZfKiT")
 NOTHING = KeepRule(size=0)
 
 
@@ -36,6 +39,9 @@ def told(seed: int) -> Iterator[Event]:
         if number % 7 == 0:  # answers to a long want, and to parts of it
             yield ev.PushedWant(cids=wanted, peers=(PEER,), gossip=False, retry=False, next_push_at=START)
             yield ev.StatusNo(peer=PEER, cids=wanted, reason="not_held", has_it=False, retry_after=None)
+            if number in (14, 70, 140):
+                yield ev.StatusNo(peer=RARE, cids=wanted[:1], reason="busy", has_it=True, retry_after=1.0)
+                yield ev.Granted(peer=RARE, root=None, cids=wanted[:1], deadline=START)
             for some in (wanted[::3], wanted[5:25], wanted[::-1]):
                 yield ev.StatusNo(peer=PEER, cids=some, reason="busy", has_it=True, retry_after=1.0)
         cids = tuple(raw_cid(b"%d %d" % (number, index)) for index in range(chance.randrange(1, 5)))
@@ -111,6 +117,71 @@ def assert_same(reader: SeriesReader, first: int = 1) -> None:
     found_kinds = [entry for page in reader.of_kinds(kinds, 300) for entry in page]
     assert found_kinds == [
         e for e in there if e.seq > 300 and isinstance(e.event, ev.StatusNo | ev.Requested)
+    ]
+
+
+def searched(reader: SeriesReader, wanted: Wanted) -> list[Entry]:
+    """Return what a search from the end to the beginning finds."""
+    found: list[Entry] = []
+    before = reader.last_seq() + 1
+    while before > reader.first_seq():
+        page, low = reader.search_back(wanted, before)
+        assert low < before - 1 or low == before - 1 == 0
+        assert all(low < entry.seq < before for entry in page)
+        found = page + found
+        before = low + 1
+    return found
+
+
+def assert_searches(reader: SeriesReader, first: int = 1) -> None:
+    """A search by the index finds what a look at each entry finds."""
+    there = ENTRIES[first - 1 :]
+    chance = random.Random(first)
+    packed = reader.segments()[-1].last if reader.segments() else 500
+    for kinds in (("status_no",), ("requested", "chunk_received"), ("pushed_want",), ("nothing",)):
+        found = searched(reader, Wanted(kinds=lambda kind, kinds=kinds: kind in kinds))  # type: ignore[misc]
+        assert found == [entry for entry in there if kind_of(entry.event) in kinds]
+    for peer in (PEER, RARE, "12D3nobody"):
+        found = searched(reader, Wanted(peers=lambda named, peer=peer: named == peer))  # type: ignore[misc]
+        assert [e for e in found if peer in peers_of(e.event)] == [
+            e for e in there if peer in peers_of(e.event)
+        ]
+    found = searched(reader, Wanted(peers=lambda peer: peer == RARE))
+    assert len([e for e in found if e.seq <= packed]) < 20, (
+        "pages and entries without the peer are passed over"
+    )
+    for entry in chance.sample(there, 12):
+        for cid in cids_of(entry.event)[:1]:
+            found = searched(reader, Wanted(cids=(cid[:14],), whole=True))
+            assert {e.seq for e in there if cid in cids_of(e.event)} <= {e.seq for e in found}
+    early = next(e.event.cid for e in there if isinstance(e.event, ev.ChunkReceived))
+    assert (
+        len([e for e in searched(reader, Wanted(cids=(early,), whole=True)) if e.seq <= packed]) < 3 * 64 + 1
+    )
+    both = Wanted(lambda kind: kind == "status_no", lambda peer: peer == RARE)
+    assert [e for e in searched(reader, both) if RARE in peers_of(e.event)] == [  # no grant
+        e for e in there if isinstance(e.event, ev.StatusNo) and e.event.peer == RARE
+    ]
+
+
+def test_a_search_finds_the_same_in_rows_segments_and_copies(store: Store, tmp_path: Path) -> None:
+    with closing(store.reader()) as reader:
+        assert_searches(reader)
+    export(store.path, tmp_path / "copy.flux")
+    export(tmp_path / "copy.flux", tmp_path / "copy of it.flux")
+    with closing(SeriesReader.open(tmp_path / "copy of it.flux")) as reader:
+        assert_searches(reader)
+
+
+def test_segments_without_an_index_are_searched_too(store: Store) -> None:
+    for path in (store.home / "series").iterdir():
+        with closing(sqlite3.connect(path)) as db:
+            db.execute("DROP TABLE page_index")
+    with closing(store.reader()) as reader:
+        wanted = Wanted(lambda kind: kind == "status_no", lambda peer: peer == RARE, ("bafkreiaaaaaaa",))
+        found = searched(reader, wanted)
+    assert [e for e in found if isinstance(e.event, ev.StatusNo) and e.event.peer == RARE] == [
+        e for e in ENTRIES if isinstance(e.event, ev.StatusNo) and e.event.peer == RARE
     ]
 
 

@@ -16,6 +16,7 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import EVENT_TYPES, Event, Unknown
+from flux_tui.core.series.events.named_ids import cids_of, peers_of
 from flux_tui.core.text.plain import plain
 from flux_tui.store.store import Store
 from flux_tui.ui.dashboard.app import GUARD
@@ -26,7 +27,6 @@ from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.want import WantScreen
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
-from flux_tui.ui.series.filter import cids_of, peers_of
 from flux_tui.ui.watching.captions import Caption
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets.panel_layout import PANELS

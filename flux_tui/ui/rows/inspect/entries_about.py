@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.events import Entry, Event, kind_of
+from flux_tui.core.series.events.named_ids import cids_of, peers_of
 from flux_tui.ui.rows.inspect.facts import Subject
 from flux_tui.ui.series.block_roots import EntriesAbout
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group
-from flux_tui.ui.series.filter import cids_of, peers_of
 
 
 def subject_of_entries(group: Group, source: Source) -> Subject:
