@@ -9,7 +9,7 @@ from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.series.next_try import Tries, Try, asked_again_at
 from flux_tui.core.series.state import State
 from flux_tui.core.text.names import NO_NAMES, Names, short_addr
-from flux_tui.core.text.phrases import object_words
+from flux_tui.core.text.phrases import object_words, way_words
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.core.text.quantities import counted, human_seconds, human_size
 
@@ -68,7 +68,7 @@ def _peers(out: Console, state: State, names: Names) -> None:
     table = Table("peer", "way", "received", "sent", "address", title="peers", title_justify="left", box=None)
     for peer in here[-MAX_ROWS:]:
         sizes = human_size(peer.bytes_in), human_size(peer.bytes_out)
-        _row(table, names.peer(peer.peer), peer.way, *sizes, short_addr(peer.addr))
+        _row(table, names.peer(peer.peer), way_words(peer), *sizes, short_addr(peer.addr))
     out.print(table)
     _rest(out, len(here))
 

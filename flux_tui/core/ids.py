@@ -25,6 +25,10 @@ RAW = 0x55
 DAG_PB = 0x70
 
 _SHA2_256 = b"\x12\x20"
+_IDENTITY = 0
+"""The multihash code of a CID that has the bytes of its block in itself."""
+_INLINE = "has its bytes in itself (an inline CID), which flux-tui does not take"
+_OTHER_HASH = "uses a hash other than sha2-256, which flux-tui does not take"
 _RAW_PREFIX = b"\x01\x55" + _SHA2_256
 _DAG_PREFIX = b"\x01\x70" + _SHA2_256
 CID_BYTES = 36
@@ -103,6 +107,8 @@ def cid_from_bytes(raw: bytes) -> Cid:
     Raises BadIdError if it is not a CIDv1 of raw or dag-pb with sha2-256.
     """
     if len(raw) != CID_BYTES or raw[:4] not in (_RAW_PREFIX, _DAG_PREFIX):
+        if _has_other_hash(raw) and raw[2] == _IDENTITY:
+            raise BadIdError("these bytes are an inline CID, which flux-tui does not take")
         raise BadIdError("these bytes are not a CIDv1 (raw or dag-pb) with sha2-256")
     return _text(raw)
 
@@ -127,7 +133,7 @@ def parse_cid(text: str) -> Cid:
     except ValueError:
         raw = b""
     if _has_other_hash(raw):
-        raise BadIdError(f"{_quoted(cid)} uses a hash other than sha2-256, which flux-tui does not take")
+        raise BadIdError(f"{_quoted(cid)} {_OTHER_HASH if raw[2] != _IDENTITY else _INLINE}")
     if len(lowered) != CID_CHARACTERS and (not raw or raw[:1] == b"\x01"):
         raise BadIdError(
             f"{_quoted(cid)} is not a CID: it is {len(lowered)} characters long, a whole one has {CID_CHARACTERS}"
@@ -137,7 +143,7 @@ def parse_cid(text: str) -> Cid:
     if raw[1] not in (RAW, DAG_PB):
         raise BadIdError(f"{_quoted(cid)} is not a file or folder: codec {raw[1]:#x} is not raw or dag-pb")
     if raw[2:4] != _SHA2_256:
-        raise BadIdError(f"{_quoted(cid)} uses a hash other than sha2-256, which flux-tui does not take")
+        raise BadIdError(f"{_quoted(cid)} {_OTHER_HASH}")
     canonical = _text(raw)
     if canonical != lowered:
         raise BadIdError(f"{_quoted(cid)} is not a CID: its last character is wrong")

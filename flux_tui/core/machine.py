@@ -379,7 +379,7 @@ class Machine:
         self.connected.add(peer)
         self.dialling.answered(given.addr)
         self.dialling.peer_up()
-        self.ledger.emit(ev.PeerConnected(peer=peer, addr=given.addr, way=given.way))
+        self.ledger.emit(ev.PeerConnected(peer=peer, addr=given.addr, way=given.way, speaks=given.speaks))
         self.router.peer_up(peer)
         self.answers.peer_up(peer)
         self.requester.peer_up(peer)

@@ -122,5 +122,7 @@ Via: TypeAlias = Literal["direct", "gossip", "routed"]
 what it wants sent it through the DHT."""
 
 Way: TypeAlias = Literal["direct", "punched", "relayed"]
+Speaks: TypeAlias = Literal["flux", "bitswap", "http"]
+"""The protocol of a link: flux's own, Bitswap (an IPFS node), or HTTP (a gateway)."""
 """Which way a link to a peer goes. direct: one node dialled the other; punched: both dialled at the same moment,
 through their NATs; relayed: a relay stands in between."""

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach
-from flux_tui.core.vocabulary import Way
+from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Chunk, Message, Route, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
@@ -67,8 +67,8 @@ class LoadedChunk(NamedTuple):
 class Receiver(Protocol):
     """Handles everything that arrives from the network. The node implements it."""
 
-    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
-        """Called when the push link to `peer` is up: messages can flow both ways.
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct", speaks: Speaks = "flux") -> None:
+        """Called when the push link to `peer` is up: messages can flow both ways. `speaks`: the link's protocol.
 
         It is never called twice for a peer without on_disconnected in between.
         """

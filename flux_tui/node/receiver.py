@@ -9,7 +9,7 @@ from typing_extensions import override
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.intent_limits import IntentLimits
-from flux_tui.core.vocabulary import Way
+from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
@@ -74,8 +74,8 @@ class NodeReceiver(Receiver):
         self._feed(ask(self._hook, given))
 
     @override
-    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
-        self._feed(inp.PeerUp(peer=peer, addr=addr, way=way))
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct", speaks: Speaks = "flux") -> None:
+        self._feed(inp.PeerUp(peer=peer, addr=addr, way=way, speaks=speaks))
         for given in self._names.connected(peer):
             self._feed(given)
 

@@ -29,7 +29,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.ids import Cid, PeerId, dag_cid
 from flux_tui.core.limits import Backoff
-from flux_tui.core.vocabulary import Way
+from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.connections.yamux_read_buffer import Piece
@@ -68,7 +68,7 @@ class Host:
     def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
         self.known += len(came) - len(went)
 
-    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None: ...
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct", speaks: Speaks = "flux") -> None: ...
     def on_moved(self, peer: PeerId, addr: str, way: Way) -> None: ...
     def on_disconnected(self, peer: PeerId, why: str) -> None: ...
     def on_gossip(self, forwarder: PeerId, data: bytes) -> bool:

@@ -109,10 +109,20 @@ def test_short_forms_keep_both_ends() -> None:
     [
         "bafkrgqfevpkejdcjkywyfaiv2e5b7thksj7vfngviwjjp6fuhzbnvcjdrpatmjxehxftrxnqqjeisj7msbh3iicxiq4yh2efqulz2ucvdl7ge",
         "bafk2bzacediwdvyriwv65rppcwv46bczz3daujzsdyxqvqhpplhfevhvsrchm",
-        "bafkqabdmmvqwm",
     ],
-    ids=["sha2-512", "blake2b", "identity"],
+    ids=["sha2-512", "blake2b"],
 )
 def test_a_whole_cid_with_another_hash_is_refused_for_its_hash(text: str) -> None:
     with pytest.raises(BadIdError, match="uses a hash other than sha2-256"):
         parse_cid(text)
+
+
+def test_an_inline_cid_is_refused_with_a_sentence_of_its_own() -> None:
+    """Kubo writes them for small files with `--inline`."""
+    with pytest.raises(BadIdError) as refused:
+        parse_cid("bafkqabdmmvqwm")
+    assert str(refused.value) == (
+        "“bafkqabdmmvqwm” has its bytes in itself (an inline CID), which flux-tui does not take"
+    )
+    with pytest.raises(BadIdError, match="an inline CID"):
+        cid_from_bytes(b"\x01\x55\x00\x04leaf")

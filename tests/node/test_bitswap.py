@@ -55,6 +55,10 @@ async def test_a_file_of_an_ipfs_node_is_fetched_and_every_answer_is_in_the_seri
         await until(lambda: events(node, ev.ObjectCompleted), 40)
         assert (tmp_path / "out").read_bytes() == data
         assert [event.peer for event in events(node, ev.DelayedYes)] == [peer.id]
+        assert [(event.peer, event.speaks) for event in events(node, ev.PeerConnected)] == [
+            (peer.id, "bitswap")
+        ]
+        assert node.derive_state().peers[peer.id].speaks == "bitswap"
         assert {cid for event in events(node, ev.Granted) for cid in event.cids} == set(blocks)
         assert {event.cid for event in events(node, ev.ChunkReceived)} == set(blocks)
         assert node.derive_state().duplicate_factor == 1.0

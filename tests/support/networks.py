@@ -10,7 +10,7 @@ import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
-from flux_tui.core.vocabulary import Way
+from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.net.flux import libp2p_network
@@ -86,7 +86,7 @@ class Seen:
     def latest(self, peer: PeerId) -> str | None:
         return next((kind for kind, other in reversed(self.links) if other == peer), None)
 
-    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct") -> None:
+    def on_connected(self, peer: PeerId, addr: str, way: Way = "direct", speaks: Speaks = "flux") -> None:
         self.links.append(("up", peer))
         self.addrs.append(addr)
         self.ways[peer] = way

@@ -12,7 +12,7 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.api.effects import Effect
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import Via, Way
-from flux_tui.core.vocabulary import ErrorCode, Refusal
+from flux_tui.core.vocabulary import ErrorCode, Refusal, Speaks
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Intent, Message, SealedIntent
 
@@ -139,6 +139,7 @@ class PeerUp(_Input, frozen=True):
     peer: PeerId
     addr: str
     way: Way = "direct"
+    speaks: Speaks = "flux"
 
 
 class PeerMoved(_Input, frozen=True):

@@ -109,6 +109,9 @@ class Outline:
         self.at_most: set[Cid] = set()
         """Leaves that only folders describe. In objects by some tools the folders' numbers are larger than
         the truth."""
+        self.carried_bytes = 0
+        """Bytes of content in those inner nodes of files that have no links, each counted once. Older IPFS tools write
+        the leaves of files so."""
         self._known: dict[Cid, _Inner] = {}
 
     @property
@@ -134,6 +137,8 @@ class Outline:
         if cid in self._known:
             return []
         inner = self._known[cid] = self._read(unixfs_trees.decode_node(cid, data))
+        if not inner.edges and not inner.own.places:
+            self.carried_bytes += inner.size
         if len(self._known) + len(self.sizes) > MAX_PLACES:
             raise TooLargeError(f"it has more than {MAX_PLACES:,} parts")
         found = list(dict.fromkeys(edge.child for edge in inner.edges if edge.child not in self._known))

@@ -45,6 +45,8 @@ MAX_LINKS = 1024
 """Links of one inner node of a file."""
 MAX_NAME = 255
 """Bytes of one name, as in file systems."""
+_NO_LINKS = b"\x0a"
+"""How a node begins whose first field is not a link."""
 SHARD_THRESHOLD = 256 * 1024
 """Bytes of a folder's block above which it becomes a HAMT (the profile's `block-bytes`)."""
 
@@ -213,6 +215,20 @@ def decode_node(cid: Cid, data: bytes) -> Node:
             return _symlink(links, body)
         case _:
             raise BadBlockError(f"a UnixFS node of unknown type {body.kind}")
+
+
+def carried_bytes(data: bytes) -> int:
+    """Return the bytes of content that a file's node carries, if it has no links; 0 for every other block.
+
+    Older IPFS tools write the leaves of files so, as dag-pb nodes.
+    """
+    if not data.startswith(_NO_LINKS):
+        return 0
+    try:
+        links, body = protobufs.decode_node(data)
+    except BadBlockError:
+        return 0
+    return len(body.data) if not links and body.kind in (protobufs.FILE, protobufs.RAW) else 0
 
 
 def _file(links: tuple[PBLink, ...], body: UnixFS) -> FileNode:

@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 
-from flux_tui.core.content.unixfs_trees import BadBlockError
+from flux_tui.core.content.unixfs_trees import BadBlockError, carried_bytes
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.planning_in_turns import Planning
 from flux_tui.core.fetching.grants.leases import Leases
@@ -87,6 +87,8 @@ class Arrivals:
         if not roots:
             self.scheduler.loose_chunk_came(size)
         fills, wrong = self._count(downloads, cid, size)
+        if data is not None and any(download.tree and download.totals is None for download in downloads):
+            fills += carried_bytes(data)
         self.ledger.emit(ev.ChunkReceived(cid=cid, size=size, peer=peer, roots=roots, fills=fills))
         for download in downloads:
             if not download.tree:

@@ -15,7 +15,7 @@ import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import KnownAddrs
-from flux_tui.core.series.events import HeldHow, Reason, RetryCause, TriedAddr, Waste, Way
+from flux_tui.core.series.events import HeldHow, Reason, RetryCause, Speaks, TriedAddr, Waste, Way
 from flux_tui.core.series.giving_policy import Policy
 from flux_tui.core.series.totals import Totals
 
@@ -267,7 +267,8 @@ class PeerState(msgspec.Struct):
     wants_loose: bool = False
     """Whether the peer ever asked for chunks that are not objects here."""
     way: Way = "direct"
-    """The way of the link to the peer. If the peer is gone: the way of its last link."""
+    speaks: Speaks = "flux"
+    """The way and the protocol of the link to the peer. If the peer is gone: of its last link."""
     clock_ahead: float | None = None
     """Seconds by which the peer's clock seemed to be ahead of this node's, when this node last refused an intent of the
     peer for that. None: it never did."""

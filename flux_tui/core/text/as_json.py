@@ -196,5 +196,6 @@ def _peer(peer: PeerState) -> dict[str, Any]:
         "faults": peer.faults,
         "took_back": peer.took_back,
         "way": peer.way if peer.connected else None,
+        "speaks": peer.speaks if peer.connected else None,
         "suggested": peer.suggested or None,
     }

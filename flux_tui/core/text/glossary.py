@@ -249,7 +249,7 @@ COLUMNS: Mapping[str, Mapping[str, str]] = {
         "standing": "How it stands now: good, quiet, late, changed, at fault, gone, or the reason of its NO.",
         "answers": "How soon it answers a want.",
         "way": "Which way the connection goes: direct, punched (both dialled at the same moment, through their NATs),"
-        " or relayed.",
+        " or relayed. Of a direct link to an IPFS node or a gateway: its protocol, bitswap or http.",
         "address": "Where it is connected.",
     },
 }

@@ -5,7 +5,7 @@ from typing import Any
 from flux_tui.core.series.events import Via
 from flux_tui.core.series.giving_policy import POLICY, Policy
 from flux_tui.core.series.settings_table import Kind, Setting
-from flux_tui.core.series.state import ObjectState
+from flux_tui.core.series.state import ObjectState, PeerState
 from flux_tui.core.text.quantities import human_duration, human_size
 
 
@@ -56,3 +56,8 @@ def _limit_words(setting: Setting, value: Any) -> str:
             return setting.words.format(human_size(value))
         case kind:
             return setting.words.format(f"{len(value) if kind.is_list else value:,}")
+
+
+def way_words(peer: PeerState) -> str:
+    """Return which way the link to a peer goes. Of a direct link that is not flux's own: its protocol."""
+    return peer.way if peer.way != "direct" or peer.speaks == "flux" else peer.speaks

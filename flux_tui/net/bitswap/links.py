@@ -169,7 +169,8 @@ class BitswapLinks(ConnectionNotifee):
         link.up.set()
         who = ID.from_base58(link.peer)
         self._host.get_network().protect(who, PROTECTED)
-        self._receiver.on_connected(link.peer, self._addr_of(link.peer, connection), link.way)
+        addr = self._addr_of(link.peer, connection)
+        self._receiver.on_connected(link.peer, addr, link.way, "bitswap")
         self._nursery.start_soon(self._run, link)
 
     async def _run(self, link: BitswapLink) -> None:

@@ -166,7 +166,7 @@ class WithGateways:
                             await link.probe()
                             failures = 0
                             self._links[peer] = link
-                            self._receiver.on_connected(peer, base)
+                            self._receiver.on_connected(peer, base, speaks="http")
                             await link.run()
                         except* GatewayGoneError as group:
                             failures += 1

@@ -178,7 +178,7 @@ def _settled(command: Waitable, state: State) -> Event | None:
         case cmd.Join():
             peer = state.peers.get(cmd.peer_of(command.addr))
             if peer is not None and peer.connected:
-                return ev.PeerConnected(peer=peer.peer, addr=peer.addr, way=peer.way)
+                return ev.PeerConnected(peer=peer.peer, addr=peer.addr, way=peer.way, speaks=peer.speaks)
         case cmd.Get():
             known = state.objects.get(command.root)
             is_here = known is not None and known.completed_at is not None and not known.broken

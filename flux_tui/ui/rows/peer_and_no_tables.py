@@ -13,6 +13,7 @@ from flux_tui.core.series.fault_decay import at_fault
 from flux_tui.core.series.next_try import asked_again_at
 from flux_tui.core.series.state import PeerState
 from flux_tui.core.text.names import WHO_WIDTH, short_addr
+from flux_tui.core.text.phrases import way_words
 from flux_tui.core.text.plain import plain
 from flux_tui.core.text.quantities import human_seconds, human_size
 from flux_tui.core.vocabulary import Way
@@ -289,7 +290,7 @@ def standing(peer: PeerState, now: float, glyphs: Glyphs, *, dead: bool = False)
 
 def _way(view: View, peer: PeerState) -> Line:
     here = peer.connected and not view.dead
-    return [span(" ", "text"), span(peer.way if here else "", WAY_ROLES[peer.way])]
+    return [span(" ", "text"), span(way_words(peer) if here else "", WAY_ROLES[peer.way])]
 
 
 def peer_columns(view: View) -> list[Column]:
@@ -360,7 +361,7 @@ def peer_columns(view: View) -> list[Column]:
         Column("standing", " standing", 13, standing_cell, lambda peer: standing(peer, now, glyphs)[0], 2, left=True),
         Column("answers", "answers", 8, answer,
                lambda peer: view.trends.of(peer.peer).answer or float("inf"), 9),
-        Column("way", " way", 9, partial(_way, view), lambda peer: peer.way, 8, left=True),
+        Column("way", " way", 9, partial(_way, view), way_words, 8, left=True),
         Column("address", "  address", 23, address, lambda peer: peer.addr, 7, left=True),
     ]  # fmt: skip
 

@@ -12,7 +12,7 @@ import trio.testing
 from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.vocabulary import Way
+from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.flux import link, peer_links
 from flux_tui.net.flux.peer_links import STANDS_STILL
@@ -60,8 +60,8 @@ def talk(one: Node) -> None:
     """Let a node say something on each link as soon as it is up, as a real node does."""
     record = one.seen.on_connected
 
-    def on_connected(peer: PeerId, addr: str, way: Way = "direct") -> None:
-        record(peer, addr, way)
+    def on_connected(peer: PeerId, addr: str, way: Way = "direct", speaks: Speaks = "flux") -> None:
+        record(peer, addr, way, speaks)
         one.network.push(peer, words(1))
 
     one.seen.on_connected = on_connected  # type: ignore[method-assign]

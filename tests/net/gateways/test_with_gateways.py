@@ -90,7 +90,8 @@ async def test_a_gateway_is_a_holder_like_any_other(tmp_path: Path) -> None:
         await fetch(one, served.root, url, tmp_path / "out")
         peer = gateway_peer_id(url)
         assert {event.peer for _, _, event in series_of(one) if isinstance(event, ev.ChunkReceived)} == {peer}
-        assert one.derive_state().peers[peer].addr == url
+        known = one.derive_state().peers[peer]
+        assert (known.addr, known.speaks) == (url, "http")
         assert (
             len([asked for asked in served.asked if asked.startswith("GET") and "bafkqaaa" not in asked]) == 6
         )

@@ -13,7 +13,9 @@ from flux_tui.core.series.events import REASONS, Entry, Event
 from flux_tui.core.series.fold import apply, derive
 from flux_tui.core.series.next_try import next_try
 from flux_tui.core.series.state import State
+from flux_tui.core.text.as_json import state_report
 from flux_tui.core.text.plain import plain
+from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.store.series_reader import SeriesReader
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.cell_width import fit
@@ -154,6 +156,23 @@ def test_every_reason_has_its_column_and_countdown() -> None:
     assert texts(no_rows(view(state, 120, now=state.at + 11)))[1].rstrip().endswith("now")
     assert len(wide[0]) <= 120
     assert no_rows(view(folded(STARTED))) == []
+
+
+@pytest.mark.parametrize(
+    ("way", "speaks", "shown"),
+    [
+        ("direct", "flux", "direct"),
+        ("direct", "bitswap", "bitswap"),
+        ("relayed", "bitswap", "relayed"),
+        ("direct", "http", "http"),
+    ],
+)
+def test_a_peer_of_another_protocol_is_told_by_it(way: Way, speaks: Speaks, shown: str) -> None:
+    up = ev.PeerConnected(peer=ADA, addr="/ip4/127.0.0.1/tcp/1", way=way, speaks=speaks)
+    state = folded(STARTED, up)
+    _, line = texts(peer_rows(view(state, 160, now=START + 1)))
+    assert line.split()[-2:] == [shown, "127.0.0.1:1"]
+    assert state_report(state)["peers"][0]["speaks"] == speaks
 
 
 def test_a_peer_that_refused_in_time_is_not_late() -> None:

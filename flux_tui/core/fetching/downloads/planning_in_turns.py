@@ -208,13 +208,14 @@ class Planning:
 
     def mapped(self, download: Download) -> None:
         """Record in the series how many bytes and chunks of an object are known and here."""
+        carried = download.outline.carried_bytes if download.outline is not None else 0
         self.ledger.emit(
             ev.ObjectMapped(
                 root=download.root,
                 size=download.size,
                 chunks=len(download.blocks),
                 have=len(download.have),
-                have_bytes=download.have_bytes,
+                have_bytes=max(download.have_bytes, carried),
             )
         )
 

@@ -8,7 +8,7 @@ from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.address_book import ToldAddrs
 from flux_tui.core.series.events.base import EventBase
 from flux_tui.core.series.giving_policy import Policy
-from flux_tui.core.vocabulary import ErrorCode, Via, Way
+from flux_tui.core.vocabulary import ErrorCode, Speaks, Via, Way
 
 
 class NodeBase(EventBase, frozen=True, kw_only=True):
@@ -84,6 +84,8 @@ class PeerConnected(NodeBase, tag="peer_connected", frozen=True, kw_only=True):
     addr: str
     way: Way = "direct"
     """Which way the link goes. Entries of earlier versions do not tell: they all say `direct`."""
+    speaks: Speaks = "flux"
+    """The protocol of the link. Entries of earlier versions do not tell: they all say `flux`."""
 
 
 class PeerMoved(NodeBase, tag="peer_moved", frozen=True, kw_only=True):

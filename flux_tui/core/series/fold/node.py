@@ -66,6 +66,7 @@ def _set_addr_and_way(state: State, peer: PeerState, event: ev.PeerConnected | e
     peer.way = event.way
     if isinstance(event, ev.PeerConnected):
         peer.connected = True
+        peer.speaks = event.speaks
         peer.connected_at = state.at
         state.totals.connects += 1
         peer.unreached = ""

@@ -7,9 +7,10 @@ from flux_tui.core.text.describe.wording import Wording
 from flux_tui.core.text.names import short_addr
 from flux_tui.core.text.phrases import clock_words, policy_words, reason_first
 from flux_tui.core.text.quantities import counted, human_duration, human_size
-from flux_tui.core.vocabulary import Way
+from flux_tui.core.vocabulary import Speaks, Way
 
 WAYS: dict[Way, str] = {"direct": "", "punched": ", through both NATs", "relayed": ", through a relay"}
+SPEAKS: dict[Speaks, str] = {"flux": "", "bitswap": ", by Bitswap", "http": ", a gateway"}
 
 
 def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match: one line a case
@@ -30,7 +31,7 @@ def words(event: ev.NodeEvent, w: Wording) -> str:  # noqa: C901 - a flat match:
         case ev.ErrorOccurred():
             return w.names.text(reason_first(event.text, event.addr or event.path))
         case ev.PeerConnected():
-            return f"at {short_addr(w.names.text(event.addr))}{WAYS[event.way]}"
+            return f"at {short_addr(w.names.text(event.addr))}{WAYS[event.way]}{SPEAKS[event.speaks]}"
         case ev.PeerMoved():
             return f"goes on at {short_addr(w.names.text(event.addr))}{WAYS[event.way] or ', directly'}"
         case ev.AddrsTold(peer=teller, told=told):
