@@ -10,6 +10,8 @@ import trio
 from flux_tui.home import Home
 from flux_tui.metrics.families import Family, gauge
 from flux_tui.store.disk.disk_space import DiskSpace
+from flux_tui.store.segments.catalog import FOLDER
+from flux_tui.store.segments.segment_file import SUFFIX
 
 LAG_SECONDS = 1.0
 """Seconds between two measurements of the loop's lag."""
@@ -39,7 +41,14 @@ def disk_families(home: Home, keep_free: int) -> Iterator[Family]:
             size += (home.path / name).stat().st_size
         except OSError:
             continue
-    yield gauge("database_bytes", "Bytes of the series and the index of chunks.", size)
+    yield gauge("database_bytes", "Bytes of the newest entries of the series and the index of chunks.", size)
+    packed = 0
+    for path in (home.path / FOLDER).glob(f"*{SUFFIX}"):
+        try:
+            packed += path.stat().st_size
+        except OSError:  # it was pruned just now
+            continue
+    yield gauge("segment_bytes", "Bytes of the older entries of the series.", packed)
 
 
 class LoopLag:

@@ -209,7 +209,7 @@ class FluxNode:
             receiver.decide_by(hook)
         receiver.attach(NodeParts(engine, running, writer, reader))
         nursery.start_soon(engine.run, effects.run, handlers.tell)
-        nursery.start_soon(_look_every_second, engine, clock)
+        nursery.start_soon(_look_every_second, engine, clock, keeper)
         nursery.start_soon(files.run)
         nursery.start_soon(keeper.run)
         for addr in settings.join:
@@ -473,7 +473,7 @@ def _sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return found
 
 
-async def _look_every_second(engine: Engine, clock: SteadyClock) -> None:
+async def _look_every_second(engine: Engine, clock: SteadyClock, keeper: SeriesKeeper) -> None:
     """Every second, feed the engine an input for each of these that has happened. Never returns.
 
     - Somebody set the wall clock.
@@ -484,6 +484,7 @@ async def _look_every_second(engine: Engine, clock: SteadyClock) -> None:
         await trio.sleep(CLOCK_SECONDS)
         if step := clock.look():
             engine.feed(inp.ClockStepped(seconds=step))
+            keeper.clock_was_set()
         engine.tick()
         for damage in engine.store.chunks.take_damages():
             engine.feed(inp.Failed(text=str(damage)))

@@ -21,6 +21,11 @@ if TYPE_CHECKING:  # every command imports this module, and only a completion ne
 
     from flux_tui.core.series.state import State
 
+KEPT = {
+    "1d": "the last day", "7d": "the last week", "30d": "the last 30 days", "365d": "the last year",
+    "1GiB": "the newest GiB", "10GiB": "the newest 10 GiB", "all": "everything",
+}  # fmt: skip
+"""Rules of what is kept of a series that are offered."""
 MAX_OFFERED = 200
 """Completions that are offered at once."""
 
@@ -90,6 +95,18 @@ def complete_kinds(_context: click.Context, _param: click.Parameter, typed: str)
     from flux_tui.core.series.events import EVENT_KINDS
 
     return [_item(kind) for kind in sorted(EVENT_KINDS) if kind.startswith(typed)]
+
+
+def complete_keep(_context: click.Context, _param: click.Parameter, typed: str) -> "list[CompletionItem]":
+    """Offer rules of what is kept of a series. Others are possible, too."""
+    return [_item(rule, help=words) for rule, words in KEPT.items() if rule.startswith(typed)]
+
+
+def complete_folder(_context: click.Context, _param: click.Parameter, typed: str) -> "list[CompletionItem]":
+    """Have the shell offer folders."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(typed, type="dir")]
 
 
 def _cids(state: "State", roots: Iterable[Cid], typed: str) -> "list[CompletionItem]":

@@ -65,8 +65,21 @@ def throughput_rows(view: View) -> list[Row]:
         words = f", {human_size(waste)} wasted"
         room = view.width - wide(totals)
         totals.append(span(f"{words}: {why}" if len(f"{words}: {why}") <= room else words, "warn"))
+    totals += _disk(view, view.width - wide(totals))
     rows.append(Row("total", cut(totals, view.width, view.glyphs.ellipsis), title=True))
     return rows
+
+
+def _disk(view: View, room: int) -> Line:
+    """Return what the series takes on disk, and what 30 days add, if there is room for it."""
+    if view.disk is None:
+        return []
+    size = human_size(view.disk.segment_bytes + view.disk.database_bytes)
+    month = "" if view.disk.month_bytes is None else f", 30 days add {human_size(view.disk.month_bytes)}"
+    for words in (f"   series on disk {size}{month}", f"   series {size}"):
+        if len(words) <= room:
+            return [span(words, "dim")]
+    return []
 
 
 def _recent(values: list[float]) -> float:

@@ -29,6 +29,7 @@ from flux_tui.core.text.describe import describe, who
 from flux_tui.core.text.names import NOBODY, WHO_WIDTH
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
+from flux_tui.store.series_size import SeriesSize
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import REASON_SIGNS, Glyphs, Role
 from flux_tui.ui.series.entry_window import MAX_PEERS, Group
@@ -102,6 +103,8 @@ class View(NamedTuple):
     """Whether the cursor moves on by itself, as the series happened."""
     dead: bool = False
     """Whether no node writes this series any more and the cursor is at its end. Then nobody is connected."""
+    disk: SeriesSize | None = None
+    """What the series takes on disk now. None: it is not shown."""
 
     def peer(self, peer: PeerId) -> Plain:
         """Return the name of a peer, or its short id.

@@ -9,6 +9,7 @@ checkpoint (saved state) is read and a few entries after it. No operation takes 
 longer. This module does not use Textual.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -18,9 +19,10 @@ from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
-from flux_tui.store.database import StoreError
+from flux_tui.store.database import DATABASE, StoreError
 from flux_tui.store.segments.page_index import Wanted
 from flux_tui.store.series_reader import SeriesReader, SeriesSource, first_state
+from flux_tui.store.series_size import SeriesSize, series_size
 from flux_tui.ui.series.checkpoints import Builder, Checkpoints
 from flux_tui.ui.series.trends import WINDOW, Trends
 
@@ -40,6 +42,8 @@ COMPLETED_KEPT = 64
 PAGE = 128
 """Entries read at a time for the Series panel."""
 PAGES_KEPT = 64
+DISK_SECONDS = 10.0
+"""Seconds for which the size of the series on disk is not measured again."""
 
 
 class Source:
@@ -73,6 +77,8 @@ class Source:
         self._completed: deque[Entry] = deque(maxlen=COMPLETED_KEPT)
         self._opened_at: int | None = None
         """The number of entries when the series was first read. None: it was not read yet."""
+        self._disk: tuple[float, SeriesSize | None] = (0.0, None)
+        """What `disk` returns until a time of the steady clock."""
         self.trouble: str | None = None
         """Why the series cannot be read, in one sentence."""
 
@@ -290,6 +296,22 @@ class Source:
             self.trouble = str(error)
             return [], self.begin
         return found[0], max(found[1], self.begin)
+
+    def disk(self) -> SeriesSize | None:
+        """Return what the series of a home takes on disk, measured in the last DISK_SECONDS.
+
+        None: it is another series, such as a recording, or all of its entries are still rows of the database.
+        """
+        reader = self._open()
+        if not isinstance(reader, SeriesReader) or self._path is None or self._path.name != DATABASE:
+            return None
+        if time.monotonic() >= self._disk[0]:
+            try:
+                found = series_size(reader, self._path)
+            except (StoreError, OSError):
+                return None
+            self._disk = time.monotonic() + DISK_SECONDS, found if found.segments else None
+        return self._disk[1]
 
     def close(self) -> None:
         """Close the series, end the builder's process, and delete the saved states."""

@@ -104,4 +104,6 @@ class Views:
         source = self._nodes.source
         if panel in TRENDING:
             view = view._replace(trends=source.trends())
+        if panel == "throughput":
+            view = view._replace(disk=source.disk())
         return view._replace(sort=self._sorts[panel]) if panel in self._sorts else view

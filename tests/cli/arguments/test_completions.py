@@ -86,3 +86,8 @@ def test_names_of_others_cannot_steer_the_terminal(home: Home) -> None:
     assert SONG in told.stdout
     assert "\x1b" not in told.stdout
     assert Cid(SONG) == SONG
+
+
+def test_what_prune_keeps(home: Home) -> None:
+    assert completed(home, "prune", "--keep", "30") == ["30d"]
+    assert "10GiB" in completed(home, "prune", "--keep", "")

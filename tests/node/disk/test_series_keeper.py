@@ -3,13 +3,17 @@
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import msgspec
 import pytest
+import trio
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid
 from flux_tui.core.series import events as ev
+from flux_tui.core.series.keep_rule import KeepRule
 from flux_tui.node import engine
 from flux_tui.node.disk import series_keeper
 from flux_tui.node.node import FluxNode
@@ -78,3 +82,44 @@ async def test_a_node_prunes_when_it_is_asked(tmp_path: Path) -> None:
         found = reader.checkpoint(reader.last_seq())
         assert found is not None
         assert found[0] == reader.last_seq(), "a node saves its state when it stops"
+
+
+class FakeSeries:
+    """Counts how often the keeper looks, and how often it prunes."""
+
+    def __init__(self) -> None:
+        self.looks = self.prunes = 0
+
+    @property
+    def due(self) -> bool:
+        self.looks += 1
+        return False
+
+    def prune(self, *_: object) -> None:
+        self.prunes += 1
+
+
+async def test_after_the_clock_was_set_nothing_is_pruned_by_age_for_an_hour() -> None:
+    """A clock that is set years forward makes all entries old at once."""
+    series, now = FakeSeries(), [0.0]
+    clock = type("FakeClock", (), {"__call__": lambda _: now[0], "wall": lambda _: now[0]})()
+    fake = SimpleNamespace(clock=clock, store=SimpleNamespace(series=series), stalled=False)
+    keeper = series_keeper.SeriesKeeper(cast("engine.Engine", fake), KeepRule(seconds=86_400.0), None)
+
+    async def looked_again() -> None:
+        looks = series.looks
+        await until(lambda: series.looks > looks + 6)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keeper.run)
+        await looked_again()
+        assert series.prunes == 0, "not before the clock has been right for an hour"
+        now[0] += 3601.0
+        await until(lambda: series.prunes == 1)
+        keeper.clock_was_set()
+        now[0] += 3500.0
+        await looked_again()
+        assert series.prunes == 1
+        now[0] += 101.0
+        await until(lambda: series.prunes == 2)
+        nursery.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from flux_tui.cli.arguments.completions import complete_folder, complete_keep
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.home_and_series import new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say
@@ -29,12 +30,14 @@ ANSWER_SECONDS = 120.0
     "--keep",
     metavar="KEEP",
     default=None,
+    shell_complete=complete_keep,
     help="What stays: an age such as 30d, or a size such as 10GiB. [default: that of the settings]",
 )
 @click.option(
     "--archive",
     metavar="FOLDER",
     default=None,
+    shell_complete=complete_folder,
     help="Move the entries to this folder, which `flux-tui replay` opens, instead of deleting them.",
 )
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
