@@ -316,7 +316,8 @@ def test_its_limits_are_those_of_the_code() -> None:
         "intents from one neighbour, others' included": f"{sender} at once, {sender_rate} a second",
         "entries that one peer causes in a series": (
             f"{adm.PEER_BYTES:,} bytes at once, {adm.PEER_RATE:,} a second; "
-            f"all strangers together {adm.COMMON_BYTES:,} and {adm.COMMON_RATE:,}"
+            f"all strangers together {adm.COMMON_BYTES:,} and {adm.COMMON_RATE:,}, "
+            f"and {adm.DAY_BYTES:,} a day"
         ),
         "NOs to a peer that pushes more": f"{noes} at once, {no_rate} a second",
         "`have` that a node of this version pushes": f"{HAVES_BURST:.0f} at once, {HAVES_RATE:.0f} a second",

@@ -63,7 +63,7 @@ LapseCause: TypeAlias = Literal[
 ErrorCode: TypeAlias = Literal[
     "other", "cannot_add", "not_pending", "not_adding", "not_shared", "not_whole", "kept_for_others", "kept_by_others",
     "not_kept", "too_many", "cannot_write", "refused", "not_reached", "not_dialled", "not_sent", "file_changed",
-    "left_out", "handler_failed",
+    "left_out", "handler_failed", "strangers_limited",
 ]  # fmt: skip
 """What failed, for programs. The text of an error is for people, and may change.
 
@@ -83,6 +83,7 @@ ErrorCode: TypeAlias = Literal[
 - file_changed: a shared file was changed or removed.
 - left_out: a part of a folder is not shared, or was not written.
 - handler_failed: a function of a program raised.
+- strangers_limited: strangers have caused as many entries as they may in a day.
 """
 
 About: TypeAlias = Literal["want", "hold", "custom"]

@@ -7,6 +7,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.peers.connected import ConnectedPeers
 from flux_tui.core.peers.misbehaviour import Misbehaviour
 from flux_tui.core.peers.push_admission import Admission
+from flux_tui.core.series import events as ev
 from flux_tui.core.serving.responder import Responder
 from flux_tui.core.turn import Ledger
 from flux_tui.core.wire import messages as msg
@@ -49,6 +50,9 @@ class NotAdmittedHandler:
         An announcement, and an answer to a want of this node, are passed over: this node may want more at once than it
         has room to hear of, and its peers are not to blame for that.
         """
+        if self.admission.take_news(self.ledger.now):
+            text = "strangers have caused as many entries as they may in a day: few of their pushes are heeded for now"
+            self.ledger.emit(ev.ErrorOccurred(text=text, code="strangers_limited"))
         match pusher_and_payer.body(given):
             case msg.Have():
                 return

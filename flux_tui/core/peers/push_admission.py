@@ -8,6 +8,8 @@ for what it pushes unasked. The price is the number of bytes of the entries that
 - Strangers are peers that have not exchanged any useful chunk yet. They also share one common bucket, so a thousand
   new peer ids cost no more than a few. A connected stranger may spend a little outside the common bucket. So a crowd
   cannot stop the first want of an honest newcomer.
+- A second common bucket of strangers is much larger, and a day fills it. So strangers who push as much as they may
+  all day long cost a node a bounded part of its disk. An entry says when it is empty.
 - A peer with an empty bucket is not admitted. Its wants and grants are answered `rate_limited`, with the time
   when it will be admitted again. It gets several dozen such NOs at once, as many wants as an honest peer has
   open, and then one a second. From time to time one entry records the NO, and one records how many pushes were
@@ -47,6 +49,11 @@ holders empties its bucket at each of them, and accepts the last offers after th
 would stand until its lease lapses."""
 COMMON_BYTES, COMMON_RATE = 768 * 1024, 24 * 1024
 """The size and the rate (a second) of the bucket that all strangers share."""
+DAY_BYTES = 64 * 1024 * 1024
+"""The size of their second bucket, and what fills it in a day: on disk, about 10 MB of the series."""
+DAY_SECONDS = 86_400.0
+NEWS_SECONDS = 3600.0
+"""Seconds between two entries that say that the second bucket is empty."""
 CHUNK_WORTH = 16 * 2 * 61
 """Bytes that a chunk earns besides its own size. Up to sixteen holders get its want and say yes, and one of
 them sends it."""
@@ -103,6 +110,9 @@ class Admission:
         self._has_offered = has_offered
         self._peers: OrderedDict[PeerId, _PeerBucket] = OrderedDict()
         self._common = TokenBucket(COMMON_BYTES, COMMON_RATE, now)
+        self._day = TokenBucket(DAY_BYTES, DAY_BYTES / DAY_SECONDS, now)
+        self._told_at = float("-inf")
+        """When an entry last said that the bucket of the day is empty."""
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -139,7 +149,7 @@ class Admission:
         spent = 0.0 if bucket is None else bucket.spent
         if peer in self.connected and spent + 2 * (ENTRY_BYTES + CID_BYTES * cids) <= FIRST_BYTES:
             return True
-        return self._common.level_at(now) > least
+        return self._common.level_at(now) > least and self._day.level_at(now) > least
 
     def settle(self, given: Input, entries: Sequence[Entry], now: float) -> None:
         """After an input was handled, charge the peer that caused its entries, and credit peers for useful chunks."""
@@ -161,7 +171,9 @@ class Admission:
         if not bucket.refusals.has(now):
             return None
         bucket.refusals.take(1, now)
-        wait = bucket.wait(now) if bucket.proven else max(bucket.wait(now), self._common.wait(now))
+        wait = bucket.wait(now)
+        if not bucket.proven:
+            wait = max(wait, self._common.wait(now), self._day.wait(now))
         if news := now >= bucket.refused_at + NO_SECONDS:
             bucket.refused_at = now
         return AdmissionRefusal(round(min(max(wait, 1.0), 60.0), 3), news)
@@ -174,6 +186,14 @@ class Admission:
         bucket.spent += cost
         if not bucket.proven and not (peer in self.connected and bucket.spent <= FIRST_BYTES):
             self._common.take(cost, now)
+            self._day.take(cost, now)
+
+    def take_news(self, now: float) -> bool:
+        """Return whether strangers have spent what they may cause in a day, and no entry said so lately."""
+        if self._day.has(now) or now < self._told_at + NEWS_SECONDS:
+            return False
+        self._told_at = now
+        return True
 
     def _earn(self, peer: PeerId, chunks: int, size: int, now: float) -> None:
         bucket = self._bucket(peer, now)

@@ -224,6 +224,29 @@ def test_many_strangers_do_not_crowd_out_an_honest_new_peer() -> None:
     assert [type(e) for e in effects] == [fx.Serve]
 
 
+def test_what_strangers_cause_in_a_day_is_bounded_and_an_entry_says_when(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A crowd that pushes as much as a second allows, for more than an hour."""
+    monkeypatch.setattr(adm, "DAY_BYTES", 4 * 1024 * 1024)
+    script = Script(held=HELD)
+    mark = len(script.series)
+    cids = tuple(HELD)[:256]
+    for number in range(1_500):
+        script.now += 3.0
+        intent = wanted(peer_name(number), *cids, nonce=b"%8d" % number, expires=script.now + 60)
+        script._take(script.machine.handle(inp.IntentCame(intent, "gossip"), script.now))
+    assert bytes_of(script, mark) < 1.3 * adm.DAY_BYTES, "a second would allow 25 times as much"
+    told = [(e.at, e.event.code) for e in script.series if isinstance(e.event, ev.ErrorOccurred)]
+    assert [code for _, code in told] == ["strangers_limited"] * 2
+    assert told[1][0] - told[0][0] >= adm.NEWS_SECONDS
+    script.give(up(OTHER))
+    events, _ = script.give(
+        inp.IntentCame(wanted(OTHER, cids[0], nonce=b"newcomer", expires=script.now + 60), "direct")
+    )
+    assert [type(e) for e in events] == [ev.IntentReceived, ev.AnsweredLater], "newcomers are answered still"
+
+
 def test_a_cooperating_peer_is_admitted_while_strangers_flood() -> None:
     script = Script(held=HELD)
     script.give(up(HOLDER))
