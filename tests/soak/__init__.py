@@ -1,4 +1,4 @@
-"""A soak: one node among strangers, dead wants, odd clocks and moving addresses for as long as you like.
+"""A soak: three nodes with mixed traffic and restarts, one of them among strangers, for as long as you like.
 
 python -m tests.soak [--minutes N] [--json FILE]
 """

@@ -1,14 +1,17 @@
 """See the package. All that it needs is in this repo; it takes root, or user namespaces, on Linux.
 
-Three hosts on a bridge: the node that is looked at; a holder that it fetches from, whose address changes every
-minute; and strangers (tests/soak/strangers.py). Meanwhile the node's wall clock steps by an hour and by years, it
-loses and gets an address of its own, and wants by the hundred that nobody can answer are pushed and cancelled.
+Three hosts on a bridge: the node that is looked at, and a node in peace beside it; a holder that both fetch from,
+whose address changes every minute; and strangers (tests/soak/strangers.py). Meanwhile the node's wall clock steps by
+an hour and by years, it loses and gets an address of its own, and wants by the hundred that nobody can answer are
+pushed and cancelled. The node in peace fetches what the node shares. In the first part of the attack, one of the
+three nodes is started anew each minute, now in order, now after a kill.
 
-Every minute it fetches a file. Before and after, it fetches several, and so does a second node that nobody attacks,
-in turn with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
+Every minute the node fetches a file. Before and after, it fetches several, and so does the node in peace, in turn
+with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
 first figure: what else the machine does counts for both nodes. Where it does much, the processor time of the node's
 fetches, before and after, tells better whether the node has become slower. How much memory, descriptors and threads
-grew between the middle and the end of the attack are the others.
+grew between the middle and the end of the attack are the others, for each of the three nodes since it was started
+last. The disk that their homes take is judged by its growth in an hour.
 """
 
 import argparse
@@ -27,7 +30,7 @@ from pathlib import Path
 from flux_tui.core.ids import raw_cid
 from tests.bench.report import Table
 from tests.soak.hosts import BRIDGE, Clock, Host, enter_namespace, needs
-from tests.soak.samples import Sample, growth, sample, share_of_peace
+from tests.soak.samples import Sample, growth, last_run, per_hour, sample, share_of_peace
 
 ADDR = "10.83.0.1"
 PORT, QUIET_PORT = 4001, 4002
@@ -42,6 +45,13 @@ DEAD = 300
 OFFSETS = (3600, 0, -3600, 0, 126_000_000, 0, -40, 400)
 """The offsets of the wall clock, in turn."""
 SAMPLE_SECONDS = 5.0
+RESTARTS = 0.35
+"""The part of the attack, from its beginning, in which nodes are started anew."""
+DISK_PER_HOUR = 60.0
+"""MiB by which each home may grow in an hour. What strangers may cause in one is below 84 MiB as it is priced, and
+takes a sixth of that on disk."""
+SHARED_BYTES = 4 << 20
+"""Bytes of the file that the node shares each minute, and the node in peace fetches."""
 
 
 class Machine:
@@ -53,8 +63,13 @@ class Machine:
         self._environment = os.environ | environment
         self.process: subprocess.Popen[str]
         self.told: dict[str, object] = {}
+        self.samples: list[Sample] = []
+        self._flags: tuple[str, ...] = ()
+        self._starts = 0
 
     def start(self, *flags: str) -> None:
+        self._flags = flags
+        self._starts += 1
         with self.home.with_suffix(".log").open("ab") as log:
             command = [
                 sys.executable,
@@ -81,6 +96,20 @@ class Machine:
             [*self._prefix, sys.executable, "-m", "flux_tui", *arguments, "--home", str(self.home)],
             capture_output=True, text=True, timeout=seconds, input=given, env=self._environment,
         )  # fmt: skip
+
+    def restart(self, *, kill: bool) -> None:
+        """End the node, in order or by SIGKILL, and start it again."""
+        if kill:
+            self.process.kill()
+        self.close()
+        self.start(*self._flags)
+
+    def sample(self) -> Sample:
+        """Sample the node's process. Raises AssertionError if it has ended."""
+        if self.process.poll() is not None:
+            raise AssertionError(f"a node ended: {self.home.with_suffix('.log').read_text()[-2000:]}")
+        self.samples.append(sample(self.process.pid, self.home, self._starts))
+        return self.samples[-1]
 
     def cpu(self) -> float:
         """Seconds of processor that its node has used."""
@@ -112,9 +141,10 @@ class Soak:
         for machine, port in ((self._node, PORT), (self._quiet, QUIET_PORT), (self._holder, PORT)):
             machine.start("--listen", f"/ip4/0.0.0.0/tcp/{port}")
             stack.callback(machine.close)
+        self._all = {"node": self._node, "node in peace": self._quiet, "holder": self._holder}
         self._files = 0
+        self._restarts = 0
         self._dead: list[str] = []
-        self.samples: list[Sample] = []
         self.fetched: list[float] = []
         """The seconds of each fetch during the attack."""
         self.late = 0
@@ -152,13 +182,18 @@ class Soak:
         table.add("processor time before / after", less, "x", least=0.8)
         table.add("fetches in the attack", self.fetched or [0.0], "s")
         table.add("of these, not whole in a minute", self.late, "", most=0)
+        table.add("nodes started anew", self._restarts, "")
         mib = 2.0**20
-        table.add("resident at most", max(one.rss for one in self.samples) / mib, "MiB", most=300)
-        table.add("memory grew by", growth(self.samples, lambda one: one.rss / mib), "MiB", most=12)
-        table.add("descriptors grew by", growth(self.samples, lambda one: one.descriptors), "", most=20)
-        table.add("descriptors at the end", self._settled().descriptors, "", most=120)
-        table.add("threads grew by", growth(self.samples, lambda one: one.threads), "", most=2)
-        table.add("series", self.samples[-1].series / mib, "MiB")
+        for name, machine in self._all.items():
+            samples, run = machine.samples, last_run(machine.samples)
+            table.add(f"{name}: resident at most", max(one.rss for one in samples) / mib, "MiB", most=300)
+            table.add(f"{name}: memory grew by", growth(run, lambda one: one.rss / mib), "MiB", most=12)
+            table.add(f"{name}: descriptors grew by", growth(run, lambda one: one.descriptors), "", most=20)
+            table.add(f"{name}: threads grew by", growth(run, lambda one: one.threads), "", most=2)
+            table.add(f"{name}: disk", samples[-1].disk / mib, "MiB")
+            grown = per_hour(samples, lambda one: one.disk / mib)
+            table.add(f"{name}: disk grows by", grown, "MiB/h", most=DISK_PER_HOUR)
+        table.add("node: descriptors at the end", self._settled().descriptors, "", most=120)
 
     def _attack(self, seconds: float) -> None:
         start = time.monotonic()
@@ -166,9 +201,12 @@ class Soak:
         turn = 0
         while (now := time.monotonic()) < start + seconds:
             if now >= next_sample:
-                self._sample()
+                for machine in self._all.values():
+                    machine.sample()
                 next_sample = now + SAMPLE_SECONDS
             if now >= next_minute:
+                if turn and now < start + RESTARTS * seconds:
+                    self._restart()
                 self._turn(turn)
                 turn += 1
                 next_minute = now + 60
@@ -186,23 +224,30 @@ class Soak:
         self._node.run("want", "-", given="\n".join(self._dead))
         try:
             self.fetched.append(self._fetch())
+            self._fetch(self._quiet, self._node, SHARED_BYTES)
             word = f"{self.fetched[-1]:.1f} s"
         except LateFetchError as error:
             self.late += 1
             word = str(error)
-        taken = self.samples[-1]
-        print(
-            f"minute {turn}: fetched in {word}; {taken.rss >> 20} MiB, {taken.descriptors} descriptors,"
-            f" {taken.series >> 20} MiB of series",
-            flush=True,
+        taken = [machine.sample() for machine in self._all.values()]
+        figures = "; ".join(
+            f"{one.rss >> 20} MiB, {one.descriptors} descriptors, {one.threads} threads, {one.disk / 1e6:.1f} MB"
+            for one in taken
         )
+        print(f"minute {turn}: fetched in {word}; {figures}", flush=True)
 
-    def _share(self) -> dict[str, str]:
-        """Share a new file at the holder. Return its root and its ticket."""
+    def _restart(self) -> None:
+        """Start one of the three nodes anew, each in its turn, every second time after a kill."""
+        machine = list(self._all.values())[self._restarts % len(self._all)]
+        machine.restart(kill=self._restarts % 2 == 1)
+        self._restarts += 1
+
+    def _share(self, sharer: Machine | None = None, size: int = FILE_BYTES) -> dict[str, str]:
+        """Share a new file at the holder, or at another node. Return its root and its ticket."""
         self._files += 1
         path = self._folder / f"{self._files}.bin"
-        path.write_bytes(random.randbytes(FILE_BYTES))
-        told: dict[str, str] = json.loads(self._holder.run("add", "--json", str(path)).stdout)
+        path.write_bytes(random.randbytes(size))
+        told: dict[str, str] = json.loads((sharer or self._holder).run("add", "--json", str(path)).stdout)
         return told
 
     def _measure(self) -> tuple[list[tuple[float, float]], list[float]]:
@@ -218,9 +263,11 @@ class Soak:
             pairs.append((ours, self._fetch(self._quiet) if quiet is None else quiet))
         return pairs, spent
 
-    def _fetch(self, node: Machine | None = None) -> float:
-        """Seconds of a fetch of something new."""
-        shared = self._share()
+    def _fetch(
+        self, node: Machine | None = None, sharer: Machine | None = None, size: int = FILE_BYTES
+    ) -> float:
+        """Seconds of a fetch of something new, by the node from the holder, or by another from another."""
+        shared = self._share(sharer, size)
         target = self._folder / f"{self._files}.out"
         start = time.monotonic()
         try:
@@ -236,16 +283,10 @@ class Soak:
             path.unlink()
         return took
 
-    def _sample(self) -> Sample:
-        if self._node.process.poll() is not None:
-            raise AssertionError(f"the node ended: {self._node.home.with_suffix('.log').read_text()[-2000:]}")
-        self.samples.append(sample(self._node.process.pid, self._node.home))
-        return self.samples[-1]
-
     def _settled(self) -> Sample:
         """Wait until the node has closed the connections of the strangers, at most a minute."""
         end = time.monotonic() + 60
-        while (found := self._sample()).descriptors > 120 and time.monotonic() < end:
+        while (found := self._node.sample()).descriptors > 120 and time.monotonic() < end:
             time.sleep(1)
         return found
 
@@ -265,7 +306,7 @@ def main() -> int:
     if status is not None:
         return status
     folder = Path(tempfile.mkdtemp(prefix="flux-soak-"))
-    table = Table(f"A node among strangers for {given.minutes:g} minutes")
+    table = Table(f"Three nodes, one of them among strangers, for {given.minutes:g} minutes")
     try:
         with contextlib.ExitStack() as stack:
             Soak(folder, given.minutes, stack).run(table)

@@ -20,11 +20,13 @@ class Sample(NamedTuple):
     """Resident bytes."""
     descriptors: int
     threads: int
-    series: int
-    """Bytes of the series on disk: database, its log, and segments."""
+    disk: int
+    """Bytes of the home: the database, its log, segments, and what is fetched into it."""
+    run: int = 0
+    """How often the node was started anew before."""
 
 
-def sample(pid: int, home: Path) -> Sample:
+def sample(pid: int, home: Path, run: int = 0) -> Sample:
     proc = Path(f"/proc/{pid}")
     pages = int((proc / "statm").read_text().split()[1])
     threads = next(
@@ -33,11 +35,16 @@ def sample(pid: int, home: Path) -> Sample:
         if line.startswith("Threads")
     )
     size = 0
-    for path in (*home.glob("flux.db*"), *home.glob("series/*.flux")):
-        with contextlib.suppress(FileNotFoundError):  # it was pruned just now
-            size += path.stat().st_size
+    for path in home.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # it was removed just now
+            size += path.stat().st_size if path.is_file() else 0
     return Sample(
-        time.monotonic(), pages * os.sysconf("SC_PAGE_SIZE"), len(os.listdir(proc / "fd")), threads, size
+        time.monotonic(),
+        pages * os.sysconf("SC_PAGE_SIZE"),
+        len(os.listdir(proc / "fd")),
+        threads,
+        size,
+        run,
     )
 
 
@@ -48,6 +55,19 @@ def growth(samples: list[Sample], figure: Callable[[Sample], float]) -> float:
     if half == 0:
         return 0.0
     return statistics.median(map(figure, steady[half:])) - statistics.median(map(figure, steady[:half]))
+
+
+def last_run(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples since the node was started last: what it holds in memory began anew with it."""
+    return [one for one in samples if one.run == samples[-1].run]
+
+
+def per_hour(samples: list[Sample], figure: Callable[[Sample], float]) -> float:
+    """Return how much a figure grows in an hour, by the line that fits the samples after the first part."""
+    steady = samples[int(len(samples) * WARM) :]
+    if len(steady) < 2:
+        return 0.0
+    return statistics.linear_regression([one.at for one in steady], [*map(figure, steady)]).slope * 3600
 
 
 def share_of_peace(pairs: Sequence[tuple[float, float]]) -> float:

@@ -2,7 +2,7 @@
 
 import random
 
-from tests.soak.samples import Sample, growth, share_of_peace
+from tests.soak.samples import Sample, growth, last_run, per_hour, share_of_peace
 
 
 def series(figures: list[float]) -> list[Sample]:
@@ -23,6 +23,13 @@ def test_noise_and_growth_only_at_the_start_are_not_growth() -> None:
 def test_too_few_samples_are_not_growth() -> None:
     assert growth([], lambda one: one.rss) == 0
     assert growth(series([5.0]), lambda one: one.rss) == 0
+
+
+def test_only_the_last_run_of_a_node_and_the_growth_of_its_disk_count() -> None:
+    samples = [Sample(at * 60.0, 1000 + at, 20, 4, 500 * at, run=at // 40) for at in range(100)]
+    assert [one.run for one in last_run(samples)] == [2] * 20
+    assert round(per_hour(samples, lambda one: one.disk)) == 30_000
+    assert per_hour(samples[:1], lambda one: one.disk) == 0
 
 
 def test_a_busy_machine_is_not_a_slow_node() -> None:
