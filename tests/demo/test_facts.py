@@ -203,7 +203,30 @@ def test_a_refusal_whose_wait_is_over_may_be_asked_now(scene: OneNode) -> None:
     )
     assert fill("{refusals}", scene, scene.watched) == "ada busy, may be asked now; bob not_held"
     scene.write((3.0, ev.DelayedYes(peer=ADA, cids=CIDS[:1], eta=0.0, queue_bytes=0)))
-    assert fill("{refusals}", scene, scene.watched) == "ada busy, and yes since; bob not_held"
+    assert fill("{refusals}", scene, scene.watched) == "bob not_held"
+
+
+def test_refusals_that_hold_come_first_and_those_taken_back_are_left_out(scene: OneNode) -> None:
+    """Under load most refusers of a storm have said yes since. The caption tells of now."""
+    carl, dora = PeerId("12D3KooWCarl"), PeerId("12D3KooWDora")
+    scene.names |= {carl: "carl", dora: "dora"}
+    now = time.time()
+    scene.write(
+        (now - 9, ev.Requested(cid=CIDS[0])),
+        *((now - 9, no(ADA, "rate_limited", 1.0)) for _ in range(5)),
+        (now - 8, ev.DelayedYes(peer=ADA, cids=CIDS[:1], eta=0.0, queue_bytes=0)),
+        *((now - 8, no(BOB, "busy", 1.0)) for _ in range(5)),
+        (now, no(carl, "busy", 3600.0)),
+        (now, no(dora, "denied", None)),
+    )
+    said = fill("{refusals}", scene, scene.watched)
+    assert re.fullmatch(r"carl busy, again in [\d:]+; dora denied, never again", said), said
+    assert scene.value("refusing") == 2
+    assert scene.value("noes") == 12
+
+
+def no(peer: PeerId, reason: ev.Reason, retry_after: float | None) -> ev.StatusNo:
+    return ev.StatusNo(peer=peer, cids=CIDS[:1], reason=reason, has_it=True, retry_after=retry_after)
 
 
 def test_a_fact_in_words_is_no_number() -> None:

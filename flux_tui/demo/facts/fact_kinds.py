@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from flux_tui.core.ids import Cid, PeerId
-from flux_tui.core.series.events import REASONS
+from flux_tui.core.series.events import Reason
 from flux_tui.core.series.state import ObjectState, PeerState, State
 from flux_tui.core.series.want_explanation import why
 from flux_tui.core.text.names import StateNames
@@ -151,39 +151,53 @@ def _next(question: Question) -> Plain:
     return plain(" ".join(told.next))
 
 
+def _stands(peer: PeerState, now: float) -> bool:
+    """Whether the last NO of a peer holds now: its time is not over, or the peer denies this node for good."""
+    return peer.reason is not None and (_for_good(peer) or (peer.until or 0.0) - now >= SHOWN_SECONDS)
+
+
+def _for_good(peer: PeerState) -> bool:
+    return peer.reason == "denied" and peer.denies
+
+
+def _refusing(question: Question) -> float:
+    """Return how many peers refuse this node now, by a NO that holds."""
+    now = time.time()
+    return sum(_stands(peer, now) for peer in question.state.peers.values())
+
+
 def _refusals(question: Question) -> Plain:
-    """Return in words who refused this node's wants.
+    """Return in words who refuses this node, by the last answer of each peer.
 
     For each reason of a NO, at most MOST_REFUSALS: one peer that gave it, and whether or when that peer may be
-    asked again. `nobody` if no peer said NO.
+    asked again. A peer that has said yes since is not named. `nobody` if no last answer is a NO.
     """
     state, now = question.state, time.time()
     names = _SceneNames(question.scene, state)
-    found = []
-    # `not_held` comes last: a peer without the object refuses nothing.
-    for reason in sorted(REASONS, key=lambda reason: reason == "not_held"):
-        peers = [peer for peer in state.peers.values() if peer.counts.get(reason)]
-        if not peers:
-            continue
-        # For a peer whose wait is not over, the remaining time can be shown.
-        waiting = [
-            peer for peer in peers if peer.reason == reason and (peer.until or 0.0) - now >= SHOWN_SECONDS
-        ]
-        standing = [peer for peer in peers if peer.reason == reason]
-        peer = max(waiting or standing or peers, key=lambda peer: peer.counts[reason])
-        left = (peer.until or 0.0) - now
-        if reason == "denied" and peer.denies:
-            when = ", never again"
-        elif waiting:
-            when = f", again in {human_seconds(left)}"
-        elif peer.reason == reason and peer.until is not None:
-            when = ", may be asked now"
-        elif peer.reason is None:
-            when = ", and yes since"
-        else:
-            when = ""
-        found.append(f"{names.peer(peer.peer)} {reason}{when}")
+    chosen: dict[Reason, PeerState] = {}
+    for peer in state.peers.values():
+        if (reason := peer.reason) is not None:
+            other = chosen.get(reason, peer)
+            if (_stands(peer, now), peer.counts.get(reason, 0)) >= (
+                _stands(other, now),
+                other.counts.get(reason, 0),
+            ):
+                chosen[reason] = peer
+    # NOs that hold come first. `not_held` comes last: a peer without the object refuses nothing.
+    order = sorted(
+        chosen, key=lambda reason: (reason == "not_held", not _stands(chosen[reason], now), reason)
+    )
+    found = [f"{names.peer(chosen[reason].peer)} {reason}{_when(chosen[reason], now)}" for reason in order]
     return plain("; ".join(found[:MOST_REFUSALS]) or "nobody")
+
+
+def _when(peer: PeerState, now: float) -> str:
+    """Return in words when a peer is asked again after its last NO; empty if that is not known."""
+    if _for_good(peer):
+        return ", never again"
+    if _stands(peer, now):
+        return f", again in {human_seconds((peer.until or 0.0) - now)}"
+    return "" if peer.until is None else ", may be asked now"
 
 
 TEXTS: dict[str, TextKind] = {
@@ -223,6 +237,7 @@ FACTS: dict[str, Kind] = {
     "peak_pushed": Kind(lambda q: q.watch.peak_pushed),
     "peak_waiting": Kind(lambda q: q.watch.peak_waiting),
     "noes": Kind(_noes, about="reason"),
+    "refusing": Kind(_refusing),
     "refusers": Kind(lambda q: sum(1 for peer in q.state.peers.values() if peer.counts)),
     "chunks": Kind(lambda q: len(q.watch.received)),
     "refetched": Kind(lambda q: q.watch.refetched),
