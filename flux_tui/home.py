@@ -7,7 +7,6 @@ folder of mode 0700). Commands are never answered; their outcome is in the serie
 
 import contextlib
 import fcntl
-import json
 import os
 import socket as socketlib
 import struct
@@ -206,6 +205,8 @@ class Home:
 
     def last_flags(self) -> list[str] | None:
         """Return the command-line flags with which this home's node was started last; None: not known."""
+        import json  # takes 1 ms, here and below: the dashboard's first frame does not wait for it
+
         try:
             found = json.loads(read_regular(self._flags))
         except (OSError, ValueError):
@@ -215,6 +216,8 @@ class Home:
 
     def remember_flags(self, flags: Sequence[str]) -> None:
         """Save the command-line flags for a restart of the node. If the home cannot be written, nothing is saved."""
+        import json
+
         with contextlib.suppress(OSError):
             write_regular(self._flags, json.dumps(list(flags)).encode() + b"\n")
 

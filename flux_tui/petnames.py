@@ -7,7 +7,6 @@ the other lines and all comments stay. A person's name for a peer has priority o
 """
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -135,6 +134,8 @@ def with_name(text: str, peer: PeerId, name: str) -> str:
 
     If the peer has no line yet, one is added at the end. An empty name removes the peer's line.
     """
+    import json  # takes 1 ms: the dashboard's first frame does not wait for it
+
     mine = f"{json.dumps(peer)} = {json.dumps(name, ensure_ascii=False)}\n" if name else ""
     lines: list[str] = []
     for line in text.removesuffix("\n").split("\n") if text else []:

@@ -1,20 +1,22 @@
 """Code that several commands share: arguments, homes, and folding the series of a home."""
 
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flux_tui.cli.arguments.path_and_stdin_types import InputError, text_of_input
 from flux_tui.cli.output import Failure
-from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import extend, restore
 from flux_tui.core.series.state import State
 from flux_tui.home import Home, HomeError, default_home
 from flux_tui.store.series_reader import SeriesReader, SeriesSource, first_state
+
+if TYPE_CHECKING:  # tickets are imported when one is read: the dashboard's first frame has none
+    from flux_tui.core.content.ticket import Ticket
 
 FOLD_PAGE = 10_000
 """How many entries are read at a time."""
@@ -39,11 +41,13 @@ def home_for_settings(path: Path | None) -> Home:
 
 def new_mark() -> str:
     """Return a new random mark for a command. The entries that the command causes carry this mark (`by`)."""
-    return secrets.token_hex(6)
+    return os.urandom(6).hex()
 
 
-def read_ticket(text: str) -> Ticket:
+def read_ticket(text: str) -> "Ticket":
     """Parse a ticket or CID argument. Raises Failure."""
+    from flux_tui.core.content.ticket import parse_ticket
+
     try:
         return parse_ticket(text)
     except BadIdError as error:
@@ -55,6 +59,8 @@ def read_cids(texts: Iterable[str]) -> tuple[Cid, ...]:
 
     The argument `-` stands for the CIDs and tickets on standard input. Raises Failure, also if there is no CID.
     """
+    from flux_tui.core.content.ticket import parse_ticket, ticket_words
+
     given = list(texts)
     try:
         words = ticket_words("\n".join(text_of_input() if text == "-" else text for text in given))

@@ -7,7 +7,6 @@ its bytes. A path on a terminal is treated as text.
 
 import contextlib
 import io
-import json
 import logging
 import os
 import sys
@@ -79,6 +78,8 @@ def print_exact(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Write one line of JSON to stdout, in ASCII, which every terminal and locale accepts."""
+    import json  # takes 1 ms, here and below: the dashboard's first frame does not wait for it
+
     click.echo(json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f"))
 
 
@@ -112,6 +113,8 @@ def failure_in(line: str) -> str | None:
     """Return the sentence in a log line that `say_failure` wrote; None for other lines."""
     if line.startswith(FAILED):
         return line.removeprefix(FAILED)
+    import json
+
     try:
         found = json.loads(line)
     except ValueError:

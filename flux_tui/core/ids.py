@@ -10,7 +10,6 @@ Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer i
 import re
 from base64 import b32decode
 from functools import lru_cache
-from hashlib import sha256
 from typing import NewType
 
 from flux_tui.core.errors import FluxError
@@ -55,19 +54,25 @@ class BadIdError(FluxError, ValueError):
     """A CID, peer id or ticket is not valid. The message is one sentence for a person."""
 
 
+def _sha256(data: bytes | bytearray | memoryview) -> bytes:
+    from hashlib import sha256  # with OpenSSL, in 1 ms: the dashboard's first frame hashes nothing
+
+    return sha256(data).digest()
+
+
 def raw_cid(data: bytes | memoryview) -> Cid:
     """Return the CID of `data` as a raw leaf (hashing takes 0.6 ms per MiB)."""
-    return _text(_RAW_PREFIX + sha256(data).digest())
+    return _text(_RAW_PREFIX + _sha256(data))
 
 
 def dag_cid(data: bytes) -> Cid:
     """Return the CID of `data` as a dag-pb node."""
-    return _text(_DAG_PREFIX + sha256(data).digest())
+    return _text(_DAG_PREFIX + _sha256(data))
 
 
 def matches(cid: Cid, data: bytes | bytearray | memoryview) -> bool:
     """Whether the hash of `data` is the one in `cid`. Releases the GIL for data over 2 KiB."""
-    return cid_bytes(cid)[4:] == sha256(data).digest()
+    return cid_bytes(cid)[4:] == _sha256(data)
 
 
 def is_leaf(cid: Cid) -> bool:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from typing_extensions import override
 
@@ -19,10 +19,10 @@ from flux_tui.core.series.fold import restore
 from flux_tui.core.series.state import State
 from flux_tui.store.database import SERIES_TABLES, StoreError, explain, has_table, open_reader
 from flux_tui.store.segments.catalog import FOLDER, Segment, segments_in
-from flux_tui.store.segments.entry_rows import select_rows
-from flux_tui.store.segments.folder import segments_of_folder
-from flux_tui.store.segments.page_index import Wanted
-from flux_tui.store.segments.segment_file import PackedEntries, newest_saved
+
+if TYPE_CHECKING:  # imported when a series has segments: the dashboard's first frame waits for this module
+    from flux_tui.store.segments.page_index import Wanted
+    from flux_tui.store.segments.segment_file import PackedEntries
 
 __all__ = ["MemorySeries", "SeriesReader", "SeriesSource", "StoreError", "first_state"]
 
@@ -59,7 +59,7 @@ class SeriesSource(Protocol):
     def of_kinds(self, kinds: Sequence[str], after: int) -> Iterator[list[Entry]]:
         """Yield the entries of these kinds after the entry numbered `after`, in order, some at a time."""
 
-    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+    def search_back(self, wanted: "Wanted", before: int) -> tuple[list[Entry], int]:
         """Return some wanted entries before the entry numbered `before`, in order.
 
         And the number of the entry up to which nothing was looked at yet. All wanted entries between the two
@@ -101,9 +101,11 @@ class SeriesReader(SeriesSource):
         self._folder = folder or path.parent / FOLDER
         self._errors = _Errors(path)
         self._segments: OrderedDict[str, PackedEntries] = OrderedDict()
+        self._tables: set[str] = set()
+        """The tables that the database was seen to have."""
         # A database of a version before has fewer tables, until its node starts with this version.
         self._has_entries = has_table(db, "entry")
-        self._packed = PackedEntries(db) if has_table(db, "page") else None
+        self._packed = _packed_entries(db) if has_table(db, "page") else None
 
     @classmethod
     def open(cls, path: Path) -> "SeriesReader":
@@ -111,7 +113,7 @@ class SeriesReader(SeriesSource):
 
         Raises StoreError if it is missing, is not a series, is damaged, or is of a newer version.
         """
-        if path.is_dir() and (segments := segments_of_folder(path)):
+        if path.is_dir() and (segments := _segments_of_folder(path)):
             db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             db.executescript(SERIES_TABLES)
             db.executemany("INSERT INTO segment VALUES (?, ?, ?, ?, ?, ?)", segments)
@@ -164,6 +166,8 @@ class SeriesReader(SeriesSource):
     def _rows(self, after: int, limit: int) -> list[tuple[int, float, bytes]]:
         if not self._has_entries:
             return []
+        from flux_tui.store.segments.entry_rows import select_rows
+
         with self._errors:
             return list(select_rows(self._db, "seq > ? ORDER BY seq LIMIT ?", after, limit))
 
@@ -189,7 +193,7 @@ class SeriesReader(SeriesSource):
             after = page[-1].seq
 
     @override
-    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+    def search_back(self, wanted: "Wanted", before: int) -> tuple[list[Entry], int]:
         before = min(before, self.last_seq() + 1)
         first = self.first_seq()
         if before <= first:
@@ -204,7 +208,7 @@ class SeriesReader(SeriesSource):
         with self._errors:
             return packed.search_back(wanted, before, lambda: self._carried(wanted, packed.first))
 
-    def _search_rows(self, wanted: Wanted, low: int, before: int) -> list[Entry]:
+    def _search_rows(self, wanted: "Wanted", low: int, before: int) -> list[Entry]:
         if wanted.whole or wanted.kinds is None:
             return self.read(low, before - low - 1)
         kinds = wanted.kinds
@@ -219,7 +223,7 @@ class SeriesReader(SeriesSource):
             low = rows[-1][0]
         return found
 
-    def _carried(self, wanted: Wanted, first: int) -> int:
+    def _carried(self, wanted: "Wanted", first: int) -> int:
         """Return how many pages from entry `first` on follow a page closely that names a wanted CID."""
         if first <= self.first_seq():
             return 0
@@ -290,6 +294,8 @@ class SeriesReader(SeriesSource):
     def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
         best: tuple[int, bytes] | None = None
         if self._has("saved"):
+            from flux_tui.store.segments.segment_file import newest_saved
+
             with self._errors:
                 best = newest_saved(self._db, at_most)
         if self._has("checkpoint"):
@@ -325,7 +331,7 @@ class SeriesReader(SeriesSource):
         with self._errors:
             return segments_in(self._db)
 
-    def _packed_after(self, after: int) -> PackedEntries | None:
+    def _packed_after(self, after: int) -> "PackedEntries | None":
         """Return the packed entries with the entry after `after`, or with the oldest ones if that one is pruned."""
         if self._packed is not None and self._packed.last > after:
             return self._packed
@@ -348,13 +354,15 @@ class SeriesReader(SeriesSource):
         name = self._folder / missing.name
         raise StoreError(f"{name} is missing: entries {missing.first} to {missing.last} are in it")
 
-    def _segment(self, segment: Segment) -> PackedEntries | None:
+    def _segment(self, segment: Segment) -> "PackedEntries | None":
         """Open a segment. None: its file is gone, so it was pruned."""
         packed = self._segments.get(segment.name)
         if packed is None:
             path = self._folder / segment.name
             if not path.exists():
                 return None
+            from flux_tui.store.segments.segment_file import PackedEntries
+
             packed = PackedEntries.open(path)
             self._segments[segment.name] = packed
             while len(self._segments) > SEGMENTS_OPEN:
@@ -368,12 +376,29 @@ class SeriesReader(SeriesSource):
         return int(rows[0][0]) if rows and rows[0][0] is not None else None
 
     def _has(self, table: str) -> bool:
-        with self._errors:
-            return has_table(self._db, table)
+        """Return whether the database has a table. A table that is there stays."""
+        if table not in self._tables:
+            with self._errors:
+                if not has_table(self._db, table):
+                    return False
+            self._tables.add(table)
+        return True
 
     def _all(self, query: str, *values: float) -> list[Any]:
         with self._errors:
             return self._db.execute(query, values).fetchall()
+
+
+def _packed_entries(db: sqlite3.Connection) -> "PackedEntries":
+    from flux_tui.store.segments.segment_file import PackedEntries
+
+    return PackedEntries(db)
+
+
+def _segments_of_folder(folder: Path) -> list[Segment]:
+    from flux_tui.store.segments.folder import segments_of_folder
+
+    return segments_of_folder(folder)
 
 
 class _Errors:
@@ -445,7 +470,7 @@ class MemorySeries(SeriesSource):
         yield [entry for entry in self._entries[after:] if kind_of(entry.event) in kinds]
 
     @override
-    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+    def search_back(self, wanted: "Wanted", before: int) -> tuple[list[Entry], int]:
         low = max(0, before - 1 - SEARCHED_AT_ONCE)
         return self._entries[low : before - 1], low
 

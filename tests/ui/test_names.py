@@ -80,7 +80,7 @@ async def test_a_name_is_changed_and_taken_away_by_name(named: Named) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         await pilot.press("colon")
-        assert "name ada" in app.parts.completion.lines("name a")
+        assert "name ada" in app.parts.acting.completion.lines("name a")
         await type_line(pilot, app, "name ada 'ada two'")
         assert named.names[ADA] == "ada two"
         await pilot.press("colon")
@@ -176,7 +176,7 @@ async def test_the_name_that_a_peer_suggests_completes_a_line(named: Named) -> N
     named.live.append(ev.NameSuggested(peer=ADA, suggested="ada two"))
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
-        lines = app.parts.completion.lines
+        lines = app.parts.acting.completion.lines
         assert lines("name 12D3…AAAA ") == lines("name 12D3…AAAA a") == ["name 12D3…AAAA ada\\ two"]
         assert lines("name 12D3…AAAA b") == lines("name nobody a") == lines("name 12D3…AAAA a b") == []
         assert not any("ada" in line for line in lines("name a")), "it is no name of a peer"

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,12 +122,12 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         names=names,
         rename=names.rename,
     )
-    app = dashboard(node, here, masked=masked)
+    app = dashboard(node, here, masked=masked, drawn=starter.start_planned)
     if here.listening():
         # report what it cannot change before Textual takes the screen
         apply_to_running(here, node_flags(flags))
     else:
-        starter.start()
+        starter.plan()
     stays = True
     try:
         stays = app.run_in_terminal()
@@ -166,11 +166,16 @@ def _end(app: "Dashboard") -> None:
 
 
 def dashboard(
-    node: "WatchedNode", home: Home, *, others: Sequence["WatchedNode"] = (), masked: bool = False
+    node: "WatchedNode",
+    home: Home,
+    *,
+    others: Sequence["WatchedNode"] = (),
+    masked: bool = False,
+    drawn: Callable[[], None] = lambda: None,
 ) -> "Dashboard":
     """Make the dashboard of a node with the settings of the home. `others`: further recorded nodes to show.
 
-    Raises SettingsError.
+    `masked`: hide ids and addresses at first. `drawn` is called once, after the first frame. Raises SettingsError.
     """
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.keys import Keys
@@ -185,7 +190,7 @@ def dashboard(
     history = History(home.path / "history" if home.path.is_dir() else None)
     app = Dashboard(
         node, others=others, keys=keys, masked=masked, glyphs=for_this_terminal(settings.ascii), history=history,
-        crash_log=crash_log_of(home), notice_by=settings.notify,
+        crash_log=crash_log_of(home), notice_by=settings.notify, drawn=drawn,
     )  # fmt: skip
     if settings.theme:
         if settings.theme not in app.available_themes:
@@ -210,13 +215,25 @@ class Starter:
         """The flags of the last start. None: those of the command line."""
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._planned = False
+        """Whether a node is started soon, by `start_planned`."""
         self.trouble: str | None = None
         """Why the node did not start, in one sentence."""
 
     @property
     def starting(self) -> bool:
-        """Whether a node is being started."""
-        return self._thread is not None and self._thread.is_alive()
+        """Whether a node is being started, or is started soon."""
+        return self._planned or (self._thread is not None and self._thread.is_alive())
+
+    def plan(self) -> None:
+        """Plan to start the node once the first frame is drawn: the two would take the processor from each other."""
+        self._planned = True
+
+    def start_planned(self) -> None:
+        """Start the node, if that was planned."""
+        planned, self._planned = self._planned, False
+        if planned:
+            self.start()
 
     @property
     def stops(self) -> bool:

@@ -15,7 +15,7 @@ from flux_tui.cli.other_command import settled, what_instead
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.text.quantities import counted, some
-from flux_tui.core.wire.messages import MAX_REPLICAS
+from flux_tui.core.wire.message_limits import MAX_REPLICAS
 from flux_tui.home import NoNodeError
 
 

@@ -16,7 +16,7 @@ from flux_tui.core.limits import batches
 from flux_tui.core.series.events import EVENT_KINDS
 from flux_tui.core.series.giving_policy import POLICY, ObjectRule, PolicyChange
 from flux_tui.core.series.keep_rule import BadRuleError, parse_keep_rule
-from flux_tui.core.wire.messages import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
+from flux_tui.core.wire.message_limits import MAX_PAYLOAD_CUSTOM, MAX_REPLICAS, MAX_SIZE
 
 DATA_KINDS: dict[str, tuple[str, ...]] = {
     "chunk": ("chunk_received",),
@@ -180,7 +180,7 @@ class Hold(_Command, tag="hold", frozen=True):
 
     root: Cid
     replicas: int = 1
-    """1 … messages.MAX_REPLICAS. When the command is pushed again with another number, that number counts."""
+    """1 … MAX_REPLICAS. When the command is pushed again with another number, that number counts."""
     name: str | None = None
     size: int | None = None
     addrs: tuple[str, ...] = ()

@@ -23,7 +23,7 @@ from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.ids import Cid, is_leaf, raw_cid
 from flux_tui.core.text.quantities import human_size
 from flux_tui.core.wire.codec import MAX_PAYLOAD
-from flux_tui.core.wire.messages import MAX_SIZE
+from flux_tui.core.wire.message_limits import MAX_SIZE
 
 MAX_PLACES = 4_000_000
 """Leaves and inner nodes of one object, repeats counted: 4 TiB of file, about 1 GB of memory."""

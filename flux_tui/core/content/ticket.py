@@ -27,7 +27,7 @@ from flux_tui.core.ids import (
     peer_id_bytes,
     peer_id_from_bytes,
 )
-from flux_tui.core.wire.messages import MAX_NAME, MAX_SIZE
+from flux_tui.core.wire.message_limits import MAX_NAME, MAX_SIZE
 
 PREFIX = "flux1"
 VERSION = 1

@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import msgspec
 
-_AGE = re.compile(r"^\s*([0-9]{1,6})\s*(h|d|w|y|hours?|days?|weeks?|years?)\s*$", re.IGNORECASE)
-_SIZE = re.compile(r"^\s*([0-9]{0,12}\.?[0-9]{1,12})\s*([kmgt])(i?)b?\s*$", re.IGNORECASE)
+_AGE = r"(?i)^\s*([0-9]{1,6})\s*(h|d|w|y|hours?|days?|weeks?|years?)\s*$"
+_SIZE = r"(?i)^\s*([0-9]{0,12}\.?[0-9]{1,12})\s*([kmgt])(i?)b?\s*$"
 _SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 _POWERS = {"k": 1, "m": 2, "g": 3, "t": 4}
 
@@ -34,9 +34,9 @@ def parse_keep_rule(text: str) -> KeepRule:
     """Parse `all`, an age such as `30d`, or a size such as `10GiB`. Raises BadRuleError."""
     if text.strip().lower() == "all":
         return KEEP_ALL
-    if (found := _AGE.match(text)) is not None and int(found[1]) > 0:
+    if (found := re.match(_AGE, text)) is not None and int(found[1]) > 0:
         return KeepRule(seconds=float(int(found[1]) * _SECONDS[found[2][0].lower()]))
-    if (found := _SIZE.match(text)) is not None:
+    if (found := re.match(_SIZE, text)) is not None:
         base = 1024 if found[3] else 1000
         return KeepRule(size=int(Fraction(found[1]) * base ** _POWERS[found[2].lower()]))
     raise BadRuleError(f"{text!r} is not all, an age such as 30d, or a size such as 10GiB")

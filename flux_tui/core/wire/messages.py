@@ -16,6 +16,10 @@ import msgspec
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series.events import HeldHow, Reason
+from flux_tui.core.wire.message_limits import MAX_NAME as MAX_NAME
+from flux_tui.core.wire.message_limits import MAX_PAYLOAD_CUSTOM as MAX_PAYLOAD_CUSTOM
+from flux_tui.core.wire.message_limits import MAX_REPLICAS as MAX_REPLICAS
+from flux_tui.core.wire.message_limits import MAX_SIZE as MAX_SIZE
 
 MAX_CIDS_WANT = 256
 """Loose CIDs in one intent: 15 KB, so that a gossip message stays small."""
@@ -27,10 +31,6 @@ MAX_WAIT = 600.0
 """Seconds. A larger `retry_after` or `eta` is reduced to this: no peer may make this node wait longer."""
 MAX_TEXT = 512
 """Characters of a sentence for a person in one message."""
-MAX_NAME = 255
-"""Characters of a file name, as in file systems."""
-MAX_SIZE = 1 << 53
-"""Bytes. No file is larger."""
 MAX_ADDRS = 4
 """Return addresses in one intent."""
 MAX_ADDR = 256
@@ -43,16 +43,12 @@ MAX_SECONDS = 1e9
 """Seconds of the longest duration."""
 MAX_KIND = 64
 """Characters of a program's own kind."""
-MAX_PAYLOAD_CUSTOM = 32 * 1024
-"""Bytes that an intent or answer of a program's own kind may carry."""
 INTENT_TTL = 60.0
 """Seconds that an intent may travel."""
 MAX_TIME = 1e12
 """Seconds since 1970. A later time, or a value that is not a number, is not a time."""
 MAX_HOPS = 2
 """How many times a routed intent may be forwarded."""
-MAX_REPLICAS = 64
-"""Replicas that one hold may ask for."""
 
 Asked: TypeAlias = Literal["want", "hold"]
 WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]

@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.store.database import StoreError, connect_immutable
-from flux_tui.store.segments.segment_file import SUFFIX
 
+SUFFIX = ".flux"
 FOLDER = "series"
 """The folder of a home with the files of its segments."""
 STRANGE = "not-of-this-series"
@@ -54,7 +53,7 @@ class Catalog:
     def __init__(self, home: Path, db: sqlite3.Connection) -> None:
         self.folder = home / FOLDER
         self._db = db
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('series', ?)", (secrets.token_hex(8),))
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('series', ?)", (os.urandom(8).hex(),))
         self.series = str(db.execute("SELECT value FROM meta WHERE name = 'series'").fetchone()[0])
         """The id of this home's series: random, made with its database."""
         self.segments = segments_in(db)
@@ -125,7 +124,7 @@ class Catalog:
                 else:
                     strange = self.folder / STRANGE
                     strange.mkdir(mode=0o700, exist_ok=True)
-                    os.replace(path, strange / f"{secrets.token_hex(4)}-{path.name}")
+                    os.replace(path, strange / f"{os.urandom(4).hex()}-{path.name}")
 
 
 def _series_of(path: Path) -> str | None:

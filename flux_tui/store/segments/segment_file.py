@@ -21,7 +21,6 @@ from flux_tui.store.database import (
     explain_os,
     has_table,
 )
-from flux_tui.store.disk.fsync import flush_folder
 from flux_tui.store.segments.page_index import (
     Candidate,
     Indexing,
@@ -33,7 +32,6 @@ from flux_tui.store.segments.page_index import (
 from flux_tui.store.segments.pages import PAGE_ENTRIES, OpenPage, Page, Row, kinds_in, pack
 from flux_tui.store.segments.pieces import Pieces, read_state
 
-SUFFIX = ".flux"
 NOT_INDEXED = 32
 """Pages without an index, from an earlier version, that a search looks at in one step."""
 PAGES_OPEN = 6
@@ -108,6 +106,8 @@ def insert_pages(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
 
 def make_durable(part: Path, path: Path) -> None:
     """Flush a file to the device, then give it its name. Raises OSError."""
+    from flux_tui.store.disk.fsync import flush_folder  # with ctypes: only who writes needs it
+
     descriptor = os.open(part, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

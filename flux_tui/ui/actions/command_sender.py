@@ -1,6 +1,6 @@
 """Sends a person's commands to the shown node, and starts that node again if it is gone."""
 
-import secrets
+import os
 from collections.abc import Callable, Sequence
 
 from flux_tui.core.api.commands import Command
@@ -13,7 +13,7 @@ NOTHING_HERE = "this is a recording: nothing can be pushed"
 
 def new_mark() -> str:
     """Return a new random id for a command. The entries about the command's outcome have the same id."""
-    return secrets.token_hex(6)
+    return os.urandom(6).hex()
 
 
 class CommandSender:

@@ -1,6 +1,7 @@
 """Completes lines that a person types, from names that the shown node knows."""
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events.named_ids import peers_of
@@ -8,11 +9,12 @@ from flux_tui.path_arguments import folder_here
 from flux_tui.ui.actions.command_sender import new_mark
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.typed.command_line import complete_line
-from flux_tui.ui.typed.command_line_types import Context
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.panel_layout import PANELS
+
+if TYPE_CHECKING:  # what reads typed lines is imported when the first one is typed
+    from flux_tui.ui.typed.command_line_types import Context
 
 
 class Completion:
@@ -33,8 +35,10 @@ class Completion:
         self._sorting = sorting
         self._themes = themes
 
-    def context(self) -> Context:
+    def context(self) -> "Context":
         """Return the names that a typed line may use now: objects, peers, themes, panels, columns."""
+        from flux_tui.ui.typed.command_line_types import Context
+
         return Context(
             self._nodes.state,
             folder_here(),
@@ -59,6 +63,8 @@ class Completion:
 
     def lines(self, typed: str) -> list[str]:
         """Return complete command lines that begin with the typed text."""
+        from flux_tui.ui.typed.command_line import complete_line
+
         return complete_line(typed, self.context())
 
     def filters(self, typed: str) -> list[str]:

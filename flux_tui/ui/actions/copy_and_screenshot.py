@@ -11,7 +11,6 @@ from flux_tui.core.ids import short
 from flux_tui.core.series.events.named_ids import cids_of, peers_of
 from flux_tui.core.series.state import ObjectState
 from flux_tui.core.text.plain import plain
-from flux_tui.qr_code import QrError, qr_lines
 from flux_tui.ui.board.panels import OBJECTS, Panels, root_of
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows import cell_width
@@ -92,6 +91,8 @@ class Copying:
 
     def show_code(self) -> None:
         """Show that ticket as a QR code, where the terminal can. Otherwise say why not."""
+        from flux_tui.qr_code import QrError, qr_lines  # imported when it is first asked for
+
         found = self._to_hand_on()
         if found is None:
             return

@@ -1,19 +1,19 @@
 """Opens the window Inspect, which explains the selected entry, peer or object."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flux_tui.core.ids import PeerId
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.rows.inspect.entries_about import subject_of_entries
-from flux_tui.ui.rows.inspect.facts import Subject
 from flux_tui.ui.rows.view_and_lines import View
 from flux_tui.ui.screens.open_window_protocol import OpenWindow
-from flux_tui.ui.typed.completions import suggestion
-from flux_tui.ui.typed.shell_words import quoted
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.playback import Playback
 from flux_tui.ui.watching.watched_node import Nodes
+
+if TYPE_CHECKING:  # imported when something is first inspected
+    from flux_tui.ui.rows.inspect.facts import Subject
 
 VIEW_WIDTH = 100
 """The width of the view that Inspect begins with. It takes that of its window."""
@@ -69,6 +69,9 @@ class Inspecting:
         If the peer suggests a name, that name is typed already: the person accepts or changes it. While ids
         are hidden, no names are typed.
         """
+        from flux_tui.ui.typed.completions import suggestion
+        from flux_tui.ui.typed.shell_words import quoted
+
         if self._views.masked:
             self._type_command(f"name {peer} ")
             return
@@ -76,7 +79,10 @@ class Inspecting:
         suggested = suggestion(self._nodes.state, self._nodes.shown.names, peer)
         self._type_command(f"name {quoted(shown)} {quoted(suggested) if suggested else ''}")
 
-    def _subject(self) -> Subject | None:
+    def _subject(self) -> "Subject | None":
+        from flux_tui.ui.rows.inspect.entries_about import subject_of_entries
+        from flux_tui.ui.rows.inspect.facts import Subject
+
         key, state = self._panels.selected_key(), self._nodes.state
         if key is None:
             return None

@@ -1,19 +1,21 @@
 """Runs the lines that a person types at the prompt: commands, moments to go to, and filters."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from flux_tui.ui.actions.command_sender import CommandSender
 from flux_tui.ui.actions.completion_context import Completion
 from flux_tui.ui.actions.filtering import NOT_FILTERED, Filtering
 from flux_tui.ui.actions.sorting import Sorting
 from flux_tui.ui.board.panels import Panels
-from flux_tui.ui.typed.command_line import read_line
-from flux_tui.ui.typed.command_line_types import LineError, Outcome
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.playback import SPEEDS, Playback
 from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.panel_layout import PANELS
 from flux_tui.ui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:  # what reads typed lines is imported when the first one is entered
+    from flux_tui.ui.typed.command_line_types import Outcome
 
 COMMANDS = "want  get  add  cancel  goto  filter  theme …   tab completes"
 MOMENTS = "12:01:03  -5m  +10s  #1234  start  live"
@@ -86,6 +88,9 @@ class CommandLine:
         If the line has an error, keep the prompt open and show the error. `kind`: the kind of the prompt
         (command, goto or filter).
         """
+        from flux_tui.ui.typed.command_line import read_line
+        from flux_tui.ui.typed.command_line_types import Outcome
+
         if not kind:
             return
         outcome = Outcome()
@@ -106,10 +111,10 @@ class CommandLine:
         if outcome.action:
             self._run(outcome.action)
 
-    def _set(self, outcome: Outcome) -> None:
+    def _set(self, outcome: "Outcome") -> None:
         """Do what the entered line asks of the dashboard: filter, go to a moment or panel, theme, speed or order.
 
-        Do nothing if it asks none of these. Raise LineError, or another ValueError with one sentence.
+        Do nothing if it asks none of these. Raise a ValueError with one sentence.
         """
         argument = outcome.argument
         match outcome.setting:
@@ -117,13 +122,13 @@ class CommandLine:
                 return
             case "filter":
                 if not self._filtering.possible:
-                    raise LineError(NOT_FILTERED)
+                    raise ValueError(NOT_FILTERED)
                 self._filtering.set(argument)
             case "goto":
                 self._playback.go_to_typed(argument)
             case "theme":
                 if argument not in self._completion.context().themes:
-                    raise LineError(f"there is no theme {argument}; tab shows which there are")
+                    raise ValueError(f"there is no theme {argument}; tab shows which there are")
                 self._set_theme(argument)
             case "speed":
                 self._playback.set_speed(_speed(argument))
@@ -131,26 +136,26 @@ class CommandLine:
                 self._sort(argument)
             case "panel":
                 if argument not in PANELS:
-                    raise LineError(f"there is no panel {argument} ({', '.join(PANELS)})")
+                    raise ValueError(f"there is no panel {argument} ({', '.join(PANELS)})")
                 self._panels.go_to(argument)
             case other:
                 raise AssertionError(other)
 
-    def _name(self, outcome: Outcome) -> None:
+    def _name(self, outcome: "Outcome") -> None:
         """Rename a peer, if the entered line asks for that; an empty name removes the peer's name.
 
-        Raise LineError with one sentence if the names cannot be changed.
+        Raise ValueError with one sentence if the names cannot be changed.
         """
         if outcome.named is None:
             return
         rename = self._nodes.shown.rename
         if rename is None:
-            raise LineError("these names come with the nodes: they cannot be changed here")
+            raise ValueError("these names come with the nodes: they cannot be changed here")
         before = str(self._completion.context().forms.get(outcome.named) or "the peer")
         try:
             name = rename(outcome.named, outcome.argument)
         except Exception as error:  # SettingsError: the file cannot be written; its sentence says so
-            raise LineError(str(error)) from error
+            raise ValueError(str(error)) from error
         self._changed()
         self._notify(
             f"{before} is called {name} now" if name else f"{before} has no name any more", timeout=4
@@ -158,15 +163,15 @@ class CommandLine:
 
     def _sort(self, column: str) -> None:
         if not self._sorting.possible:
-            raise LineError("this panel cannot be sorted: NO by node (3) and Peers (5) can")
+            raise ValueError("this panel cannot be sorted: NO by node (3) and Peers (5) can")
         columns = self._sorting.columns()
         if column and column not in columns:
-            raise LineError(f"there is no column {column} ({', '.join(columns)})")
+            raise ValueError(f"there is no column {column} ({', '.join(columns)})")
         self._sorting.sort_by(column)
 
 
 def _speed(typed: str) -> int:
     number = typed.rstrip("x×")  # noqa: RUF001
     if number not in map(str, SPEEDS):
-        raise LineError("speed is 1, 10 or 100")
+        raise ValueError("speed is 1, 10 or 100")
     return int(number)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api.commands import Command
-from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 from flux_tui.core.ids import is_cid
 from flux_tui.core.text.quantities import counted
 from flux_tui.path_arguments import folder_here
@@ -60,6 +59,9 @@ class WantAndAdd:
         """
         if not self._sender.can_type():
             return
+        # with msgpack; imported when something is first pasted
+        from flux_tui.core.content.ticket import is_ticket_like, ticket_words
+
         words = ticket_words(text[:MAX_PASTED])
         if any(is_ticket_like(word) or is_cid(word) for word in words):
             self._open_wants(text)

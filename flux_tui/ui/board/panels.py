@@ -1,6 +1,7 @@
 """The eight panels: their widgets, their filters, their rows, and the current panel, on which the keys act."""
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from textual.geometry import Size
 
@@ -12,16 +13,11 @@ from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.rows.empty_panel import empty_words
-from flux_tui.ui.rows.flow import flow_rows, step_words
-from flux_tui.ui.rows.flow_picture import picture_rows
-from flux_tui.ui.rows.objects.object_rows import object_rows
 from flux_tui.ui.rows.peer_and_no_tables import no_legend, no_rows, peer_rows
 from flux_tui.ui.rows.pending_and_retries import pending_rows, retry_rows
 from flux_tui.ui.rows.throughput import throughput_rows
 from flux_tui.ui.rows.view_and_lines import Line, Row, View, matching, span
-from flux_tui.ui.series.block_roots import roots_of
 from flux_tui.ui.series.filter import Filter
-from flux_tui.ui.series.flow_marks import FlowWindow
 from flux_tui.ui.watching.flow_feed import FlowFeed
 from flux_tui.ui.watching.objects_feed import ObjectsFeed
 from flux_tui.ui.watching.panel_views import Views
@@ -31,6 +27,10 @@ from flux_tui.ui.widgets.lines_panel import LinesPanel
 from flux_tui.ui.widgets.objects_panel import ObjectsPanel
 from flux_tui.ui.widgets.panel_layout import PANELS, TITLES, fit
 from flux_tui.ui.widgets.series_panel import SeriesPanel
+
+# What draws Flow and Objects is imported when they are first shown: the first frame does not have them.
+if TYPE_CHECKING:
+    from flux_tui.ui.series.flow_marks import FlowWindow
 
 OBJECTS = "objects"
 ROWS: Mapping[str, Callable[[View], list[Row]]] = {
@@ -167,6 +167,8 @@ class Panels:
             key = self.selected_key()
             return Cid(key) if key is not None and key in state.objects else None
         entry = self.selected_entry()
+        from flux_tui.ui.series.block_roots import roots_of
+
         cids = (*cids_of(entry.event), *roots_of(entry, self._nodes.source)) if entry is not None else ()
         return next((cid for cid in cids if cid in state.objects), None)
 
@@ -233,6 +235,8 @@ class Panels:
             panel.reveal_selected()
 
     def _object_rows(self, view: View, key: str | None) -> list[Row]:
+        from flux_tui.ui.rows.objects.object_rows import object_rows
+
         root = Cid(root_of(key or ""))
         tab = self._objects.tab(view.state, root)
         known = root in view.state.objects or root in view.state.kept
@@ -254,17 +258,21 @@ class Panels:
         panel = self._by_name["flow"]
         if not panel.size.height:
             return
+        from flux_tui.ui.rows.flow_picture import picture_rows
+
         view = self.view("flow")
         window = self._flow.window(view)
         rows = picture_rows(view, window) if self._flow.picture else []
         rows = rows or self._filtered("flow", self._lanes(view, window))
         panel.show(rows, self._flow_note(view, window))
 
-    def _lanes(self, view: View, window: FlowWindow) -> list[Row]:
+    def _lanes(self, view: View, window: "FlowWindow") -> list[Row]:
         """Return the Flow panel's rows: a lane for each peer of the shown node.
 
         Below them come the lanes of other recordings of the same swarm, for the same period of time.
         """
+        from flux_tui.ui.rows.flow import flow_rows
+
         rows = flow_rows(view, window, self._flow.order)
         for node in self._nodes.beside:
             beside = self._views.beside(node, view.width)
@@ -275,7 +283,9 @@ class Panels:
             rows += [Row(f"{node.title}/{row.key}", row.line, title=True) for row in lanes]
         return rows
 
-    def _flow_note(self, view: View, window: FlowWindow) -> Plain:
+    def _flow_note(self, view: View, window: "FlowWindow") -> Plain:
+        from flux_tui.ui.rows.flow import step_words
+
         parts = [] if window.root is None else [str(view.name(window.root))]
         parts.append(step_words(window.step))
         parts.append(f"by {self._flow.order}")

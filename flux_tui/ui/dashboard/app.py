@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from flux_tui.config import NoticeBy
 from flux_tui.core.ids import is_text
 from flux_tui.core.text.plain import plain
 from flux_tui.signals import Ended
-from flux_tui.ui.dashboard.action_methods import action_table
 from flux_tui.ui.dashboard.garbage_collection import settle
 from flux_tui.ui.dashboard.parts import Parts
 from flux_tui.ui.dashboard.signals_and_crashes import SignalEnd, write_crash_report
@@ -42,7 +41,7 @@ REMOTE = bool(os.environ.get("SSH_CONNECTION") or os.environ.get("SSH_TTY"))
 TICK_SECONDS = 0.5 if REMOTE else 0.25
 """The interval of the one ticker for all panels. It is longer over SSH."""
 SETTLED_SECONDS = 1.0
-"""Seconds after the first frame until the garbage collector is set up (`garbage_collection.settle`)."""
+"""Seconds after the first frame until what keys do is made, and the garbage collector is set up."""
 ASCII = AsciiFilter()
 GUARD = ControlFilter()
 
@@ -74,6 +73,7 @@ class Dashboard(App[bool]):
         theme: str = "",
         crash_log: Path | None = None,
         notice_by: NoticeBy = "none",
+        drawn: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the parts of the dashboard. It shows `node` first; `others` are the nodes to switch to.
 
@@ -82,15 +82,19 @@ class Dashboard(App[bool]):
         terminal can show. `masked`: whether ids, addresses and paths are hidden at first. `history` has the
         lines typed before. `theme` is the name of a theme; empty: our own. `crash_log` is the file for the
         report of an error; None: Textual shows it. `notice_by`: how the terminal tells the person that an
-        object has become whole.
+        object has become whole. `drawn` is called once, after the first frame.
         """
         super().__init__()
         self._crash_log = crash_log
+        self._drawn = drawn
         self._has_terminal = False
         """Whether the dashboard has a terminal, which can go away."""
         for own in THEMES:
             self.register_theme(own)
         self.theme = theme or THEMES[0].name
+        self._parsed_with = self.get_css_variables()
+        """The variables (colours) with which the style sheets are parsed."""
+        self.stylesheet.set_variables(self._parsed_with)
         glyphs = glyphs or for_this_terminal()
         self.set_class(not glyphs.unicode, "-ascii")
         self.glyphs = glyphs
@@ -102,9 +106,6 @@ class Dashboard(App[bool]):
             self, Nodes(node, others), self.keys, glyphs, clock, seconds=TICK_SECONDS, narrator=narrator,
             masked=masked, history=history, notice_by=notice_by,
         )  # fmt: skip
-        self._actions = action_table(
-            self.parts, show_help=self._help, show_palette=self.action_command_palette, leave=self.leave
-        )
         self._waiting_keys = WaitingKeys()
         self._signal_end = SignalEnd(leave=lambda: self.leave(True))
 
@@ -186,6 +187,20 @@ class Dashboard(App[bool]):
         return Screen(id="_default", classes=" ".join(shape(self.size, self.parts.panels.current)[SCREEN]))
 
     @override
+    def refresh_css(self, animate: bool = True) -> None:
+        """Apply the style sheets again, because the theme was set.
+
+        Before the first frame, they are only parsed again if the theme differs from the one that they were parsed
+        with. Textual would parse all of them twice.
+        """
+        variables = self.get_css_variables()
+        if variables == self._parsed_with and not any(screen.is_mounted for screen in self.screen_stack):
+            self.stylesheet.update(self, animate=animate)
+            return
+        self._parsed_with = variables
+        super().refresh_css(animate)
+
+    @override
     def compose(self) -> ComposeResult:
         yield from self.parts.screen_tree.compose(shape(self.size, self.parts.panels.current))
 
@@ -232,6 +247,20 @@ class Dashboard(App[bool]):
 
     # ── keys ────────────────────────────────────────────────────────────────────────────────────
 
+    @cached_property
+    def _actions(self) -> Mapping[str, Callable[[], object]]:
+        """The method that runs each action, by the name of the action. Made at the first key, or soon before."""
+        from flux_tui.ui.dashboard.action_methods import action_table
+
+        return action_table(
+            self.parts, show_help=self._help, show_palette=self.action_command_palette, leave=self.leave
+        )
+
+    def _settle(self) -> None:
+        """Do what the first frame did not wait for."""
+        assert self._actions  # the first key finds it made
+        settle()
+
     def action_do(self, name: str) -> None:
         """Run the action with this name in the table of keys."""
         self._actions[name]()
@@ -246,7 +275,7 @@ class Dashboard(App[bool]):
 
     async def action_quit(self) -> None:
         """Leave the dashboard, because Textual's own command "quit" was chosen."""
-        self.parts.leaving.quit()
+        self.parts.acting.leaving.quit()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Return whether a key's action may run now. Textual asks this before it runs an action.
@@ -323,18 +352,18 @@ class Dashboard(App[bool]):
     @on(LinesPanel.HeadClicked)
     def _heading_picked(self, event: LinesPanel.HeadClicked) -> None:
         if isinstance(event.panel, ObjectsPanel) and event.index == 0:
-            self.parts.objects.click(event.x)
+            self.parts.acting.objects.click(event.x)
         else:
-            self.parts.sorting.click(event.panel.id or "", event.x)
+            self.parts.acting.sorting.click(event.panel.id or "", event.x)
 
     @on(LinesPanel.Uncovered)
     def _panel_uncovered(self) -> None:
-        self.parts.ticker.draw()
+        self.parts.ticker.draw_once_laid_out()
 
     @on(LinesPanel.Chosen)
     def _line_chosen(self) -> None:
         if len(self.screen_stack) == 1:
-            self.parts.inspecting.inspect()
+            self.parts.acting.inspecting.inspect()
 
     @on(ObjectsPanel.Unfolds)
     def _object_selected(self) -> None:
@@ -350,16 +379,16 @@ class Dashboard(App[bool]):
 
     @on(Prompt.Typed)
     def _prompt_typed(self, event: Prompt.Typed) -> None:
-        self.parts.command_line.typed(event.kind, event.text)
+        self.parts.acting.command_line.typed(event.kind, event.text)
 
     @on(Prompt.Left)
     def _prompt_left(self, event: Prompt.Left) -> None:
-        self.parts.command_line.left(event.kind)
+        self.parts.acting.command_line.left(event.kind)
 
     @on(Prompt.Entered)
     def _prompt_entered(self, event: Prompt.Entered) -> None:
         try:
-            self.parts.command_line.entered(event.kind, event.text)
+            self.parts.acting.command_line.entered(event.kind, event.text)
         finally:
             for key in self._waiting_keys.end():
                 self.post_message(key)
@@ -370,7 +399,7 @@ class Dashboard(App[bool]):
         Textual calls this while no input has the focus. Behind an open window or prompt, the text is ignored.
         """
         if not self.parts.covered:
-            self.parts.want_and_add.take_paste(event.text)
+            self.parts.acting.want_and_add.take_paste(event.text)
 
     # ── beginning and leaving ───────────────────────────────────────────────────────────────────
 
@@ -384,17 +413,19 @@ class Dashboard(App[bool]):
         """Draw the first frame before any entry is read."""
         self.parts.panels.focus()
         self.parts.ticker.draw_footer()
+        self.call_after_refresh(self.parts.prompt.fill)
+        self.call_after_refresh(self._drawn)
         self.call_after_refresh(self.parts.ticker.tick)
         self.set_interval(TICK_SECONDS, self.parts.ticker.tick_unless_typing)
         if self._has_terminal:
-            self.set_timer(SETTLED_SECONDS, settle)
+            self.set_timer(SETTLED_SECONDS, self._settle)
         if self._signal_end.signal is not None:  # the signal came before the app ran
             self.exit(True)
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay out the panels for the new size of the terminal, then draw all of them."""
         self.parts.panels.fit(event.size)
-        self.call_after_refresh(self.parts.ticker.draw)
+        self.parts.ticker.draw_once_laid_out()
 
     def on_unmount(self) -> None:
         """Close the series of all nodes, because the dashboard ends."""

@@ -1,26 +1,14 @@
 """Makes the parts of a dashboard, one after the other. Each part is given the parts that it needs."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from textual.screen import Screen
 
 from flux_tui.config import NoticeBy
 from flux_tui.ui.actions.caption_display import Story
-from flux_tui.ui.actions.command_sender import CommandSender
-from flux_tui.ui.actions.completion_context import Completion
-from flux_tui.ui.actions.copy_and_screenshot import Copying
-from flux_tui.ui.actions.display_actions import DisplayActions
-from flux_tui.ui.actions.filtering import Filtering
-from flux_tui.ui.actions.in_panels.flow_actions import FlowActions
-from flux_tui.ui.actions.in_panels.object_actions import ObjectActions
-from flux_tui.ui.actions.inspecting import Inspecting
-from flux_tui.ui.actions.leaving import Leaving
 from flux_tui.ui.actions.node_switch import NodeSwitch
-from flux_tui.ui.actions.prompt_lines import CommandLine
-from flux_tui.ui.actions.selected_objects import SelectedObjects
-from flux_tui.ui.actions.sorting import Sorting
-from flux_tui.ui.actions.want_and_add import WantAndAdd
 from flux_tui.ui.board.key_sequence import KeySequence
 from flux_tui.ui.board.panels import Panels
 from flux_tui.ui.board.screen_tree import ScreenTree
@@ -43,6 +31,9 @@ from flux_tui.ui.watching.watched_node import Nodes
 from flux_tui.ui.widgets.caption_strip import CaptionStrip
 from flux_tui.ui.widgets.prompt import History, Prompt
 
+if TYPE_CHECKING:
+    from flux_tui.ui.dashboard.acting_parts import ActingParts
+
 SOON = 0.05
 """Seconds until the dashboard looks for the outcome of a command in the series."""
 
@@ -64,9 +55,6 @@ class Host(TickedApp, Protocol):
 
     def clear_notifications(self) -> None:
         """Remove the notice that is shown."""
-
-    def call_after_layout(self, call: Callable[[], None]) -> None:
-        """Call a function once, when the widgets have their new sizes."""
 
     def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
         """Open a window over the panels and over other windows.
@@ -120,6 +108,7 @@ class Parts:
         outside of the panels.
         """
         self._app = app
+        self._keys = keys
 
         # What is watched. Nothing of this knows Textual.
         self.nodes = nodes
@@ -137,9 +126,11 @@ class Parts:
         self.views = Views(nodes, self.liveness, self.playback, glyphs, masked=masked)
 
         # What is on the screen.
-        flow = FlowFeed(nodes)
-        objects = ObjectsFeed(nodes)
-        self.panels = Panels(nodes, self.views, flow, objects, keys, laid_out=self._laid_out)
+        self.flow_feed = FlowFeed(nodes)
+        self.objects_feed = ObjectsFeed(nodes)
+        self.panels = Panels(
+            nodes, self.views, self.flow_feed, self.objects_feed, keys, laid_out=self._laid_out
+        )
         self.prompt = Prompt(history, masked=masked, covers=app.clear_notifications, id="prompt")
         self.sequence = KeySequence(keys, changed=self._draw_footer)
         self.lines = StatusLines(
@@ -151,7 +142,7 @@ class Parts:
             self.panels, self.lines, self.timeline, self.prompt, caption if self.narration.active else None
         )
 
-        # What keys do.
+        # What a narrated demo shows.
         self.switch = NodeSwitch(
             nodes, self.liveness, self.playback, self.panels, notify=app.notify, changed=self._tick
         )
@@ -161,46 +152,11 @@ class Parts:
             nodes,
             self.switch,
             self.panels,
-            flow,
+            self.flow_feed,
             busy=lambda: self.covered,
             changed=self._tick,
             leave=lambda: app.leave(False),
         )
-        self.leaving = Leaving(nodes, self.views, keys, open_window=app.open_window, leave=app.leave)
-        self.sender = CommandSender(nodes, self.liveness, notify=app.notify, sent=self._tick_soon)
-        self.want_and_add = WantAndAdd(
-            nodes, self.views, self.sender, keys, notify=app.notify, open_window=app.open_window
-        )
-        self.flow = FlowActions(flow, self.panels, self.playback, notify=app.notify, changed=self._draw)
-        self.objects = ObjectActions(objects, self.panels, notify=app.notify, changed=self._draw)
-        self.sorting = Sorting(self.views, self.panels, notify=app.notify, changed=self._draw)
-        self.completion = Completion(
-            nodes, self.views, self.panels, self.sorting, themes=lambda: app.theme_names
-        )
-        self.filtering = Filtering(
-            self.panels, self.prompt, self.completion, keys, notify=app.notify, changed=self._draw
-        )
-        self.command_line = CommandLine(
-            nodes, self.prompt, self.completion, self.sender, self.playback, self.panels, self.filtering,
-            self.sorting, notify=app.notify, run=app.action_do, set_theme=app.set_theme, changed=self._draw,
-        )  # fmt: skip
-        self.selected_objects = SelectedObjects(
-            nodes, self.views, self.panels, self.sender, keys, notify=app.notify,
-            open_window=app.open_window, type_command=self.command_line.open, changed=self._draw,
-        )  # fmt: skip
-        self.display = DisplayActions(
-            self.views, self.panels, flow, self.filtering, self.prompt, notify=app.notify,
-            clear_notices=app.clear_notifications, changed=self._draw,
-        )  # fmt: skip
-        self.copying = Copying(
-            nodes, self.views, self.panels, keys, notify=app.notify, to_terminal=app.copy_to_clipboard,
-            save_picture=app.save_screenshot, width=lambda: app.columns, height=lambda: app.lines,
-            open_window=app.open_window,
-        )  # fmt: skip
-        self.inspecting = Inspecting(
-            nodes, self.views, self.playback, self.panels, flow, open_window=app.open_window,
-            copy=self.copying.copy, type_command=self.command_line.open,
-        )  # fmt: skip
 
         # When entries are read and frames are drawn.
         whole = WholeNotices(
@@ -216,6 +172,16 @@ class Parts:
             app, nodes, self.liveness, self.playback, self.views, self.narration, self.panels, self.lines,
             self.timeline, self.story, whole, seconds=seconds,
         )  # fmt: skip
+
+    @cached_property
+    def acting(self) -> "ActingParts":
+        """The parts that act on keys, clicks and typed lines.
+
+        They are made when the first of them is needed: the first frame does not wait for their modules.
+        """
+        from flux_tui.ui.dashboard.acting_parts import ActingParts
+
+        return ActingParts(self._app, self, self._keys, changed=self._draw, sent=self._tick_soon)
 
     @property
     def covered(self) -> bool:

@@ -4,8 +4,6 @@ Once an object is shared, these lines say what to type on the other machine. The
 as a peer was seen. A recording and a narrated demo never show them.
 """
 
-from flux_tui.core.content.ticket import Ticket, format_ticket
-from flux_tui.core.peers.ticket_addrs import ticket_addrs
 from flux_tui.core.series.state import ObjectState, State
 from flux_tui.core.text.names import short_addr
 from flux_tui.core.text.plain import plain
@@ -27,6 +25,10 @@ def ticket_of(state: State, found: ObjectState) -> str:
 
     It has the object's size only if the object is whole.
     """
+    # With msgpack and the rules about addresses: the first frame has no ticket.
+    from flux_tui.core.content.ticket import Ticket, format_ticket
+    from flux_tui.core.peers.ticket_addrs import ticket_addrs
+
     # While this node fetches an object, it does not know the whole size. A receiver takes no more than the
     # ticket says.
     size = found.size if found.completed_at is not None else None

@@ -134,6 +134,8 @@ class Timeline:
         return self._start, self._start + seconds
 
     def _column(self, start: float, step: float, first: int, index: int, bounds: dict[int, int]) -> Column:
+        if not self._source.last_seq:  # nothing was read yet: the first frame does not wait for the series
+            return Column(0, 0.0)
         last = self._source.entry(self._source.last_seq)
         if last is not None and last.at < self._last_at:
             self._columns.clear()  # the clock was set back: past columns get more entries

@@ -15,6 +15,8 @@ from flux_tui.ui.widgets.plain_text import PlainText, content
 class ConfirmScreen(ModalScreen[bool]):
     """A window with a question. It closes with True after `y`, and with False after n, esc, enter or q."""
 
+    CSS_PATH = "windows.tcss"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes", show=False),
         Binding("n,escape,enter,q", "answer(False)", "No", show=False),

@@ -72,6 +72,8 @@ Group: TypeAlias = tuple[str, list[Entry]]
 class HelpScreen(ModalScreen[None]):
     """The window with the help, in groups: selected line, current panel, keys, and glossary."""
 
+    CSS_PATH = "windows.tcss"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Leave", show=False),
         Binding("q,question_mark,f1", "dismiss", "Close", show=False),

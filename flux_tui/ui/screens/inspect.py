@@ -47,6 +47,8 @@ NOTE = "enter follow · t go · tab other half · y Y copy · n name · ? help"
 class InspectScreen(ModalScreen[int | None]):
     """The window Inspect. It closes with the number of the entry to go to, or None."""
 
+    CSS_PATH = "windows.tcss"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,backspace,left,h", "back", "Back", show=False),
         Binding("y", "copy", "Copy", show=False),

@@ -17,6 +17,8 @@ from flux_tui.ui.widgets.plain_text import PlainText, content
 class LeaveScreen(ModalScreen[bool | None]):
     """A window with three answers: False: the node stops; True: it goes on alone; None: the person stays."""
 
+    CSS_PATH = "windows.tcss"
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,n", "answer(None)", "Stay", show=False)]
 
     def __init__(self, unfinished: Plain, quit_keys: Sequence[str], detach_keys: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from flux_tui.ui.widgets.plain_text import PlainText, content
 class QrScreen(ModalScreen[None]):
     """A window with a QR code, dark on light whatever the theme. Any of esc, enter, q and space closes it."""
 
+    CSS_PATH = "windows.tcss"
+
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,space", "close", "Close", show=False)]
 
     def __init__(self, name: Plain, lines: Sequence[str]) -> None:

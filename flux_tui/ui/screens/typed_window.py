@@ -21,6 +21,8 @@ Sent = TypeVar("Sent")
 class TypedWindow(ModalScreen[None], Generic[Sent]):
     """A window with one input, and a line for errors below the input (`#error`)."""
 
+    CSS_PATH = "windows.tcss"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss_nothing", "Close", show=False),
         Binding("tab", "complete", "Complete", show=False, priority=True),

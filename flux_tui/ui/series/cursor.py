@@ -14,17 +14,20 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flux_tui.core.limits import BoundedTable
 from flux_tui.core.series.events import Entry, ObjectCompleted
 from flux_tui.core.series.fold import copy, extend, restore, snapshot
 from flux_tui.core.series.state import State
 from flux_tui.store.database import DATABASE, StoreError
-from flux_tui.store.segments.page_index import Wanted
 from flux_tui.store.series_reader import SeriesReader, SeriesSource, first_state
 from flux_tui.store.series_size import SeriesSize, series_size
 from flux_tui.ui.series.checkpoints import Builder, Checkpoints
 from flux_tui.ui.series.trends import WINDOW, Trends
+
+if TYPE_CHECKING:  # imported when entries are searched: the first frame does not wait for it
+    from flux_tui.store.segments.page_index import Wanted
 
 CHECKPOINT_EVERY = 20_000
 """Entries between two checkpoints that the dashboard saves itself. Folding them takes 60 ms."""
@@ -284,7 +287,7 @@ class Source:
             self.trouble = str(error)
             return []
 
-    def search_back(self, wanted: Wanted, before: int) -> tuple[list[Entry], int]:
+    def search_back(self, wanted: "Wanted", before: int) -> tuple[list[Entry], int]:
         """Return some wanted entries before entry `before`, and up to which entry nothing was looked at yet.
 
         See SeriesSource. If the series cannot be read: none, and `begin`.

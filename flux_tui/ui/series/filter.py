@@ -5,7 +5,7 @@ A line passes a filter if all of its terms match.
 
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,9 @@ from flux_tui.core.series.events import (
     kind_of_type,
 )
 from flux_tui.core.series.events.named_ids import cids_of, peers_of
-from flux_tui.store.segments.page_index import Wanted, indexed
+
+if TYPE_CHECKING:  # imported when entries are searched: the first frame does not wait for it
+    from flux_tui.store.segments.page_index import Wanted
 
 FIELDS = ("kind", "peer", "cid", "reason")
 WITH_REASON = frozenset((kind_of_type(StatusNo), kind_of_type(AnsweredNo)))
@@ -66,11 +68,13 @@ class Filter(NamedTuple):
         """Whether any term may match the name or CID of the object to which an entry's chunks belong."""
         return any(term.field in ("", "cid") for term in self.terms)
 
-    def wanted(self, called: Callable[[], Mapping[PeerId, str]]) -> Wanted | None:
+    def wanted(self, called: Callable[[], Mapping[PeerId, str]]) -> "Wanted | None":
         """Return what an index of entries can tell about the entries that pass. None: nothing.
 
         `called`: returns the names of peers.
         """
+        from flux_tui.store.segments.page_index import Wanted, indexed
+
         terms = [term for term in self.terms if not term.negated]
         kinds = [term.value for term in terms if term.field == "kind"]
         cids = [term.value for term in terms if term.field == "cid" and indexed(term.value)]

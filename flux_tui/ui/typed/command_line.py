@@ -20,7 +20,7 @@ from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text
 from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.text.names import checked_name, is_peer_id
 from flux_tui.core.text.quantities import counted
-from flux_tui.core.wire.messages import MAX_REPLICAS
+from flux_tui.core.wire.message_limits import MAX_REPLICAS
 from flux_tui.path_arguments import PathError, exists_at, path_of_url, to_share, typed_path
 from flux_tui.ui.keys import ACTIONS, action_named
 from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome, Word

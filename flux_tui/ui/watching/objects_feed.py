@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.state import State
 from flux_tui.store.database import StoreError
-from flux_tui.store.index.object_files_reader import ObjectFiles, ObjectFilesReader
-from flux_tui.ui.rows.objects.details import FILES_UNFOLDED, Selected
 from flux_tui.ui.rows.objects.tabs import TABS, Tab, objects_by_tab
-from flux_tui.ui.series.block_map import BlockMap
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.watching.watched_node import Nodes
+
+if TYPE_CHECKING:  # imported when Objects first shows an object: the dashboard's first frame has none
+    from flux_tui.store.index.object_files_reader import ObjectFiles
+    from flux_tui.ui.rows.objects.details import Selected
+    from flux_tui.ui.series.block_map import BlockMap
 
 SLICE = 4_000
 """Entries about blocks that are read in one frame, in about 20 ms. Others follow between keys and frames."""
@@ -35,7 +38,8 @@ class ObjectsFeed:
         self._chosen: Tab | None = None
         """The tab that the person chose. None: the one that has something, or the selected object."""
         self._shown: Tab = TABS[0]
-        self._blocks = BlockMap(Cid(""))
+        self._blocks: BlockMap | None = None
+        """The blocks of the object that was selected last. None: nothing was selected yet."""
         self._source: Source | None = None
         """The series that `_blocks` is of. None: of no series."""
         self._until = 0
@@ -78,14 +82,17 @@ class ObjectsFeed:
     @property
     def looking(self) -> bool:
         """Whether some entries about the blocks of the selected object were not read yet."""
-        return self._source is self._nodes.source and self._blocks.seq < self._until
+        blocks = self._blocks
+        return blocks is not None and self._source is self._nodes.source and blocks.seq < self._until
 
     def forget(self) -> None:
         """Forget the blocks of the object that was selected, because none is selected now."""
         self._source = None
 
-    def selected(self, root: Cid) -> Selected:
+    def selected(self, root: Cid) -> "Selected":
         """Read some more entries about an object, as many as one frame allows. Return its blocks and files."""
+        from flux_tui.ui.rows.objects.details import Selected
+
         blocks = self._read(root)
         files, why = self._files_of(root)
         return Selected(
@@ -98,38 +105,43 @@ class ObjectsFeed:
             self.unfolded,
         )
 
-    def _read(self, root: Cid) -> BlockMap | None:
+    def _read(self, root: Cid) -> "BlockMap | None":
         """Read some more entries about the blocks of an object, and return its block map.
 
         None: the object was added here, so no entry is about its blocks, or the state does not have the
         object.
         """
-        source = self._nodes.source
+        from flux_tui.ui.series.block_map import BlockMap
+
+        source, blocks = self._nodes.source, self._blocks
         found = source.state.objects.get(root)
         if found is None or found.origin == "added":
             self.forget()
             return None
         # When it was set back, or is wanted again, the map begins anew.
-        anew = self._source is not source or self._blocks.root != root or self._blocks.seq > source.cursor
+        anew = (
+            self._source is not source or blocks is None or blocks.root != root or blocks.seq > source.cursor
+        )
         if found.completed_at is None:
             self._until = source.cursor
         elif anew or self._whole_at != found.completed_at:
             self._until = min(source.cursor, source.seq_at(found.completed_at))
         self._whole_at = found.completed_at
-        if anew or self._until - self._blocks.seq > MOST:
+        if blocks is None or anew or self._until - blocks.seq > MOST:
             start = max(0, source.seq_at(found.since - JUST_BEFORE), self._until - MOST)
-            self._blocks, self._source = BlockMap(root, start), source
+            blocks = self._blocks = BlockMap(root, start)
+            self._source = source
         left = SLICE
-        while left > 0 and self._blocks.seq < self._until:
-            page = source.read(self._blocks.seq, min(left, self._until - self._blocks.seq))
+        while left > 0 and blocks.seq < self._until:
+            page = source.read(blocks.seq, min(left, self._until - blocks.seq))
             if not page:
-                self._until = self._blocks.seq  # it cannot be read now
+                self._until = blocks.seq  # it cannot be read now
                 break
-            self._blocks.extend(page)
+            blocks.extend(page)
             left -= len(page)
-        return self._blocks
+        return blocks
 
-    def _files_of(self, root: Cid) -> tuple[ObjectFiles | None, str]:
+    def _files_of(self, root: Cid) -> tuple["ObjectFiles | None", str]:
         """Return the files of an object, and a sentence that says why they are not known.
 
         The files are None if they are not known, or if the object is not a folder. The sentence is empty for
@@ -155,7 +167,7 @@ class _FilesLookUp:
         """The earliest time at which the same object is looked up again."""
         self._found: ObjectFiles | None = None
 
-    def read(self, index: Path, root: Cid, path: str | None, *, changing: bool) -> ObjectFiles | None:
+    def read(self, index: Path, root: Cid, path: str | None, *, changing: bool) -> "ObjectFiles | None":
         """Return the files of an object. None: the home does not know them, or the object is not a folder.
 
         `index`: the database of the home. `path`: the path of the object; None: it has none. `changing`: the
@@ -170,12 +182,15 @@ class _FilesLookUp:
         return self._found
 
 
-def _look_up(index: Path, root: Cid, path: str | None) -> ObjectFiles | None:
+def _look_up(index: Path, root: Cid, path: str | None) -> "ObjectFiles | None":
     """Read the files of an object from the database of a home.
 
     `path`: the path of the object; None: it has none. None is returned if the home cannot be read or does not
     know the files, or if the object is not a folder.
     """
+    from flux_tui.store.index.object_files_reader import ObjectFilesReader
+    from flux_tui.ui.rows.objects.details import FILES_UNFOLDED
+
     try:
         reader = ObjectFilesReader.open(index)
     except StoreError:

@@ -10,16 +10,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from typing_extensions import override
 
 from flux_tui.core.text.plain import plain
 from flux_tui.regular_files import read_regular
 from flux_tui.ui.rows.view_and_lines import identifies
-from flux_tui.ui.typed.shell_words import last_argument
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 Completer = Callable[[str], list[str]]
@@ -154,12 +151,15 @@ class Prompt(Vertical):
         self._candidate = -1
         self._own_change = False
 
-    @override
-    def compose(self) -> ComposeResult:
-        yield PlainText(id="prompt-error")
-        with Horizontal(id="prompt-line"):
-            yield PlainText(id="prompt-label")
-            yield PromptInput(id="prompt-input", select_on_focus=False)
+    def fill(self) -> None:
+        """Make the widgets in the prompt, unless they are made. The first frame does not wait for them."""
+        if not self.children:
+            line = Horizontal(
+                PlainText(id="prompt-label"),
+                PromptInput(id="prompt-input", select_on_focus=False),
+                id="prompt-line",
+            )
+            self.mount(PlainText(id="prompt-error"), line)
 
     @property
     def field(self) -> PromptInput:
@@ -174,6 +174,7 @@ class Prompt(Vertical):
         `kind`: command, goto or filter. `label`: the text before the input. `hint`: what can be typed.
         `text`: the text that the input begins with. `completer`: returns completed lines.
         """
+        self.fill()
         self.kind = kind
         self._completer = completer
         self._back, self._typed = 0, text
@@ -242,6 +243,8 @@ class Prompt(Vertical):
         self._tell_candidates()
 
     def _tell_candidates(self) -> None:
+        from flux_tui.ui.typed.shell_words import last_argument  # imported at the first completion
+
         if len(self._candidates) > 1:
             start = max(0, self._candidate)
             words = [last_argument(line.rstrip())[1].rstrip("/").rpartition("/")[2] or line

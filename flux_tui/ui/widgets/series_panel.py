@@ -10,6 +10,7 @@ is the number of its entry, and no entry has to be read to know it.
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from textual import events
 from textual.cache import LRUCache
@@ -20,7 +21,6 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.text.names import NOBODY
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted
-from flux_tui.store.segments.page_index import Wanted
 from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view_and_lines import Line, View, entry_line, span, text_of
 from flux_tui.ui.series.block_roots import CONTEXT, Owners
@@ -28,6 +28,9 @@ from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.entry_window import Group, Window
 from flux_tui.ui.series.filter import Filter
 from flux_tui.ui.widgets.lines_panel import LinesPanel
+
+if TYPE_CHECKING:
+    from flux_tui.store.segments.page_index import Wanted
 
 SLICE = 4_000
 """Entries read in one slice."""

@@ -70,7 +70,7 @@ async def test_the_guide_shows_the_ticket_of_a_shared_object(
     taken: list[str] = []
     live.append(STARTED, added("film", "film.mkv"))
     app = live.dashboard()
-    monkeypatch.setattr(app.parts.copying, "copy", taken.append)
+    monkeypatch.setattr(app.parts.acting.copying, "copy", taken.append)
     ticket = Ticket(ROOT, "film.mkv", 4096, ADDRS)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()

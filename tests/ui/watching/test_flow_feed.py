@@ -12,7 +12,7 @@ from flux_tui.ui.rows.glyphs import Glyphs
 from flux_tui.ui.rows.view_and_lines import View
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.series.flow_marks import FlowWindow
-from flux_tui.ui.watching import flow_feed
+from flux_tui.ui.watching import flow_period
 from flux_tui.ui.watching.flow_feed import QUIET_SECONDS, FlowFeed
 from flux_tui.ui.watching.watched_node import Nodes, WatchedNode
 from tests.sim.swarm import peer_name
@@ -83,7 +83,7 @@ def test_each_entry_is_read_once_while_time_goes_on(watched: Watched) -> None:
 
 
 def test_many_entries_are_read_in_slices(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(flow_feed, "SLICE", 20)
+    monkeypatch.setattr(flow_period, "SLICE", 20)
     watched.add(BEGIN + 1, ev.Requested(cid=FILM, name="film"), *(sent(number) for number in range(50)))
     looks = 0
     while not looks or watched.feed.looking:

@@ -145,9 +145,9 @@ async def test_notices_titles_and_trouble(live: Live, unguarded: None) -> None:
         await checked(pilot)
         assert toasts(live.app) == [f"[red]{SHOWN}[/red]"], "no markup, and nothing is lost"
         live.app.parts.panels.go_to("pending")
-        live.app.parts.filtering.set(STEERS)
+        live.app.parts.acting.filtering.set(STEERS)
         live.app.parts.panels.go_to("series")
-        live.app.parts.filtering.set(f"{{0}} kind:{STEERS}{{}}")
+        live.app.parts.acting.filtering.set(f"{{0}} kind:{STEERS}{{}}")
         await checked(pilot)
         for key in ("y", "Y", "c", "r", "2", "g", "c", "H"):
             await pilot.press(key)
