@@ -10,8 +10,7 @@ import trio
 from flux_tui.home import Home
 from flux_tui.metrics.families import Family, gauge
 from flux_tui.store.disk.disk_space import DiskSpace
-from flux_tui.store.segments.catalog import FOLDER
-from flux_tui.store.segments.segment_file import SUFFIX
+from flux_tui.store.segments.catalog import FOLDER, SUFFIX
 
 LAG_SECONDS = 1.0
 """Seconds between two measurements of the loop's lag."""

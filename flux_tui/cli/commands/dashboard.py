@@ -84,11 +84,10 @@ def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:
     names: dict[PeerId, str] = {}
     for path in paths:
         reader = SeriesReader.open(path)
-        first = next(
-            (entry.event for entry in reader.read(0, FIRST) if isinstance(entry.event, NodeStarted)), None
-        )
+        page = reader.read(0, FIRST) if len(paths) > 1 else []
         reader.close()
-        if first is not None and len(paths) > 1:
+        first = next((entry.event for entry in page if isinstance(entry.event, NodeStarted)), None)
+        if first is not None:
             names[first.peer_id] = path.stem
     return names
 

@@ -10,7 +10,8 @@ RECORDING = Path(__file__).parents[3] / "assets" / "swarm.flux"
 LATER = {
     "the network and the node": ("libp2p", "trio", "flux_tui.net", "flux_tui.node"),
     "segments, and what writes files": (
-        "ctypes", "flux_tui.store.segments.segment_file", "flux_tui.store.disk", "flux_tui.store.store",
+        "ctypes", "flux_tui.store.segments.segment_file", "flux_tui.store.segments.page_index", "flux_tui.store.disk",
+        "flux_tui.store.store",
     ),
     "messages and tickets": ("flux_tui.core.wire.messages", "flux_tui.core.content.ticket", "msgpack"),
     "Flow": ("flux_tui.ui.rows.flow", "flux_tui.ui.rows.flow_picture", "flux_tui.ui.series.flow_marks"),
