@@ -57,6 +57,7 @@ from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget, GuardedYamux
 from flux_tui.net.upstream.hole_punching import HolePunching
 from flux_tui.net.upstream.identify.agent_version import exchange_agent_versions
+from flux_tui.net.upstream.identify.identify_again import identify_again
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
 from flux_tui.net.upstream.supervised_manager import supervised
 from flux_tui.net.upstream.upnp import LeasedUpnp
@@ -125,6 +126,7 @@ async def _open(
         host = await stack.enter_async_context(
             open_host(identity, swarm_key, own.advertised, peerstore, connections, supervisor)
         )
+        identify_again(host)
         exchange_agent_versions(host, agent_version, receiver.on_agent_version)
         broadcast = await stack.enter_async_context(open_broadcast(host, receiver, supervisor, guard))
         nursery = await stack.enter_async_context(trio.open_nursery())

@@ -1,14 +1,13 @@
 """Tells peers a host's own agent version by identify, and reports the agent versions of peers. For libp2p 0.8.x.
 
-Replaces `_mk_identify_protobuf` and `update_peerstore_from_identify`, where identify and identify push use them, and
-`_has_cached_protocols` of the host.
+Replaces `_mk_identify_protobuf` and `update_peerstore_from_identify`, where identify and identify push use them.
 
 What libp2p 0.8.1 does:
 
 - Every host of a process tells the same agent version, `AGENT_VERSION` of its module `identify`: `py-libp2p/0.8.1`.
 - It reads the agent versions of peers, and keeps none of them.
-- A peer that was identified once is not identified when it connects again, because its protocols are remembered. So
-  what it tells after a restart is never heard. Here each peer is identified again after its connection was closed.
+
+A peer that comes back may tell another one: see `identify_again.py`.
 
 Upstream: no issue is known. Test: tests/net/upstream/identify/test_agent_version.py; those of its tests that begin
 with `test_libp2p_still` show what libp2p does, and fail when upstream changes.
@@ -45,9 +44,6 @@ def exchange_agent_versions(host: Any, agent_version: str, heard: Heard) -> None
     if agent_version:
         _told[host] = agent_version
     _heard[host.get_peerstore()] = heard
-    host._has_cached_protocols = (
-        host._identified_peers.__contains__
-    )  # libp2p removes a peer when it disconnects
     for module in (identify, identify_push):
         module._mk_identify_protobuf = _make_own  # type: ignore[attr-defined]  # it is imported there
     for user in (basic_host, identify_push):

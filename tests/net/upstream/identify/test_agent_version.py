@@ -6,7 +6,6 @@ from libp2p.identity.identify.identify import AGENT_VERSION, ID
 from libp2p.identity.identify.pb.identify_pb2 import Identify
 from libp2p.identity.identify_push.identify_push import push_identify_to_peers
 from libp2p.identity.update import update_peerstore_from_identify
-from libp2p.peer.peerinfo import PeerInfo
 from libp2p.utils.varint import read_length_prefixed_protobuf
 
 from flux_tui.core.ids import PeerId
@@ -21,15 +20,6 @@ async def told_to(host: Any, peer: Any) -> str:
     message = Identify()
     message.ParseFromString(await read_length_prefixed_protobuf(stream, use_varint_format=True))
     return message.agent_version
-
-
-async def come_back(one: Any, other: Any) -> None:
-    """Close the connection of a host to another, and open a new one."""
-    (listener,) = other.get_network().listeners.values()
-    await one.disconnect(other.get_id())
-    await until(lambda: not one.get_network().get_connections(other.get_id()))
-    await until(lambda: not other.get_network().get_connections(one.get_id()))
-    await one.connect(PeerInfo(other.get_id(), list(listener.get_addrs())))
 
 
 async def test_libp2p_still_tells_its_own_and_keeps_none() -> None:
@@ -54,26 +44,6 @@ async def test_each_host_tells_its_own_and_hears_those_of_peers() -> None:
         exchange_agent_versions(other, "flux-tui/0.2.0 (bob)", lambda *told: None)
         await push_identify_to_peers(other)
         await until(lambda: (peer, "flux-tui/0.2.0 (bob)") in heard)
-
-
-async def test_a_peer_that_comes_back_is_identified_again() -> None:
-    async with two_plain_hosts() as (one, other):
-        heard: list[tuple[PeerId, str]] = []
-        exchange_agent_versions(one, "", lambda *told: heard.append(told))
-        await until(lambda: other.get_id() in one._identified_peers)
-        for name in ("ada", "bob"):
-            exchange_agent_versions(other, f"flux-tui/0.2.0 ({name})", lambda *told: None)
-            await come_back(one, other)
-            await until(lambda: heard and heard[-1][1] == f"flux-tui/0.2.0 ({name})")  # noqa: B023
-
-
-async def test_libp2p_still_does_not_identify_a_peer_that_comes_back() -> None:
-    async with two_plain_hosts() as (one, other):
-        await until(lambda: other.get_id() in one._identified_peers)
-        await come_back(one, other)
-        await until(lambda: one.get_id() in other._network.connections)
-        assert one._has_cached_protocols(other.get_id())
-        assert other.get_id() not in one._identified_peers
 
 
 async def test_without_an_agent_version_it_is_that_of_libp2p() -> None:
