@@ -245,7 +245,8 @@ class Network(Protocol):
     ) -> None:
         """Close the link and connections to this peer soon, and refuse the peer for `seconds`. `why`: a sentence.
 
-        `forget`: also stop dialling its addresses that are kept (`dial`).
+        `forget`: also stop dialling its addresses that are kept (`dial`), until a person names one with `keep`: then
+        the peer is not refused any more.
         """
 
     async def drain(self, seconds: float) -> None:

@@ -148,6 +148,8 @@ class MemoryNetwork(Network):
         self._nursery = nursery
         self._links: dict[PeerId, _Link] = {}
         self._refused: dict[PeerId, float] = {}
+        self._left: set[PeerId] = set()
+        """Peers that are refused only because a person left them."""
         self._dialling: dict[str, bool] = {}
         """Addresses being dialled, and whether to try again for ever."""
         self._seen: BoundedSet[bytes] = BoundedSet(GOSSIP_SEEN)  # by sha256
@@ -261,6 +263,8 @@ class MemoryNetwork(Network):
     def dial(
         self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
     ) -> None:
+        if keep and not from_peers:
+            self._forgive(PeerId(addr.rpartition("/p2p/")[2]))
         if addr in self._dialling:
             self._dialling[addr] |= keep
         else:
@@ -274,7 +278,10 @@ class MemoryNetwork(Network):
         for addr in self._dialling if forget else ():
             if addr.endswith(f"/p2p/{peer}"):
                 self._dialling[addr] = False
+        blameless = not self._refuses(peer)
         self._refuse(peer, seconds)
+        if forget and blameless:
+            self._left.add(peer)
         if (link := self._links.get(peer)) is not None:
             link.end(why)
 
@@ -450,7 +457,13 @@ class MemoryNetwork(Network):
             self._refuse(link.peer)
             link.end(f"it sent garbage: {error}")
 
+    def _forgive(self, peer: PeerId) -> None:
+        if peer in self._left:
+            self._left.discard(peer)
+            self._refused.pop(peer, None)
+
     def _refuse(self, peer: PeerId, seconds: float = BAN_SECONDS) -> None:
+        self._left.discard(peer)
         self._refused[peer] = max(trio.current_time() + seconds, self._refused.get(peer, 0.0))
 
     def _refuses(self, peer: PeerId) -> bool:

@@ -109,6 +109,23 @@ async def test_disconnect_ends_the_link_on_both_sides_and_refuses_the_peer(wire:
         a.network.disconnect(PeerId("12D3KooWLy3kGyk3jJnoKXUhcf8DTeGMdYDmNzDwCbivH3pxkWAS"), "nor a stranger")
 
 
+async def test_a_peer_that_was_left_is_taken_again_when_a_person_names_it(wire: Wire) -> None:
+    async with pair(wire) as (a, b):
+        a.network.disconnect(b.id, "a person here left it", seconds=60.0, forget=True)
+        await a.seen.down(b.id)
+        await b.seen.down(a.id)
+        a.network.dial(b.addr)
+        await a.seen.until(lambda: a.seen.failed)
+        a.network.dial(b.addr, keep=True)
+        await a.seen.until(lambda: a.seen.links[-1] == ("up", b.id))
+        a.network.disconnect(b.id, "it sent wrong bytes", seconds=60.0)
+        await a.seen.until(lambda: a.seen.links[-1] == ("down", b.id))
+        a.network.disconnect(b.id, "a person here left it", seconds=60.0, forget=True)
+        a.network.dial(b.addr, keep=True)
+        await a.seen.until(lambda: len(a.seen.failed) >= 2)
+        assert a.seen.links[-1] == ("down", b.id), "what it did wrong is not forgiven by that"
+
+
 async def test_a_network_closes_at_once_with_full_queues(wire: Wire, dead_port: int) -> None:
     async with node(wire, 2) as b:
         b.seen.may_take = trio.Event()

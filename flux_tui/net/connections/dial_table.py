@@ -99,14 +99,14 @@ class Dials:
                 dial.asked_again.set()
 
     def forget(self, peer: str) -> None:
-        """Make the tasks that dial a peer's addresses end."""
-        for addr, dial in self._dials.items():
-            if addr.endswith(f"/p2p/{peer}"):
-                dial.scope.cancel()
+        """Make the tasks that dial a peer's addresses end. An address that is added after that is dialled anew."""
+        for addr in [addr for addr in self._dials if addr.endswith(f"/p2p/{peer}")]:
+            self._dials.pop(addr).scope.cancel()
 
-    def remove(self, addr: str) -> None:
-        """Remove a dial that has ended."""
-        del self._dials[addr]
+    def remove(self, addr: str, dial: Dial) -> None:
+        """Remove a dial that has ended, unless the address is dialled anew already."""
+        if self._dials.get(addr) is dial:
+            del self._dials[addr]
 
     def wait(self, addr: str, dial: Dial) -> float:
         """Return the seconds until a kept address is dialled again."""

@@ -368,6 +368,8 @@ class Libp2pNetwork(Network):
     def dial(
         self, addr: str, *, keep: bool = False, more: Sequence[str] = (), from_peers: bool = False
     ) -> None:
+        if keep and not from_peers:
+            self._links.table.forgive(PeerId(addr.rpartition("/p2p/")[2]))
         self._dials.dial(addr, keep=keep, more=more, from_peers=from_peers)
 
     @override
@@ -378,7 +380,7 @@ class Libp2pNetwork(Network):
             self._dials.forget(peer)
         if self._bitswap is not None:
             self._bitswap.end(peer, why)
-        self._links.disconnect(peer, why, seconds)
+        self._links.disconnect(peer, why, seconds, left=forget)
 
     @override
     async def drain(self, seconds: float) -> None:

@@ -47,6 +47,8 @@ class LinkTable:
     def __init__(self) -> None:
         self._links: dict[PeerId, Link] = {}
         self._banned: BoundedTable[PeerId, tuple[float, Reason]] = BoundedTable(MAX_BANNED)
+        self._left: BoundedSet[PeerId] = BoundedSet(MAX_BANNED)
+        """Peers that are refused only because a person left them."""
         """Peers that are refused for a while, each with the end of that time (of trio's clock) and the reason."""
         self._known: BoundedSet[PeerId] = BoundedSet(MAX_KNOWN, refresh=True)
         self._returns: BoundedTable[PeerId, deque[float]] = BoundedTable(MAX_KNOWN, refresh=True)
@@ -89,6 +91,20 @@ class LinkTable:
         until = trio.current_time() + seconds
         if until > self._banned.get(peer, (float("-inf"), reason))[0]:
             self._banned[peer] = until, reason
+            self._left.discard(peer)
+
+    def leave(self, peer: PeerId, seconds: float) -> None:
+        """Refuse links to this peer for so many seconds, unless `forgive` comes before: it did nothing wrong."""
+        blameless = not self.is_banned(peer)
+        self.ban(peer, seconds)
+        if blameless:
+            self._left.add(peer)
+
+    def forgive(self, peer: PeerId) -> None:
+        """Take links to this peer again, if they are refused because of `leave` alone."""
+        if peer in self._left:
+            self._left.discard(peer)
+            self._banned.pop(peer, None)
 
     def is_banned(self, peer: PeerId) -> bool:
         """Whether links to this peer are refused now: after `ban`, or because its idle link made room for another."""

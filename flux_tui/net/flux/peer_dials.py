@@ -114,7 +114,7 @@ class PeerDials:
                     return
                 await self._keep_dialling(peer, addr, [(addr, transport), *addrs_of(peer, more)], dial)
         finally:
-            self._dials.remove(addr)
+            self._dials.remove(addr, dial)
 
     async def _keep_dialling(
         self, peer: PeerId, addr: str, addrs: Sequence[tuple[str, Multiaddr]], dial: Dial

@@ -106,9 +106,12 @@ class Links:
         """Whether this peer may have a link now. While the node is closing, no peer may."""
         return not self._nursery.cancel_scope.cancel_called and self.table.admits(peer)
 
-    def disconnect(self, peer: PeerId, why: str, seconds: float = BAN_SECONDS) -> None:
-        """End the link to a peer, close its connections, and refuse it for `seconds`. `why`: a sentence."""
-        self.table.ban(peer, seconds)
+    def disconnect(self, peer: PeerId, why: str, seconds: float = BAN_SECONDS, *, left: bool = False) -> None:
+        """End the link to a peer, close its connections, and refuse it for `seconds`. `why`: a sentence.
+
+        `left`: a person left it, and may join it again before that.
+        """
+        (self.table.leave if left else self.table.ban)(peer, seconds)
         if (link := self.table.of(peer)) is not None:
             link.end(why)
         self.refuse_soon(peer)

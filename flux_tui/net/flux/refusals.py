@@ -42,7 +42,7 @@ MAX_SECONDS = 3600.0
 """The longest time that a peer may name: the longest ban."""
 WORDS: dict[str, str] = {
     "busy": "it has as many peers as it takes",
-    "denied": "it refuses this node, which sent it what it does not take",
+    "denied": "it refuses this node for now",
     "rate_limited": "this node connects to it too often",
 }
 

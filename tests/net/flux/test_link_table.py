@@ -144,6 +144,19 @@ async def test_a_ban_of_a_minute_ends_after_a_minute(autojump_clock: trio.testin
     assert table.admits(name(1))
 
 
+async def test_only_a_peer_that_was_left_is_forgiven() -> None:
+    table = LinkTable()
+    table.leave(name(1), 60.0)
+    table.ban(name(2), 60.0)
+    table.leave(name(2), 60.0)
+    table.leave(name(3), 60.0)
+    table.ban(name(3), 90.0)
+    for number in (1, 2, 3):
+        assert table.is_banned(name(number))
+        table.forgive(name(number))
+    assert [table.is_banned(name(number)) for number in (1, 2, 3)] == [False, True, True]
+
+
 async def test_there_is_room_for_128_peers_that_dial_in(autojump_clock: trio.testing.MockClock) -> None:
     table = LinkTable()
     for number in range(128):
