@@ -14,6 +14,7 @@ from flux_tui.core.text.quantities import human_duration, human_size
 from flux_tui.doctor.checkup import Found, Patient, ok, unknown, wrong
 from flux_tui.home import Home, HomeError
 from flux_tui.store.disk.disk_space import DiskSpace
+from flux_tui.store.disk.piped_files import PIPED
 
 LISTEN_SECONDS = 3.0
 """Seconds for a node that is starting to take commands."""
@@ -71,7 +72,7 @@ def _files(home: Home) -> Iterator[Path]:
         return
     own = {"lock", "port", "flags", home.identity.name, home.settings.name, home.names.name, home.socket.name,
            home.node_log.name, home.database.name, f"{home.database.name}-wal", f"{home.database.name}-shm",
-           "objects"}  # fmt: skip
+           "objects", PIPED}  # fmt: skip
     yield from (home.path / name for name in names if name in own)
 
 

@@ -61,7 +61,7 @@ from flux_tui.store.index.store_values import (
     Where,
     Whole,
 )
-from flux_tui.store.index.unshared_removal import FreedBlocks, Freeing
+from flux_tui.store.index.unshared_removal import FreedBlocks, Freeing, tidy_piped
 from flux_tui.store.index.unshared_removal import tidy as tidy_freed
 from flux_tui.store.segments.checkpoint_retention import StoredCheckpoint
 from flux_tui.store.segments.series_files import SeriesFiles
@@ -112,6 +112,7 @@ class Store:
         """The segments of the series, its checkpoints, and what is moved and dropped."""
         tidy(db)
         tidy_freed(db)
+        tidy_piped(home, db)
         self._evictions = Evictions(db, self._lock, self._trees, self.chunks, self._loose.set_apart)
         self._freeing = Freeing(home, db, self._lock, self._trees, self.chunks, self._loose.set_apart)
         self._shares = AddsUnderWay()

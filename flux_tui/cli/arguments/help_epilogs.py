@@ -108,6 +108,7 @@ Files, in the home:
   flux.db           the series, and the index of chunks (SQLite)
   identity          the node's private key, readable by you only
   objects/          chunks that are in no file of yours
+  piped/            what `add -` read from standard input
   node.log          warnings and errors of a node in the background
 
 \b

@@ -33,6 +33,27 @@ class PathType(click.Path):
         return Path(text)
 
 
+class Stdin:
+    """The argument `-`: standard input."""
+
+    @override
+    def __str__(self) -> str:
+        return "-"
+
+
+STDIN = Stdin()
+
+
+class PathOrInputType(PathType):
+    """A Click type: a path, or `-` for standard input (`STDIN`). A file of that name is `./-`."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value is STDIN or value == "-":
+            return STDIN
+        return super().convert(value, param, ctx)
+
+
 class OutputType(PathType):
     """A Click type: a path to write to. `-` is an error, so that no file named `-` is written by mistake."""
 
@@ -72,13 +93,21 @@ class InputError(Exception):
 def text_of_input() -> str:
     """Read all of standard input as text. Bytes that are not UTF-8 become replacement characters.
 
+    Raises InputError as `bytes_of_input` does.
+    """
+    return bytes_of_input().decode(errors="replace")
+
+
+def bytes_of_input() -> bytes:
+    """Read all of standard input.
+
     Raises InputError if standard input is closed, cannot be read, or has more than MAX_INPUT bytes.
     """
     if sys.stdin is None:
         raise InputError("there is nothing on standard input: it is closed")
     try:
         stream = getattr(sys.stdin, "buffer", None)
-        found = stream.read(MAX_INPUT + 1).decode(errors="replace") if stream else sys.stdin.read()
+        found: bytes = stream.read(MAX_INPUT + 1) if stream else sys.stdin.read().encode()
     except OSError as error:
         raise InputError(f"standard input cannot be read: {(error.strerror or str(error)).lower()}") from None
     if len(found) > MAX_INPUT:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from flux_tui.cli.arguments.options import home_option, json_option
-from flux_tui.cli.arguments.path_and_stdin_types import PathType
+from flux_tui.cli.arguments.path_and_stdin_types import STDIN, PathOrInputType, Stdin
 from flux_tui.cli.background import START_SECONDS
+from flux_tui.cli.content.piped_input import DEFAULT_NAME, name_error, piped_input
+from flux_tui.cli.get_destination import state_of
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, the_home
 from flux_tui.cli.output import Failure, print_json, say, say_dark_on_light, tell
 from flux_tui.config import Settings
@@ -39,9 +42,12 @@ Examples:
   flux-tui add photos/ notes.txt   folders, too
   flux-tui add film.car            a CAR (version 1): the object in it is shared
   flux-tui add --json film.mkv     for a program
+  tar c x | flux-tui add - --name x.tar      what comes on standard input, whatever its size
   flux-tui add --qr film.mkv       for a camera (an extra: pip install 'flux-tui[qr]')"""
 )
-@click.argument("paths", nargs=-1, required=True, type=PathType(), metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, type=PathOrInputType(), metavar="PATH...")
+@click.option("--name", default=None, metavar="NAME", help="With `-` (standard input): the name under which it is"
+              f" shared. [default: {DEFAULT_NAME}]")  # fmt: skip
 @home_option
 @json_option
 @click.option(
@@ -52,28 +58,71 @@ Examples:
 @click.option("--as-file", is_flag=True, help="Share a CAR as the file that it is, not the object in it.")
 @click.option("--qr", "as_code", is_flag=True, help="Show each ticket as a QR code on stderr, too.")
 def add(
-    paths: tuple[Path, ...], home: Path | None, as_json: bool, verify: bool, as_file: bool, as_code: bool
+    paths: tuple[Path | Stdin, ...],
+    name: str | None,
+    home: Path | None,
+    as_json: bool,
+    verify: bool,
+    as_file: bool,
+    as_code: bool,
 ) -> None:
     """Share files or folders: print the root CID and a ticket of each.
 
-    Nothing is copied: the bytes stay where they are. If such a file is changed later, its
-    changed parts are no longer sent. Add the same path again after a change: only files that
+        Nothing is copied: the bytes stay where they are. If such a file is changed later, its
+        changed parts are no longer sent. Add the same path again after a change: only files that
     were changed are read. Of a CAR, every block is verified, and stays in the CAR.
+
+        `-` is standard input. What comes there is kept in the home until `flux-tui rm`. A program before the pipe that
+        fails ends it like one that is done: in bash, `set -o pipefail` tells you.
     """
+    if paths.count(STDIN) > 1:
+        raise click.UsageError("standard input (`-`) can be read once only")
+    if name is not None and STDIN not in paths:
+        raise click.UsageError("--name is for standard input (`-`): a file is shared under its own name")
+    if name is not None and (wrong := name_error(name)) is not None:
+        raise click.UsageError(f"--name: {wrong}")
     if as_code:
         _check_qr_codes()
     place = the_home(home)
     for path in paths:
-        absolute = literal_path(path)
-        if absolute.name in ("", ".."):
-            absolute = absolute.resolve()  # an object is shared under its own name
-        added = share(place, absolute, verify=verify or as_file, car=not as_file and _is_car(absolute))
+        if isinstance(path, Stdin):
+            added = _share_input(place, name or DEFAULT_NAME)
+        else:
+            absolute = literal_path(path)
+            if absolute.name in ("", ".."):
+                absolute = absolute.resolve()  # an object is shared under its own name
+            added = share(place, absolute, verify=verify or as_file, car=not as_file and _is_car(absolute))
         reader = open_series(place)
         state = fold(reader)
         reader.close()
         ticket = _tell(place, state, added, as_json)
         if as_code:
             _show_code(ticket)
+
+
+def _share_input(home: Home, name: str) -> ev.ObjectAdded:
+    """Share what comes on standard input. Returns the entry that records it. Raises Failure.
+
+    It is kept in a file of the home. If the same bytes are shared already from a file that is still there, that file
+    goes on being used, and the new one is deleted.
+    """
+    with piped_input(home, name) as piped:
+        before = dict(state_of(home).objects) if home.database.exists() else {}
+        added = share(home, piped.path)
+        known = before.get(added.root)
+        if (
+            known is not None
+            and known.completed_at is not None
+            and not known.broken
+            and known.path is not None
+        ):
+            place = Path(known.path)
+            if place.is_file() and place.parent != home.path / "objects":
+                again = share(home, place)
+                if again.root == added.root:
+                    return msgspec.structs.replace(again, name=name)
+        piped.keep()
+        return added
 
 
 def _is_car(path: Path) -> bool:

@@ -20,6 +20,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError
 from flux_tui.path_arguments import literal_path
+from flux_tui.store.disk.piped_files import is_piped
 
 POLL_SECONDS = 0.05
 FREE_SECONDS = 3.0
@@ -102,13 +103,18 @@ class _Outcome:
                 )
             else:
                 words = f"{removed.name or root} is no longer shared"
-                if removed.path is not None and Path(removed.path).parent != home.path / "objects":
+                if removed.path is not None and not _is_own(home, Path(removed.path)):
                     words += f"; {removed.path} stays as it is"
                 if freed is not None:
                     words += f" ({counted(freed.chunks, 'chunk')} forgotten, {human_size(freed.size)})"
                 say(words)
         if self._errors:
             raise Failure("; ".join(self._errors))
+
+
+def _is_own(home: Home, path: Path) -> bool:
+    """Whether the store made the file at a path, so that it goes with its object."""
+    return path.parent == home.path / "objects" or is_piped(home.path, path)
 
 
 def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:

@@ -8,8 +8,8 @@ A block that stays may be in a file that only the removed object had, and the us
 So the block is indexed in a file of another object, or is copied to a place of its own.
 
 Only files that the store made itself are deleted from the disk: objects without a path, unfinished downloads,
-and files of single chunks. Rows are deleted first, then files. The counts are remembered, so after a crash in
-between the removal is simply repeated.
+files of single chunks, and what came through a pipe. Rows are deleted first, then files. The counts are
+remembered, so after a crash in between the removal is simply repeated.
 """
 
 import os
@@ -22,6 +22,7 @@ from typing import NamedTuple
 from flux_tui.core.ids import Cid, cid_bytes, is_leaf
 from flux_tui.store.disk.file_places import OWN
 from flux_tui.store.disk.object_trees import Trees, remove
+from flux_tui.store.disk.piped_files import sweep
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import NO_TREE, SetApart, apart_marker, made_of, mark_apart
 
@@ -95,6 +96,7 @@ class Freeing:
         else:
             went = self._remembered(root, mark)
         self._delete_own(root, others, paths)
+        sweep(self._home, lambda path: str(path) in paths or self._has_chunks(path))
         return went
 
     def forget(self, blocks: Iterable[Cid], others: Collection[Cid], adding: Callable[[Cid], bool]) -> None:
@@ -218,6 +220,15 @@ class Freeing:
             elif Path(path).parent == objects:
                 remove(Path(path))
 
+    def _has_chunks(self, path: Path) -> bool:
+        """Whether the index has a chunk in a file that was shared from this path."""
+        query = (
+            "SELECT 1 FROM tree JOIN file ON file.tree = tree.id JOIN chunk ON chunk.file = file.id"
+            " WHERE tree.root = '' AND tree.path = ? LIMIT 1"
+        )
+        with self._lock:
+            return self._db.execute(query, (str(path),)).fetchone() is not None
+
     def _remember(self, root: Cid, mark: int, went: FreedBlocks) -> None:
         with self._lock:
             row = (f"freed {root}", f"{mark} {went.chunks} {went.size}")
@@ -272,6 +283,12 @@ class _Covered:
             if len(place) <= 1:
                 return False
         return True
+
+
+def tidy_piped(home: Path, db: sqlite3.Connection) -> None:
+    """Delete what programs that were killed left of piped files: those that were never shared."""
+    known = "SELECT 1 FROM tree WHERE root = '' AND path = ?"
+    sweep(home, lambda path: db.execute(known, (str(path),)).fetchone() is not None)
 
 
 def tidy(db: sqlite3.Connection) -> None:
