@@ -40,6 +40,8 @@ class Patient:
     """HOST or HOST:PORT of a time server that may be asked; None: none may be."""
     now: Callable[[], float] = field(default=time.time)
     """This machine's clock, in seconds since 1970."""
+    offline: bool = False
+    """Whether nobody outside of this machine may be asked."""
 
 
 Found: TypeAlias = tuple[Verdict, str]

@@ -126,6 +126,8 @@ def check_swarm_key(patient: Patient) -> Found:
             key = load_swarm_key(patient.home.path / name)
         except NetworkError as error:
             return wrong(f"{error}; copy the file from another node of the swarm")
+    if patient.offline:
+        return ok("the swarm key can be used") if key else unknown("no swarm key is set")
     addrs = list(dict.fromkeys(_known_addrs(patient)))[:MAX_PROBED]
     with ThreadPoolExecutor(max_workers=MAX_PROBED) as pool:
         answers = dict(zip(addrs, pool.map(lambda addr: ask_for_key(addr, key), addrs), strict=True))

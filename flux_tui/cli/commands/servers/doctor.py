@@ -12,7 +12,7 @@ import click
 from flux_tui.cli.arguments.flags_for_node import parse_flags
 from flux_tui.cli.arguments.options import given_values, home_option, json_option, node_options
 from flux_tui.cli.home_and_series import fold, the_home
-from flux_tui.cli.output import Failure, print_json, tell
+from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.config import Settings, SettingsError
 from flux_tui.core.series.state import State
 from flux_tui.doctor.checkup import Check, Patient, Verdict, examine
@@ -34,16 +34,28 @@ A module is imported when it is needed: that of the network takes a second.
 """
 
 
+ASKED = {
+    "clock": "the time server {server}",
+    "mdns": "this network, by mDNS",
+    "swarm-key": "the peers that the node knows",
+}
+"""Whom checks ask, outside of this machine."""
+
+
 @click.command(
     epilog="""\b
 Examples:
   flux-tui doctor                        everything
   flux-tui doctor --only clock --only disk
-  flux-tui doctor --ntp none             asks nobody but this machine and the peers that the node knows
+  flux-tui doctor --offline              asks nobody
+  flux-tui doctor --ntp none             asks no time server, only the peers that the node knows
   flux-tui doctor --json                 a line for each check, for a program
 
 Each line says what is wrong and what to do, in a sentence. The exit status is 1 if anything is wrong. It
-changes nothing. It looks at the node as it was started last; options say how it would be started instead."""
+changes nothing. It looks at the node as it was started last; options say how it would be started instead.
+
+It asks, and says so before: the time server (one query), this network by mDNS (one query), and peers that the node
+knows (the beginning of a connection to each)."""
 )
 @click.option(
     "--only", "only", multiple=True, type=click.Choice(tuple(CHECKS)), help="Only this check. Repeatable."
@@ -56,14 +68,31 @@ changes nothing. It looks at the node as it was started last; options say how it
     metavar="HOST[:PORT]",
     help=f"The time server that the clock is compared with; `{NOBODY}`: ask nobody.",
 )
+@click.option(
+    "--offline",
+    is_flag=True,
+    help="Ask nobody outside of this machine: no time server, no peer, and not this network by mDNS.",
+)
 @home_option
 @node_options
 @json_option
-def doctor(only: tuple[str, ...], time_server: str, home: Path | None, as_json: bool, **flags: Any) -> None:
+def doctor(
+    only: tuple[str, ...], time_server: str, offline: bool, home: Path | None, as_json: bool, **flags: Any
+) -> None:
     """Say what is wrong with this home, and with this machine's network, clock and disk."""
+    if offline and "mdns" in only:
+        raise click.UsageError("the check mdns asks this network, which --offline forbids")
     place = the_home(home)
-    patient = _patient(place, flags, None if time_server == NOBODY else time_server)
-    found = examine(patient, _checks(only))
+    server = None if offline or time_server == NOBODY else time_server
+    patient = _patient(place, flags, server, offline=offline)
+    checks = _checks(only, offline=offline)
+    if asked := [
+        words.format(server=server)
+        for name, words in ASKED.items()
+        if name in checks and not offline and (name != "clock" or server is not None)
+    ]:
+        say(f"asking {', '.join(asked)} (--offline: nobody)")
+    found = examine(patient, checks)
     for one in found:
         if as_json:
             print_json(one._asdict())
@@ -74,19 +103,19 @@ def doctor(only: tuple[str, ...], time_server: str, home: Path | None, as_json: 
         raise Failure("1 thing is wrong" if faults == 1 else f"{faults} things are wrong")
 
 
-def _checks(only: tuple[str, ...]) -> dict[str, Check]:
-    """Return the checks by name."""
+def _checks(only: tuple[str, ...], *, offline: bool) -> dict[str, Check]:
+    """Return the checks by name. `offline`: without the one that can only ask."""
     return {
         name: getattr(import_module(f"flux_tui.doctor.{module}"), f"check_{name.replace('-', '_')}")
         for name, module in CHECKS.items()
-        if not only or name in only
+        if (not only or name in only) and not (offline and name == "mdns")
     }
 
 
-def _patient(home: Home, flags: Mapping[str, Any], time_server: str | None) -> Patient:
+def _patient(home: Home, flags: Mapping[str, Any], time_server: str | None, *, offline: bool) -> Patient:
     settings, settings_error = _settings(home, flags)
     state, series_error = _state(home)
-    return Patient(home, settings, settings_error, state, series_error, time_server, time.time)
+    return Patient(home, settings, settings_error, state, series_error, time_server, time.time, offline)
 
 
 def _settings(home: Home, flags: Mapping[str, Any]) -> tuple[Settings, str | None]:
