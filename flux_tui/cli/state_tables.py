@@ -4,7 +4,7 @@ from rich.console import Console  # noqa: TID251 - its type
 from rich.table import Table
 from rich.text import Text
 
-from flux_tui.cli.output import console
+from flux_tui.cli.output import console, is_for_programs
 from flux_tui.core.series.events import REASONS, HeldHow, RetryCause
 from flux_tui.core.series.next_try import Tries, Try, asked_again_at
 from flux_tui.core.series.state import State
@@ -57,7 +57,7 @@ def _tried(out: Console, state: State) -> None:
         return
     table = Table("tried", "why nobody answers", title="no peer was heard", title_justify="left", box=None)
     for one in state.tried:
-        _row(table, short_addr(one.addr), one.why or "no answer yet")
+        _row(table, _addr(one.addr), one.why or "no answer yet")
     out.print(table)
 
 
@@ -68,7 +68,7 @@ def _peers(out: Console, state: State, names: Names) -> None:
     table = Table("peer", "way", "received", "sent", "address", title="peers", title_justify="left", box=None)
     for peer in here[-MAX_ROWS:]:
         sizes = human_size(peer.bytes_in), human_size(peer.bytes_out)
-        _row(table, names.peer(peer.peer), way_words(peer), *sizes, short_addr(peer.addr))
+        _row(table, names.peer(peer.peer), way_words(peer), *sizes, _addr(peer.addr))
     out.print(table)
     _rest(out, len(here))
 
@@ -185,6 +185,11 @@ def _noes(out: Console, state: State, now: float, names: Names) -> None:
 def _row(table: Table, *cells: str | list[str]) -> None:
     """Add a row to a table. A cell is one line or a list of lines. Text from peers is made safe to show."""
     table.add_row(*(Text(plain(cell) if isinstance(cell, str) else plain_lines(*cell)) for cell in cells))
+
+
+def _addr(addr: str) -> str:
+    """Return an address as it is shown: short on a terminal."""
+    return addr if is_for_programs() else short_addr(addr)
 
 
 def _rest(out: Console, count: int) -> None:

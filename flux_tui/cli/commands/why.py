@@ -9,7 +9,7 @@ from flux_tui.cli.arguments.completions import complete_names_pending
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.home_and_series import fold, home_for_settings, open_series, the_home
-from flux_tui.cli.output import Failure, print_json, tell
+from flux_tui.cli.output import Failure, is_for_programs, print_json, tell
 from flux_tui.core.content.ticket import parse_ticket
 from flux_tui.core.ids import BadIdError, Cid, short
 from flux_tui.core.series.state import State
@@ -65,7 +65,7 @@ def why(
         if number:
             tell("")
         live = running or file is not None or moment is not None
-        _print(why_words(found, StateNames(state, called), now, running=live))
+        _print(why_words(found, StateNames(state, called, whole=is_for_programs()), now, running=live))
 
 
 def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple[State, float]:

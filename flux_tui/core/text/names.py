@@ -58,6 +58,9 @@ class Names(Protocol):
     def peer(self, peer: PeerId) -> Plain:
         """Return a peer's name, or the short form of its id."""
 
+    def cid(self, cid: Cid) -> Plain:
+        """Return the short form of a CID, whatever it is called."""
+
     def text(self, text: str) -> Plain:
         """Make a path, an address, or a text from another node safe to show."""
 
@@ -117,14 +120,23 @@ def _form(peer: PeerId, name: str | None, length: int, cut: Callable[[Plain, int
 
 
 class StateNames(Names):
-    """The names of objects in a state, and the names that a person gave to peers."""
+    """The names of objects in a state, and the names that a person gave to peers.
 
-    def __init__(self, state: State | None = None, called: Mapping[PeerId, str] = NOBODY) -> None:
+    `whole`: ids are not shortened. That is for what a program may read.
+    """
+
+    def __init__(
+        self, state: State | None = None, called: Mapping[PeerId, str] = NOBODY, *, whole: bool = False
+    ) -> None:
+        self.whole = whole
         self._named: tuple[Mapping[Cid, object], ...] = ()
         self._peers: Mapping[PeerId, Plain] = {}
         if state is not None:
             self._named = (state.objects, state.holds, state.kept)
-            self._peers = distinct_names((*state.peers, *called), called)
+            if whole:
+                self._peers = {peer: plain(name) for peer, name in called.items()}
+            else:
+                self._peers = distinct_names((*state.peers, *called), called)
 
     def name(self, cid: Cid) -> Plain:
         """Return an object's name, or the short form of its CID."""
@@ -132,11 +144,15 @@ class StateNames(Names):
             name: str | None = getattr(named.get(cid), "name", None)
             if name:
                 return plain(name)
-        return plain(short(cid))
+        return self.cid(cid)
 
     def peer(self, peer: PeerId) -> Plain:
         """Return a peer's name, or the short form of its id."""
-        return self._peers.get(peer) or plain(short(peer))
+        return self._peers.get(peer) or plain(peer if self.whole else short(peer))
+
+    def cid(self, cid: Cid) -> Plain:
+        """Return the short form of a CID."""
+        return plain(cid if self.whole else short(cid))
 
     def text(self, text: str) -> Plain:
         """Make a text from another node safe to show."""

@@ -127,6 +127,10 @@ class View(NamedTuple):
             return plain(found.name)
         return plain("a chunk" if self.masked else short(cid))
 
+    def cid(self, cid: Cid) -> Plain:
+        """Return the short form of a CID. While ids are hidden, HIDDEN."""
+        return plain(HIDDEN if self.masked else short(cid))
+
     def text(self, text: str) -> Plain:
         """Return a sentence with peers' names instead of ids.
 

@@ -2,7 +2,6 @@
 
 from typing import assert_never
 
-from flux_tui.core.ids import short
 from flux_tui.core.series import events as ev
 from flux_tui.core.text.describe.wording import Wording
 from flux_tui.core.text.quantities import counted, human_size
@@ -17,8 +16,7 @@ def words(event: ev.ContentEvent, w: Wording) -> str:
             return f"{w.names.text(event.path)} is not shared: its add was cancelled"
         case ev.ObjectAdded():
             chunks = counted(event.chunks, "chunk")
-            root = w.names.text(short(event.root))
-            return f"{event.name} {human_size(event.size)} in {chunks}, root {root}"
+            return f"{event.name} {human_size(event.size)} in {chunks}, root {w.names.cid(event.root)}"
         case ev.ObjectMapped():
             chunks = counted(event.chunks, "chunk")
             return f"{w.names.name(event.root)} is {human_size(event.size)} in {chunks}, {event.have:,} here"
