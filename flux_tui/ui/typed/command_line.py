@@ -3,7 +3,8 @@
 It is pure, except that it looks at the file system for typed paths.
 
     want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
-    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    limit --upload-limit RATE …    stop
+    hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    leave [PEER…]
+    custom KIND [TEXT] [--to PEER]    limit --upload-limit RATE …    stop
     filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME    name [PEER] NAME
     and every action of the key table by its name
 """
@@ -208,6 +209,40 @@ def _join(arguments: list[str], context: Context) -> Outcome:
     return Outcome([cmd.Join(addr, context.mark()) for addr in dict.fromkeys(found)], "pushed a join")
 
 
+def _leave(arguments: list[str], context: Context) -> Outcome:
+    found = [_known_peer(argument, context) for argument in arguments]
+    if not found and context.selected is not None:
+        found = [context.selected]
+    if not found:
+        raise LineError(f"select a peer in Peers (5), or name one: {WORDS['leave'].usage}")
+    commands: list[cmd.Command] = [cmd.Leave(peer, context.mark()) for peer in dict.fromkeys(found)]
+    return Outcome(commands, f"pushed {counted(len(commands), 'leave')}")
+
+
+def _custom(arguments: list[str], context: Context) -> Outcome:
+    to = None
+    if "--to" in arguments:
+        index = arguments.index("--to")
+        if index + 1 >= len(arguments):
+            raise LineError("--to wants a peer")
+        to = _known_peer(arguments[index + 1], context)
+        arguments = arguments[:index] + arguments[index + 2 :]
+    _some(arguments, WORDS["custom"].usage)
+    command = cmd.Custom(arguments[0], " ".join(arguments[1:]).encode(), to, context.mark())
+    try:
+        cmd.check_command(command)
+    except cmd.BadCommandError as error:
+        raise LineError(str(error)) from None
+    return Outcome([command], f"pushed {counted(len(command.payload), 'byte')}")
+
+
+def _known_peer(text: str, context: Context) -> PeerId:
+    found = typed_peer(cmd.peer_of(text), context)
+    if found is None:
+        raise LineError(f"{text} is not a peer that this node knows: type its id, or its name")
+    return found
+
+
 LIMITS = {option: setting for setting in POLICY.values() if (option := setting.option)}
 """The options of `limit`."""
 
@@ -323,6 +358,10 @@ WORDS: dict[str, Word] = {
     "join": Word("join ADDRESS|TICKET…", "Connect to peers, by a ticket, or the addresses that `flux-tui state`"
                  " prints there", _join,
                  lambda last, context: []),
+    "leave": Word("leave [PEER…]", "Disconnect from peers, and do not dial them any more; without any, the selected"
+                  " one", _leave, _peers),
+    "custom": Word("custom KIND [TEXT] [--to PEER]", "Push a message of a program's own kind", _custom,
+                   lambda last, context: []),
     "limit": Word("limit --upload-limit RATE …", "Change what others may have, until the node stops", _limit,
                   _limits),
     "stop": Word("stop", "Stop the node in order", _stop, lambda last, context: []),

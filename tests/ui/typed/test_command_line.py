@@ -16,6 +16,7 @@ from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome
 from tests.support.typed import CHUNK, ROOT, STATE
 from tests.ui.conftest import Live, on_asyncio
 
+BOB = "12D3KooWRbWdtYLpiVvvjCBkwHtCUkxBa8vueC51uoXvyqX99NmA"
 ADA = PeerId("12D3KooW" + "A" * 44)
 TICKET = format_ticket(Ticket(ROOT, "talk.pdf", 4096, ()))
 
@@ -202,3 +203,20 @@ async def test_a_line_typed_at_once_arrives_whole(live: Live) -> None:
         assert app.theme == "nord"
         assert app.parts.panels.current == "peers"
         assert not app.parts.prompt.kind
+
+
+def test_leaving_a_peer_and_a_message_of_a_kind_of_its_own(context: Context) -> None:
+    bob = PeerId(BOB)
+    assert read_line(f"leave {BOB}", context).commands == [cmd.Leave(bob, "mark")]
+    assert read_line(f"leave /ip4/127.0.0.1/tcp/1/p2p/{BOB}", context).commands == [cmd.Leave(bob, "mark")]
+    assert read_line("leave", context._replace(selected=bob)).commands == [cmd.Leave(bob, "mark")]
+    for line, said in (("leave", "select a peer"), ("leave nobody", "is not a peer"), ("custom", "usage"),
+                       ("custom NO x", "is not a kind"), ("custom a --to", "--to wants a peer")):  # fmt: skip
+        with pytest.raises(LineError, match=said):
+            read_line(line, context)
+    assert read_line("custom chat.say hello you", context).commands == [
+        cmd.Custom("chat.say", b"hello you", None, "mark")
+    ]
+    assert read_line(f"custom chat.say hello --to {BOB}", context).commands == [
+        cmd.Custom("chat.say", b"hello", bob, "mark")
+    ]
