@@ -43,6 +43,7 @@ class _EndedError(Exception):
 COMMANDS = {
     "node": "node", "add": "add", "get": "get", "rm": "remove", "want": "want_and_hold", "cancel": "want_and_hold",
     "retry": "want_and_hold", "hold": "want_and_hold", "release": "want_and_hold", "join": "running_node",
+    "leave": "running_node", "custom": "running_node",
     "limit": "running_node", "stop": "running_node", "state": "read_series", "series": "read_series",
     "export": "read_series", "why": "why", "name": "name", "replay": "dashboard", "demo": "demo", "web": "web",
     "completion": "completion", "metrics": "servers.metrics", "doctor": "servers.doctor",

@@ -83,14 +83,35 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f"))
 
 
+def tell_pushed(as_json: bool, fields: dict[str, Any], words: str) -> None:
+    """Say that a command was pushed into the node: a line of JSON for a program, else words for a person.
+
+    `fields`: what is said in the line, besides that.
+    """
+    if as_json:
+        print_json({"event": "pushed", **fields})
+    else:
+        say(words)
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a Rich console for tables and bars, without markup, emoji codes or highlighting.
 
-    It writes to stdout, or with `stderr` to stderr.
+    It writes to stdout, or with `stderr` to stderr. Where that is not a terminal, tables are as wide as their content:
+    a program gets every id whole.
     """
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    stream = sys.stderr if stderr else sys.stdout
+    wide = None if stream is not None and stream.isatty() else WIDE
+    return Console(stderr=stderr, width=wide, markup=False, emoji=False, highlight=False)
 
 
+def is_for_programs() -> bool:
+    """Whether stdout is not a terminal: then no id is cut."""
+    return sys.stdout is None or not sys.stdout.isatty()
+
+
+WIDE = 4000
+"""Columns of a table that no terminal shows."""
 FAILED = "flux-tui: "
 """The beginning of a line on stderr that says why a command failed. No other line begins so."""
 

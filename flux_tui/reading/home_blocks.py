@@ -30,7 +30,8 @@ class HomeBlocks:
 
     `begin` makes sure that a node runs for the home; it is called before the first want, and may raise. None: blocks
     that are not here are not fetched. `want` pushes what brings these blocks; None: a want for each block. `reader`: an
-    open reader of the home, which stays open; None: one is opened for these blocks.
+    open reader of the home, which stays open; None: one is opened for these blocks. `waiting` is called while `read`
+    waits, with the blocks that lack; it may raise.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class HomeBlocks:
         by: str | None = None,
         want: Callable[[Sequence[Cid]], None] | None = None,
         reader: BlockReader | None = None,
+        waiting: Callable[[Sequence[Cid]], None] | None = None,
     ) -> None:
+        self._waiting = waiting
         self.home = home
         self._begin = begin
         self._by = by
@@ -52,9 +55,9 @@ class HomeBlocks:
         self._wanted: dict[Cid, float] = {}
         """Blocks that were wanted and not seen here yet, and when each want was pushed last."""
 
-    def close(self) -> None:
-        """Cancel the wants that are still pending, and close the home."""
-        pending = tuple(self._wanted)
+    def close(self, *, keep: bool = False) -> None:
+        """Cancel the wants that are still pending, unless `keep`, and close the home."""
+        pending = () if keep else tuple(self._wanted)
         self._wanted.clear()
         if pending and self._want is None:
             try:
@@ -69,12 +72,20 @@ class HomeBlocks:
 
     async def read(self, cids: Sequence[Cid]) -> Mapping[Cid, bytes]:
         """Return the bytes of all of these blocks, and wait for those that are fetched. Raises ReadError."""
-        found = await trio.to_thread.run_sync(self.read_now, cids)
-        while len(found) < len(set(cids)):
-            await trio.to_thread.run_sync(self._push, _lacking(cids, found))
+        found: dict[Cid, bytes] = {}
+        while True:
+            found |= await trio.to_thread.run_sync(self._read_or_push, _lacking(cids, found))
+            lacking = _lacking(cids, found)
+            if not lacking:
+                return found
+            if self._waiting is not None:
+                self._waiting(lacking)
             await trio.sleep(LOOK_SECONDS)
-            more = await trio.to_thread.run_sync(self.read_now, _lacking(cids, found))
-            found = {**found, **more}
+
+    def _read_or_push(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        """Return those of these blocks that are here now, and push wants for the others."""
+        found = self.read_now(cids)
+        self._push(_lacking(cids, found))
         return found
 
     async def expect(self, cids: Sequence[Cid]) -> None:
@@ -85,6 +96,11 @@ class HomeBlocks:
     def _expect_now(self, cids: Sequence[Cid]) -> None:
         for at in range(0, len(cids), HERE_AT_ONCE):
             self._push([cid for cid in cids[at : at + HERE_AT_ONCE] if self._size_of(cid) is None])
+
+    @property
+    def wanted(self) -> Sequence[Cid]:
+        """The blocks that were wanted and have not been read."""
+        return tuple(self._wanted)
 
     @property
     def only_here(self) -> bool:

@@ -3,14 +3,19 @@
 import re
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
+from flux_tui.cli.arguments.options import json_option
 from flux_tui.cli.arguments.path_and_stdin_types import OutputType
 from flux_tui.cli.home_and_series import home_for_settings
-from flux_tui.cli.output import Failure, need_terminal, say, tell
+from flux_tui.cli.output import Failure, need_terminal, print_json, say, tell
 from flux_tui.path_arguments import literal_path
+
+if TYPE_CHECKING:
+    from flux_tui.demo.check import Told
 
 MIN_COLUMNS, MIN_ROWS = 60, 20
 
@@ -76,6 +81,7 @@ No network is needed or touched, and nothing is left behind."""
 @click.option("--web", is_flag=True, help="Show it in a browser on this machine, as `flux-tui web` does.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8017, show_default=True, metavar="N",
               help="With --web: the port on 127.0.0.1; 0: any free port.")  # fmt: skip
+@json_option
 def demo(
     scenario: str | None,
     listed: bool,
@@ -87,6 +93,7 @@ def demo(
     once: bool,
     web: bool,
     port: int,
+    as_json: bool,
 ) -> None:
     """Watch a swarm of real nodes on this machine, with a caption at each step.
 
@@ -96,11 +103,12 @@ def demo(
     from flux_tui.demo.scenario import ScenarioError, load, names
 
     if listed:
-        for name in names():
-            tell(f"{name:<14}{load(name).about} ({load(name).lasts})")
+        _list(as_json)
         return
     if sum((check, record is not None, once)) > 1 and (check or record is not None):
         raise click.UsageError("--check, --record and --once are three ways to run it: choose one")
+    if as_json and not check and not web:
+        raise click.UsageError("--json is for --list, --check and --web: a demo itself is a screen")
     if web and (check or record is not None):
         raise click.UsageError("--web shows it: it goes with neither --check nor --record")
     try:
@@ -111,16 +119,36 @@ def demo(
     if check:
         from flux_tui.demo.check import check as play
 
-        if not play(chosen, tell):
+        if not play(chosen, _print_told if as_json else _tell_told):
             raise Failure("the stated outcome was not observed")
     elif record is not None:
         _record(chosen[0], literal_path(record), size, speed, found[0].about)
     elif web:
-        _serve(scenario, speed, port, auto=auto, once=once)
+        _serve(scenario, speed, port, auto=auto, once=once, as_json=as_json)
     elif scenario is None and not once:
         _play_from_menu(speed, auto)
     else:
         _show(chosen[0], speed, auto=auto, once=once)
+
+
+def _list(as_json: bool) -> None:
+    from flux_tui.demo.scenario import load, names
+
+    for name in names():
+        one = load(name)
+        if as_json:
+            print_json({"name": name, "about": one.about, "lasts": one.lasts})
+        else:
+            tell(f"{name:<14}{one.about} ({one.lasts})")
+
+
+def _tell_told(told: "Told") -> None:
+    for line in told.text.split("\n"):
+        tell(line)
+
+
+def _print_told(told: "Told") -> None:
+    print_json(told._asdict())
 
 
 def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: str) -> None:
@@ -135,14 +163,14 @@ def _record(name: str, file: Path, size: tuple[int, int], speed: float, about: s
     say(f"{file.stat().st_size:,} bytes in {file}")
 
 
-def _serve(scenario: str | None, speed: float, port: int, *, auto: bool, once: bool) -> None:
+def _serve(scenario: str | None, speed: float, port: int, *, auto: bool, once: bool, as_json: bool) -> None:
     from flux_tui.cli.commands.web import serve_in_browser
 
     arguments = ["demo", *([scenario] if scenario else []), "--speed", f"{speed:g}"]
     arguments += [flag for flag, on in (("--auto", auto), ("--once", once)) if on]
     # A page shows one app, and the menu is another one than the dashboard. So a page gets a whole terminal.
     command = [sys.executable, "-m", "flux_tui.cli.web_terminal", *arguments]
-    serve_in_browser(command, port, "demo · flux-tui")
+    serve_in_browser(command, port, "demo · flux-tui", as_json=as_json)
 
 
 def _play_from_menu(speed: float, auto: bool) -> None:

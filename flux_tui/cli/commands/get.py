@@ -5,7 +5,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from flux_tui.cli.arguments.completions import complete_pending
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.arguments.path_and_stdin_types import Output, OutputOrFolderType
+from flux_tui.cli.arguments.time_limit import Patience, late, patience, timeout_option
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.commands.add import share
 from flux_tui.cli.content.get_selected import get_selected
@@ -29,10 +29,8 @@ from flux_tui.core.ids import Cid, short
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import ObjectState
-from flux_tui.core.series.want_explanation import why as explain
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.quantities import human_size
-from flux_tui.core.text.why import why_sentence, why_words
 from flux_tui.home import Home, HomeError
 from flux_tui.petnames import PetNames
 from flux_tui.store.database import NoRoomError
@@ -74,8 +72,7 @@ After an interruption, the same command goes on where it stopped."""
               " https://ipfs.io. Its blocks are verified like those of any peer. Several are possible.")  # fmt: skip
 @click.option("--go-on", "--keep", "go_on", is_flag=True, help="When this command is interrupted or ended, or its time"
               " is over, leave the want with the node: the node goes on fetching.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0), default=None, metavar="SECONDS", help="Fail after so many"
-              " seconds, and say why it is not here, as `why` does.")  # fmt: skip
+@timeout_option
 @home_option
 @node_options
 @json_option
@@ -94,22 +91,20 @@ def get(
 
     Starts this home's node in the background if none runs. The node goes on running, and shares what was fetched.
     """
-    place = the_home(home)
+    place, limit = the_home(home), patience(timeout, keep=go_on)
     to_stdout = output is not None and output.stdout
-    if timeout is not None and (patterns or to_stdout):
-        raise click.UsageError("--timeout is for a whole file or folder, not for --only or `-o -`")
     if patterns and to_stdout:
         raise click.UsageError("--only names several files, which standard output cannot be")
     if to_stdout:
-        _write_out(place, what, gateways, flags)
+        _write_out(place, what, gateways, flags, limit)
         return
     if patterns:
-        get_selected(place, what, patterns, output, as_json, flags, gateways)
+        get_selected(place, what, patterns, output, as_json, flags, gateways, limit)
         return
-    ticket = part_ticket(place, what, flags, gateways)
+    ticket = part_ticket(place, what, flags, gateways, limit, as_json=as_json)
     path = target_of(place, ticket, output)
     if is_free(place, ticket, path):
-        _fetch(place, ticket, path, output, go_on, timeout, as_json, flags)
+        _fetch(place, ticket, path, output, limit, as_json, flags)
     elif is_shared(place, ticket.root):
         _done(ticket, path, as_json, "is here already")
     else:
@@ -118,13 +113,15 @@ def get(
         _done(ticket, path, as_json, "is here already, and is shared again")
 
 
-def _write_out(place: Home, what: str, gateways: tuple[str, ...], flags: Mapping[str, Any]) -> None:
+def _write_out(
+    place: Home, what: str, gateways: tuple[str, ...], flags: Mapping[str, Any], limit: Patience
+) -> None:
     """Write a file to standard output, in order, while it arrives (`-o -`), as `cat` does."""
     from flux_tui.cli.commands.content.cat import write_file
     from flux_tui.cli.content.looking import Looking, read_path, with_gateways
 
     path = with_gateways(read_path(what), gateways) if gateways else read_path(what)
-    with Looking(place, path.ticket, flags) as looking:
+    with Looking(place, path.ticket, flags, limit) as looking:
         write_file(looking, looking.resolve(path))
 
 
@@ -133,19 +130,17 @@ def _fetch(
     ticket: Ticket,
     path: Path,
     output: Output | None,
-    go_on: bool,
-    timeout: float | None,
+    limit: Patience,
     as_json: bool,
     flags: Mapping[str, Any],
 ) -> None:
-    deadline = inf if timeout is None else time.monotonic() + timeout
     _ask_for_room(ticket, path, load_settings(place, **flags).keep_free)
     ensure_node(place, node_flags(flags))
     if output is not None and output.folder:
         path.parent.mkdir(exist_ok=True)
     reader = open_series(place)
     try:
-        whole = _Fetching(place, reader, ticket, path, as_json, deadline).run(go_on)
+        whole = _Fetching(place, reader, ticket, path, as_json, limit).run()
     finally:
         reader.close()
     _done(ticket, path, as_json, f"{human_size(whole.size)}, whole and verified", whole.size)
@@ -206,12 +201,12 @@ class _Fetching:
         ticket: Ticket,
         path: Path,
         as_json: bool,
-        deadline: float = inf,
+        limit: Patience,
     ) -> None:
         from flux_tui.cli.progress import Progress
 
         self._home = home
-        self._deadline = deadline
+        self._limit = limit
         self._reader = reader
         self._ticket = ticket
         self._path = path
@@ -232,11 +227,11 @@ class _Fetching:
         """The last reason for not being able to write that was shown to the person."""
         self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
 
-    def run(self, go_on: bool) -> ev.ObjectCompleted:
+    def run(self) -> ev.ObjectCompleted:
         """Push the want, wait until the object is whole, and return the entry that says so. Raises Failure.
 
-        If this fails or is interrupted, the want is cancelled, unless the object was wanted before. With `go_on`,
-        the node keeps the want and goes on fetching.
+        If this fails or is interrupted, the want is cancelled, unless the object was wanted before, or the limit says
+        that it is kept: then the node goes on fetching.
         """
         ticket = self._ticket
         want = cmd.Get(
@@ -248,7 +243,7 @@ class _Fetching:
                 return self._follow()
         except BaseException as error:
             with contextlib.suppress(HomeError, StoreError):  # then there is no want left to cancel
-                self._leave(go_on, ended=isinstance(error, KeyboardInterrupt))
+                self._leave(self._limit.keep, ended=isinstance(error, KeyboardInterrupt))
             raise
 
     def _follow(self) -> ev.ObjectCompleted:
@@ -258,24 +253,15 @@ class _Fetching:
                 return self._whole
             if self._trouble is not None:
                 raise Failure(self._trouble)
-            if time.monotonic() >= self._deadline:
-                raise Failure(self._why_not())
+            if self._limit.over:
+                ticket = self._ticket
+                raise late(self._state, ticket.root, self._called, ticket.name, as_json=self._as_json)
             self._show()
             if self._home.running() is None:
                 raise Failure(
                     "the node stopped before the object was whole: the same command goes on where it stopped"
                 )
             time.sleep(POLL_SECONDS)
-
-    def _why_not(self) -> str:
-        """Return why the object is not whole when the time is over, in the sentence of `why`."""
-        if self._ticket.root not in self._state.pending:
-            return f"{self._ticket.name or self._ticket.root} is not here in time: the node has not taken the want yet"
-        now = time.time()
-        told = explain(self._state, self._ticket.root, now)
-        if self._as_json:
-            print_json({"event": "timeout", "why": told.as_json()})
-        return str(why_sentence(why_words(told, StateNames(self._state, self._called), now)))
 
     def _see(self, entry: Entry) -> None:
         root, mark = self._ticket.root, self._mark

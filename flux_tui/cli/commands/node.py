@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from flux_tui.cli.arguments.flags_for_node import node_flags
-from flux_tui.cli.arguments.options import home_option, load_settings, node_options
+from flux_tui.cli.arguments.options import home_option, json_option, load_settings, node_options
 from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.logs import begin_logging
 from flux_tui.cli.output import print_json
@@ -29,11 +29,13 @@ Examples:
 @home_option
 @node_options
 @click.option("--verbose", "-v", is_flag=True, help="The same as --log-level info.")
-def node(home: Path | None, verbose: bool, **flags: Any) -> None:
+@json_option
+def node(home: Path | None, verbose: bool, as_json: bool, **flags: Any) -> None:
     """Run this home's node in the foreground until it is interrupted.
 
-    The first line on stdout is one JSON object with its peer_id and addrs.
+    The first line on stdout is one JSON object with its peer_id and addrs, with --json and without it.
     """
+    del as_json  # all that it prints is for programs anyway
     place = the_home(home)
     settings = load_settings(place, **flags)
     level: LogLevel = "info" if verbose and settings.log_level in ("warning", "error") else settings.log_level

@@ -10,8 +10,9 @@ import click
 from flux_tui.cli.arguments.completions import complete_kinds
 from flux_tui.cli.arguments.options import home_option, json_option, node_options
 from flux_tui.cli.arguments.path_and_stdin_types import OutputType, PathType
+from flux_tui.cli.arguments.time_limit import patience, timeout_option
 from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
-from flux_tui.cli.output import Failure, print_json, say, tell
+from flux_tui.cli.output import Failure, is_for_programs, print_json, say, tell
 from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
@@ -49,7 +50,7 @@ def state(at: int | None, home: Path | None, as_json: bool) -> None:
     from flux_tui.cli.state_tables import print_state
 
     now = found.at if at is not None else _now(found, the_home(home).running() is not None)
-    print_state(found, now, StateNames(found, PetNames(the_home(home))))
+    print_state(found, now, StateNames(found, PetNames(the_home(home)), whole=is_for_programs()))
     tell(_size_line(size))
 
 
@@ -93,7 +94,9 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
     last = reader.last_seq()
     if start > last + 1 and not follow:  # the number after the last entry is allowed: it means nothing new
         raise Failure(f"there is no entry {start}: the series ends with {last}")
-    names = NO_NAMES if as_json else StateNames(fold(reader), PetNames(the_home(home)))
+    names = (
+        NO_NAMES if as_json else StateNames(fold(reader), PetNames(the_home(home)), whole=is_for_programs())
+    )
     show: Callable[[Entry], None] = (
         (lambda entry: print_json(entry_report(entry)))
         if as_json
@@ -132,9 +135,19 @@ def _show_kinds(
 @click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option("--car", metavar="CID-or-TICKET[/PATH]", help="Write this object instead, as a CAR (version 1)."
               " FILE may be `-`: standard output.")  # fmt: skip
+@timeout_option
 @home_option
 @node_options
-def export(file: Path, force: bool, car: str | None, home: Path | None, **flags: Any) -> None:
+@json_option
+def export(
+    file: Path,
+    force: bool,
+    car: str | None,
+    timeout: float | None,
+    home: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
     """Write a copy of the series to a file that `flux-tui replay` opens; or, with --car, an object as a CAR.
 
     Every block in a CAR was verified. Those that are not here are fetched: the options of a node are for that.
@@ -142,9 +155,15 @@ def export(file: Path, force: bool, car: str | None, home: Path | None, **flags:
     if car is not None:
         from flux_tui.cli.content.export_car import export_car
 
-        export_car(the_home(home), car, str(file), force=force, flags=flags)
+        if as_json and str(file) == "-":
+            raise click.UsageError("--json is for a file: standard output gets the CAR")
+        limit = patience(timeout)
+        export_car(the_home(home), car, str(file), force=force, flags=flags, patience=limit, as_json=as_json)
         return
     OutputType().convert(str(file), None, click.get_current_context())
     open_series(the_home(home)).close()
     count = export_series(the_home(home).database, literal_path(file), overwrite=force)
-    say(f"{count:,} entries in {file}")
+    if as_json:
+        print_json({"event": "done", "path": str(literal_path(file)), "entries": count})
+    else:
+        say(f"{count:,} entries in {file}")

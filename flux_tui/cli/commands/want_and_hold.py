@@ -1,5 +1,6 @@
 """The commands `want`, `cancel`, `retry`, `hold` and `release`: wants, and replicas at other peers."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,14 @@ import click
 
 from flux_tui.cli.arguments.completions import complete_held, complete_pending, complete_shared
 from flux_tui.cli.arguments.flags_for_node import node_flags
-from flux_tui.cli.arguments.options import home_option, node_options
+from flux_tui.cli.arguments.options import home_option, json_option, node_options
+from flux_tui.cli.arguments.time_limit import keep_option, patience, timeout_option, wait_option
 from flux_tui.cli.background import ensure_node
+from flux_tui.cli.content.awaiting import Awaiting
 from flux_tui.cli.content.looking import part_ticket, parts_and_cids
 from flux_tui.cli.home_and_series import read_cids, the_home
 from flux_tui.cli.other_command import settled, what_instead
-from flux_tui.cli.output import Failure, say
+from flux_tui.cli.output import Failure, tell_pushed
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.text.quantities import counted, some
 from flux_tui.core.wire.message_limits import MAX_REPLICAS
@@ -21,25 +24,44 @@ from flux_tui.home import NoNodeError
 
 @click.command()
 @click.argument("cids", nargs=-1, required=True, metavar="CID...")
+@wait_option("all of it is here")
+@timeout_option
+@keep_option
 @home_option
 @node_options
-def want(cids: tuple[str, ...], home: Path | None, **flags: Any) -> None:
+@json_option
+def want(
+    cids: tuple[str, ...],
+    wait: bool,
+    timeout: float | None,
+    keep: bool,
+    home: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
     """Push wants for chunks or objects, and return at once. What arrives is kept in the store.
 
     `-` reads CIDs from standard input. `flux-tui state` shows what arrived.
     """
-    place = the_home(home)
-    found = parts_and_cids(place, cids, flags)
+    place, limit = the_home(home), patience(timeout, keep=keep)
+    waits = wait or timeout is not None
+    found = parts_and_cids(place, cids, flags, limit)
     ensure_node(place, node_flags(flags))
-    for part in cmd.in_parts(found):
-        place.push(cmd.Want(part[0]) if len(part) == 1 else cmd.WantMany(part), many=True)
-    say(f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}")
+    with Awaiting(place, limit, as_json=as_json) if waits else nullcontext() as awaiting:
+        by = None if awaiting is None else awaiting.mark
+        for part in cmd.in_parts(found):
+            place.push(cmd.Want(part[0], by) if len(part) == 1 else cmd.WantMany(part, by), many=True)
+        words = f"pushed {len(found):,} {'want' if len(found) == 1 else 'wants'}"
+        tell_pushed(as_json, {"command": "want", "cids": found}, words)
+        if awaiting is not None:
+            awaiting.wants(found)
 
 
 @click.command()
 @click.argument("cids", nargs=-1, required=True, metavar="CID-or-TICKET...", shell_complete=complete_pending)
 @home_option
-def cancel(cids: tuple[str, ...], home: Path | None) -> None:
+@json_option
+def cancel(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     """Stop fetching these objects or chunks. The chunks that arrived are kept: a later want continues from them."""
     found = read_cids(cids)
     place = the_home(home)
@@ -50,7 +72,8 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
     if pending:
         for part in cmd.in_parts(pending):
             place.push(cmd.Cancel(part), many=True)
-        say(f"pushed {counted(len(pending), 'cancel')}")
+        words = f"pushed {counted(len(pending), 'cancel')}"
+        tell_pushed(as_json, {"command": "cancel", "cids": pending}, words)
     if rest := [cid for cid in found if cid not in state.pending]:
         text = f"not pending, so there is nothing to cancel: {some(rest)}"
         raise Failure(text + what_instead(state, rest))
@@ -59,12 +82,14 @@ def cancel(cids: tuple[str, ...], home: Path | None) -> None:
 @click.command()
 @click.argument("cids", nargs=-1, metavar="[CID-or-TICKET...]", shell_complete=complete_pending)
 @home_option
-def retry(cids: tuple[str, ...], home: Path | None) -> None:
+@json_option
+def retry(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     """Push pending wants again now, without waiting for their timers: all wants, or the named ones."""
     place = the_home(home)
-    for part in cmd.in_parts(read_cids(cids)) if cids else [()]:
+    found = read_cids(cids) if cids else ()
+    for part in cmd.in_parts(found) if cids else [()]:
         place.push(cmd.Retry(part), many=True)
-    say("pushed")
+    tell_pushed(as_json, {"command": "retry", "cids": found}, "pushed")
 
 
 @click.command(
@@ -78,25 +103,45 @@ Examples:
     "--replicas", type=click.IntRange(1, MAX_REPLICAS), default=1, show_default=True, metavar="N",
     help=f"How many peers should keep it, 1 to {MAX_REPLICAS}.",
 )  # fmt: skip
+@wait_option("all replicas are whole")
+@timeout_option
+@keep_option
 @home_option
 @node_options
-def hold(what: str, replicas: int, home: Path | None, **flags: Any) -> None:
+@json_option
+def hold(
+    what: str,
+    replicas: int,
+    wait: bool,
+    timeout: float | None,
+    keep: bool,
+    home: Path | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
     """Ask the swarm to keep replicas of an object, and return at once.
 
     A peer with a quota may keep a replica; the others answer why they do not. When a keeper leaves, another
     peer is asked, until `release`. `flux-tui state` shows who keeps what.
     """
-    place = the_home(home)
-    ticket = part_ticket(place, what, flags)
+    place, limit = the_home(home), patience(timeout, keep=keep)
+    waits = wait or timeout is not None
+    ticket = part_ticket(place, what, flags, patience=limit, as_json=as_json)
     ensure_node(place, node_flags(flags))
-    place.push(cmd.Hold(ticket.root, replicas, ticket.name, ticket.size, ticket.addrs))
-    say(f"pushed a hold: {counted(replicas, 'replica')}")
+    with Awaiting(place, limit, as_json=as_json) if waits else nullcontext() as awaiting:
+        by = None if awaiting is None else awaiting.mark
+        place.push(cmd.Hold(ticket.root, replicas, ticket.name, ticket.size, ticket.addrs, by))
+        fields = {"command": "hold", "cid": ticket.root, "replicas": replicas}
+        tell_pushed(as_json, fields, f"pushed a hold: {counted(replicas, 'replica')}")
+        if awaiting is not None:
+            awaiting.replicas(ticket.root, replicas)
 
 
 @click.command()
 @click.argument("cids", nargs=-1, required=True, metavar="CID...", shell_complete=complete_held)
 @home_option
-def release(cids: tuple[str, ...], home: Path | None) -> None:
+@json_option
+def release(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     """Release held objects: other peers need not keep them for this home any more.
 
     If this home keeps one of these objects for others, it drops that replica. What you added or fetched
@@ -113,7 +158,8 @@ def release(cids: tuple[str, ...], home: Path | None) -> None:
     if rest := tuple(cid for cid in found if cid not in others):
         for part in cmd.in_parts(rest):
             place.push(cmd.Release(part))  # the node reports CIDs that the series does not know
-        say(f"pushed {counted(len(rest), 'release')}")
+        words = f"pushed {counted(len(rest), 'release')}"
+        tell_pushed(as_json, {"command": "release", "cids": rest}, words)
     if wrong:
         why = "held neither by others for this home nor here for others, so there is nothing to release"
         raise Failure(f"{why}: {some(wrong)}{what_instead(state, wrong)}")

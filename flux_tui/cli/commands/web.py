@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flux_tui.cli.arguments.flags_for_node import node_flags
-from flux_tui.cli.arguments.options import home_option, node_options
+from flux_tui.cli.arguments.options import home_option, json_option, node_options
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.commands.dashboard import Starter
 from flux_tui.cli.home_and_series import the_home
-from flux_tui.cli.output import Failure, say, tell
+from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.core.text.plain import plain
 from flux_tui.path_arguments import literal_path
 
@@ -51,7 +51,8 @@ Handler = Callable[["Request"], Awaitable["StreamResponse"]]
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
 @home_option
 @node_options
-def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: Any) -> None:
+@json_option
+def web(file: Path | None, port: int, mask: bool, home: Path | None, as_json: bool, **flags: Any) -> None:
     """Show the dashboard in a browser on this machine: of the home's node, or of a recorded series (FILE).
 
     The first line on stdout is the address to open. Ctrl+C ends it.
@@ -78,20 +79,20 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, **flags: An
             if starter.trouble:
                 raise Failure(starter.trouble)
         title = "flux-tui" if file is None else f"{file.name} · flux-tui"
-        asyncio.run(_serve(shlex.join(command), listener, title))
+        asyncio.run(_serve(shlex.join(command), listener, title, as_json=as_json))
     finally:
         if starter is not None:
             starter.stop()
 
 
-def serve_in_browser(command: Sequence[str], port: int, title: str) -> None:
+def serve_in_browser(command: Sequence[str], port: int, title: str, *, as_json: bool = False) -> None:
     """Serve a program in the browser until ctrl+c. Each page that is opened runs `command` in its own process.
 
     The server listens at `port` of 127.0.0.1 (0: any free port), and prints the address to open. `title`: of the
     page. The program must speak the packets of Textual's web server (cli/web_terminal.py). Raises Failure if the
     port cannot be used.
     """
-    asyncio.run(_serve(shlex.join(command), _listen(port), title))
+    asyncio.run(_serve(shlex.join(command), _listen(port), title, as_json=as_json))
 
 
 def _listen(port: int) -> socket.socket:
@@ -110,7 +111,7 @@ def _listen(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(command: str, listener: socket.socket, title: str) -> None:
+async def _serve(command: str, listener: socket.socket, title: str, *, as_json: bool) -> None:
     from aiohttp import web as http
     from textual_serve.server import Server
 
@@ -128,7 +129,11 @@ async def _serve(command: str, listener: socket.socket, title: str) -> None:
     runner = http.AppRunner(app, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     await http.SockSite(runner, listener).start()
-    tell(f"http://{HOST}:{port}/?secret={secret}")
+    address = f"http://{HOST}:{port}/?secret={secret}"
+    if as_json:
+        print_json({"event": "listening", "urls": [address]})
+    else:
+        tell(address)
     sys.stdout.flush()
     say("open this address in a browser on this machine; ctrl+c ends it")
     ended = asyncio.Event()

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from flux_tui.cli.arguments.time_limit import WITHOUT_END, Patience
 from flux_tui.cli.content.looking import Looking, as_failures, read_path
 from flux_tui.cli.content.trio_runs import run_in_trio
-from flux_tui.cli.output import Failure, say
+from flux_tui.cli.output import Failure, print_json, say
 from flux_tui.core.content.car import encode_header, encode_section
 from flux_tui.core.ids import Cid
 from flux_tui.core.text.quantities import counted, human_size
@@ -20,13 +21,22 @@ from flux_tui.reading.dag_blocks import blocks_of
 from flux_tui.reading.object_reader import ObjectReader
 
 
-def export_car(home: Home, what: str, output: str, *, force: bool, flags: Mapping[str, Any]) -> None:
+def export_car(
+    home: Home,
+    what: str,
+    output: str,
+    *,
+    force: bool,
+    flags: Mapping[str, Any],
+    patience: Patience = WITHOUT_END,
+    as_json: bool = False,
+) -> None:
     """Write the object, or the part of one, that `what` names to a CAR. Blocks that are not here are fetched.
 
     `output`: a path, or `-` for standard output. The file appears under its name when it is whole. Raises Failure.
     """
     path = read_path(what)
-    with Looking(home, path.ticket, flags) as looking:
+    with Looking(home, path.ticket, flags, patience, as_json=as_json) as looking:
         part = looking.resolve(path)
         if output == "-":
             sys.stdout.flush()
@@ -48,7 +58,10 @@ def export_car(home: Home, what: str, output: str, *, force: bool, flags: Mappin
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-    say(f"{counted(count, 'block')}, {human_size(size)} in {Path(output)}")
+    if as_json:
+        print_json({"event": "done", "path": str(whole), "blocks": count, "size": size})
+    else:
+        say(f"{counted(count, 'block')}, {human_size(size)} in {Path(output)}")
 
 
 def _run(looking: Looking, cid: Cid, file: BinaryIO) -> tuple[int, int]:

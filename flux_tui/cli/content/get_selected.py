@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.path_and_stdin_types import Output
+from flux_tui.cli.arguments.time_limit import WITHOUT_END, Patience, late
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.content.looking import Looking, read_path, with_gateways
 from flux_tui.cli.get_destination import is_free
@@ -28,6 +29,7 @@ from flux_tui.core.series.events import Entry
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeError
 from flux_tui.path_arguments import literal_path
+from flux_tui.petnames import PetNames
 from flux_tui.store.series_reader import StoreError
 
 MAX_PARTS = 10_000
@@ -57,6 +59,7 @@ def get_selected(
     as_json: bool,
     flags: Mapping[str, Any],
     gateways: Sequence[str] = (),
+    patience: Patience = WITHOUT_END,
 ) -> None:
     """Fetch what the patterns name in a folder, to the same paths below the output folder. Raises Failure."""
     try:
@@ -64,7 +67,7 @@ def get_selected(
     except ValueError as error:
         raise Failure(str(error)) from None
     path = with_gateways(read_path(what), gateways) if gateways else read_path(what)
-    with Looking(home, path.ticket, flags) as looking:
+    with Looking(home, path.ticket, flags, patience, as_json=as_json) as looking:
         part = looking.resolve(path)
         name = part.name or path.ticket.name or part.cid
         if part.kind != "folder":
@@ -75,7 +78,7 @@ def get_selected(
     if len(chosen) > MAX_PARTS:
         raise Failure(f"the patterns name more than {MAX_PARTS:,} parts: get the folder, or fewer at a time")
     folder = literal_path(output.path if output is not None else Path(name).name)
-    _Parts(home, path.ticket, folder, chosen, as_json).run(flags)
+    _Parts(home, path.ticket, folder, chosen, as_json, patience).run(flags)
     size = sum(one.size for one in chosen)
     if as_json:
         print_json(
@@ -111,8 +114,15 @@ class _Parts:
     """The parts that one command fetches, and where they go."""
 
     def __init__(
-        self, home: Home, ticket: Ticket, folder: Path, chosen: Sequence[_Chosen], as_json: bool
+        self,
+        home: Home,
+        ticket: Ticket,
+        folder: Path,
+        chosen: Sequence[_Chosen],
+        as_json: bool,
+        patience: Patience,
     ) -> None:
+        self._patience = patience
         self._home = home
         self._ticket = ticket
         self._folder = folder
@@ -159,6 +169,13 @@ class _Parts:
                             catch_up(reader, state, None, self._see)
                             if self._trouble is not None:
                                 raise Failure(self._trouble)
+                            if self._missing and self._patience.over:
+                                raise late(
+                                    state,
+                                    next(iter(self._missing)),
+                                    PetNames(self._home),
+                                    as_json=self._as_json,
+                                )
                             if self._missing and self._home.running() is None:
                                 raise Failure(
                                     "the node stopped before all of it was whole: the same command goes on"
@@ -175,8 +192,9 @@ class _Parts:
                 except BaseException:
                     with contextlib.suppress(HomeError, StoreError):  # then there is no want left to cancel
                         catch_up(reader, state, None, self._see)
-                        mine = tuple(cid for cid in self._missing if cid in state.pending)
-                        self._home.push(*(cmd.Cancel(part, self._mark) for part in cmd.in_parts(mine)))
+                        if not self._patience.keep:
+                            mine = tuple(cid for cid in self._missing if cid in state.pending)
+                            self._home.push(*(cmd.Cancel(part, self._mark) for part in cmd.in_parts(mine)))
                     raise
         for origin, to in self._copies:
             _copy(origin, to)

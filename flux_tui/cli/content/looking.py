@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from flux_tui.cli.arguments.flags_for_node import node_flags
+from flux_tui.cli.arguments.time_limit import WITHOUT_END, Patience, late
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_cids
 from flux_tui.cli.no_progress_words import Dials, waiting_for
@@ -95,6 +96,17 @@ class Follower:
         ticket = self._ticket._replace(root=cid)
         return waiting_for(self._state, ticket, time.time(), self._dials.failed, names)
 
+    def late(self, cids: Sequence[Cid], *, as_json: bool = False) -> Failure:
+        """Return the Failure that says why the first of these that is pending is not here. Reads the new entries."""
+        try:
+            self.look()
+        except Failure as error:
+            return error
+        state = self._state or State()
+        cid = next((one for one in cids if one in state.pending), cids[0])
+        name = self._ticket.name if cid == self._ticket.root else None
+        return late(state, cid, PetNames(self._home), name, as_json=as_json)
+
     def wanted_by(self, cid: Cid) -> str | None:
         """Return the mark of the command that wants an object, as far as the series was read; None: none does.
 
@@ -121,11 +133,22 @@ class Looking:
     """One command's look into objects of a home. Use it as a context manager.
 
     The home's node is started, with the options `flags`, when the first block lacks. `ticket`: whose addresses are
-    dialled then.
+    dialled then. `patience`: how long it waits; after that, a Failure says why. `as_json`: a line for a program does,
+    too.
     """
 
-    def __init__(self, home: Home, ticket: Ticket, flags: Mapping[str, Any] | None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        ticket: Ticket,
+        flags: Mapping[str, Any] | None,
+        patience: Patience = WITHOUT_END,
+        *,
+        as_json: bool = False,
+    ) -> None:
         self.home = home
+        self.patience = patience
+        self._as_json = as_json
         self.ticket = ticket
         self.mark = new_mark()
         self.follower = Follower(home, ticket, self.mark)
@@ -134,14 +157,16 @@ class Looking:
         self._told = ""
         self.begun = False
         """Whether a block lacked, so that a node was made sure of."""
-        self.blocks = HomeBlocks(home, None if flags is None else self.begin, by=self.mark)
+        self.blocks = HomeBlocks(
+            home, None if flags is None else self.begin, by=self.mark, waiting=self._waiting
+        )
 
     def __enter__(self) -> "Looking":
         return self
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(ReadError):
-            self.blocks.close()
+            self.blocks.close(keep=self.patience.keep)
         self.follower.close()
 
     def begin(self) -> None:
@@ -175,9 +200,15 @@ class Looking:
 
     def _waiting(self, cids: Sequence[Cid]) -> None:
         self.follower.look()
+        self.check_patience(cids)
         if time.monotonic() - self._since >= PATIENT_SECONDS:
             self._since = time.monotonic()
             self.tell(self.follower.waits_for(cids[0]))
+
+    def check_patience(self, cids: Sequence[Cid]) -> None:
+        """Raise Failure with the reason if the time is over. `cids`: what lacks."""
+        if self.patience.over:
+            raise self.follower.late(cids, as_json=self._as_json)
 
     def tell(self, words: str) -> None:
         """Say what the command waits for, unless that was said last."""
@@ -197,28 +228,39 @@ def with_gateways(path: ObjectPath, gateways: Sequence[str]) -> ObjectPath:
     return path._replace(ticket=path.ticket._replace(addrs=addrs))
 
 
-def part_ticket(home: Home, text: str, flags: Mapping[str, Any], gateways: Sequence[str] = ()) -> Ticket:
+def part_ticket(
+    home: Home,
+    text: str,
+    flags: Mapping[str, Any],
+    gateways: Sequence[str] = (),
+    patience: Patience = WITHOUT_END,
+    *,
+    as_json: bool = False,
+) -> Ticket:
     """Return the ticket of what an argument names: an object, or the file or folder that its path leads to.
 
-    Only the blocks on the way are fetched. `gateways`: gateways that are asked, too.
+    Only the blocks on the way are fetched. `gateways`: gateways that are asked, too. `patience`, `as_json`: as for
+    `Looking`.
     Raises Failure; also for a symbolic link, which has no content.
     """
     path = with_gateways(read_path(text), gateways) if gateways else read_path(text)
     if not path.names:
         return path.ticket
-    with Looking(home, path.ticket, flags) as looking:
+    with Looking(home, path.ticket, flags, patience, as_json=as_json) as looking:
         part = looking.resolve(path)
     if part.kind == "link":
         raise Failure(f"{part.name} is a symbolic link to {part.target}: name that instead")
     return Ticket(part.cid, part.name, part.size, path.ticket.addrs)
 
 
-def parts_and_cids(home: Home, texts: Sequence[str], flags: Mapping[str, Any]) -> tuple[Cid, ...]:
+def parts_and_cids(
+    home: Home, texts: Sequence[str], flags: Mapping[str, Any], patience: Patience = WITHOUT_END
+) -> tuple[Cid, ...]:
     """Return the CIDs of arguments that are CIDs, tickets, paths inside objects, or `-` (standard input).
 
     Each CID is returned once. Raises Failure, also if there is none.
     """
     paths = [text for text in texts if text != "-" and is_object_path(text)]
     rest = [text for text in texts if text not in paths]
-    found = [part_ticket(home, text, flags).root for text in paths]
+    found = [part_ticket(home, text, flags, patience=patience).root for text in paths]
     return tuple(dict.fromkeys((*(read_cids(rest) if rest or not paths else ()), *found)))

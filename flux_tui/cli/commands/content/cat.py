@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from flux_tui.cli.arguments.options import home_option, node_options
+from flux_tui.cli.arguments.time_limit import keep_option, patience, timeout_option
 from flux_tui.cli.content.looking import PATIENT_SECONDS, Looking, as_failures, read_path
 from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import the_home
@@ -43,18 +44,28 @@ What was fetched stays in the store; a whole file is shared from there: `flux-tu
 @click.option(
     "--length", type=click.IntRange(min=0), default=None, metavar="BYTES", help="At most so many bytes."
 )
+@timeout_option
+@keep_option
 @home_option
 @node_options
-def cat(what: tuple[str, ...], offset: int, length: int | None, home: Path | None, **flags: Any) -> None:
+def cat(
+    what: tuple[str, ...],
+    offset: int,
+    length: int | None,
+    timeout: float | None,
+    keep: bool,
+    home: Path | None,
+    **flags: Any,
+) -> None:
     """Write files inside objects to standard output, one after the other.
 
     What is here is read without a node. Of an object, only the folders on the way and the file itself are fetched.
     With `--offset` or `--length`, only the blocks of these bytes are.
     """
-    place = the_home(home)
+    place, limit = the_home(home), patience(timeout, keep=keep)
     for text in what:
         path = read_path(text)
-        with Looking(place, path.ticket, flags) as looking:
+        with Looking(place, path.ticket, flags, limit) as looking:
             part = looking.resolve(path)
             stop = None if length is None else offset + length
             write_file(looking, part, offset, stop)
@@ -79,11 +90,13 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
         blocks = looking.blocks
         if all_of_it:
             want = _WholeWant(looking, part)
-            stack.callback(want.end)
+            if not looking.patience.keep:
+                stack.callback(want.end)
             blocks = HomeBlocks(looking.home, looking.begin, by=looking.mark, want=want)
             stack.callback(blocks.close)
         with as_failures():
-            run_in_trio(partial(_write, ObjectReader(blocks).read(part.cid, start, stop), looking, part.cid))
+            reader = ObjectReader(blocks).read(part.cid, start, stop)
+            run_in_trio(partial(_write, reader, looking, part.cid, blocks))
 
 
 class _WholeWant:
@@ -120,7 +133,9 @@ class _WholeWant:
                 self.home.push(cmd.Cancel((self._part.cid,), self._looking.mark))
 
 
-async def _write(pieces: AsyncGenerator[bytes | memoryview, None], looking: Looking, cid: Cid) -> None:
+async def _write(
+    pieces: AsyncGenerator[bytes | memoryview, None], looking: Looking, cid: Cid, blocks: HomeBlocks
+) -> None:
     import trio
 
     written = 0
@@ -130,9 +145,11 @@ async def _write(pieces: AsyncGenerator[bytes | memoryview, None], looking: Look
             last, since = 0, time.monotonic()
             while True:
                 await trio.sleep(LOOK_SECONDS)
+                if looking.begun:
+                    looking.follower.look()
+                looking.check_patience((cid, *blocks.wanted))
                 if not looking.begun:
                     continue
-                looking.follower.look()
                 if written != last:
                     last, since = written, time.monotonic()
                 elif time.monotonic() - since >= PATIENT_SECONDS:

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from flux_tui.cli.arguments.options import home_option, json_option, node_options
+from flux_tui.cli.arguments.time_limit import patience, timeout_option
 from flux_tui.cli.content.looking import Looking, as_failures, read_path
 from flux_tui.cli.home_and_series import fold, open_series, the_home
 from flux_tui.cli.output import print_json, tell
@@ -32,16 +33,17 @@ Examples:
 For why something is not here yet: flux-tui why"""
 )
 @click.argument("what", metavar="CID-or-TICKET[/PATH]")
+@timeout_option
 @home_option
 @node_options
 @json_option
-def inspect(what: str, home: Path | None, as_json: bool, **flags: Any) -> None:
+def inspect(what: str, timeout: float | None, home: Path | None, as_json: bool, **flags: Any) -> None:
     """Show what a block is: its codec and hash, its kind, its sizes, its links, and whether its object is here.
 
     If the block is not here, it is fetched; the blocks below it are not.
     """
     path, place = read_path(what), the_home(home)
-    with Looking(place, path.ticket, flags) as looking:
+    with Looking(place, path.ticket, flags, patience(timeout), as_json=as_json) as looking:
         part = looking.resolve(path)
         data = looking.wait((part.cid,))[part.cid]
     with as_failures():

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from flux_tui.cli.arguments.options import home_option, json_option, node_options
+from flux_tui.cli.arguments.time_limit import patience, timeout_option
 from flux_tui.cli.content.looking import Looking, as_failures, read_path
 from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.output import print_json, tell
@@ -40,17 +41,18 @@ Examples:
 @click.argument("what", metavar="CID-or-TICKET[/PATH]")
 @click.option("--names", is_flag=True, help="Only what the folder itself says; the roots of what is in it are not"
               " fetched. Sizes are then those of all blocks below a name.")  # fmt: skip
+@timeout_option
 @home_option
 @node_options
 @json_option
-def ls(what: str, names: bool, home: Path | None, as_json: bool, **flags: Any) -> None:
+def ls(what: str, names: bool, timeout: float | None, home: Path | None, as_json: bool, **flags: Any) -> None:
     """List a folder inside an object. No content is fetched.
 
     What is here is read without a node. Otherwise the home's node is started, and fetches the folder, and the first
     block of each file and folder in it.
     """
     path = read_path(what)
-    with Looking(the_home(home), path.ticket, flags) as looking:
+    with Looking(the_home(home), path.ticket, flags, patience(timeout), as_json=as_json) as looking:
         part = looking.resolve(path)
         if part.kind != "folder":
             name = part.name or path.ticket.name or part.cid

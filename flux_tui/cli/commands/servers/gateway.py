@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from flux_tui.cli.arguments.flags_for_node import node_flags
-from flux_tui.cli.arguments.options import home_option, node_options
+from flux_tui.cli.arguments.options import home_option, json_option, node_options
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import new_mark, open_series, the_home
-from flux_tui.cli.output import Failure, say, tell
+from flux_tui.cli.output import Failure, print_json, say, tell
 from flux_tui.home import Home
 from flux_tui.reading.blocks import ReadError
 
@@ -49,6 +49,7 @@ Anybody who can reach it and knows a CID can read that object. Without --host, o
               help="One more is answered 503.")  # fmt: skip
 @home_option
 @node_options
+@json_option
 def gateway(
     host: str,
     port: int,
@@ -57,6 +58,7 @@ def gateway(
     fetch_seconds: float,
     max_connections: int,
     home: Path | None,
+    as_json: bool,
     **flags: Any,
 ) -> None:
     """Serve what is here over HTTP, until interrupted: files and folders for a browser, blocks and CARs for programs.
@@ -82,7 +84,9 @@ def gateway(
     )
 
     def started(urls: Sequence[str]) -> None:
-        for url in urls:
+        if as_json:
+            print_json({"event": "listening", "urls": urls})
+        for url in () if as_json else urls:
             tell(url)
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -56,6 +56,10 @@ def test_a_folder_is_listed_and_no_content_is_fetched(pair: Pair) -> None:
         ("big.bin", "file"), ("films", "folder"), ("link", "link")
     ]  # fmt: skip
     assert (rows[0]["size"], rows[2]["target"]) == (len(BIG), "films/film.mkv")
+    named = [
+        json.loads(line) for line in pair.flux("ls", "--json", "--names", pair.ticket).stdout.splitlines()
+    ]
+    assert [row["name"] for row in named] == ["big.bin", "films", "link"]
     shown = pair.flux("ls", f"{pair.root}/films").stdout.splitlines()
     assert [line.split()[-1] for line in shown] == ["again.txt", "film.mkv", "old/"]
     assert pair.received() < 10_000
