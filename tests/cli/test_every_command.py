@@ -32,7 +32,7 @@ def options(name: str) -> list[click.Option]:
 
 
 @cache
-def tested() -> str:
+def all_tests() -> str:
     """The text of all tests but this one."""
     texts = [path.read_text() for path in (REPOSITORY / "tests").rglob("*.py") if path != Path(__file__)]
     return "\n".join(texts)
@@ -65,11 +65,13 @@ def test_every_option_of_its_own_is_in_a_test(name: str) -> None:
     """The options of a node are made from the table of settings, and tested with it."""
     for option in options(name):
         if not EVERYWHERE & set(option.opts) and not set(option.opts) & set(OPTIONS.values()):
-            assert any(f'"{word}' in tested() or f" {word} " in tested() for word in option.opts), option.opts
+            assert any(f'"{word}' in all_tests() or f" {word} " in all_tests() for word in option.opts), (
+                option.opts
+            )
 
 
 def test_every_command_is_in_the_readme_and_in_a_test() -> None:
     readme = (REPOSITORY / "README.md").read_text()
     for name in COMMANDS:
         assert f"flux-tui {name}" in readme, name
-        assert f'"{name}"' in tested(), name
+        assert f'"{name}"' in all_tests(), name

@@ -34,8 +34,33 @@ def test_a_file_goes_through_a_pipe_and_a_get_has_an_end(tmp_path: Path) -> None
             assert not state(two.home)["pending"], "the want was taken back"
             flux("get", lacking, "--timeout", "0", "--keep", home=two.home, check=False)
             assert [want["cid"] for want in state(two.home)["pending"]] == [lacking]
-            wrong = flux("get", root, "-o", "-", "--timeout", "1", home=two.home, check=False)
+            flux("cancel", lacking, home=two.home)
+            wrong = flux("get", root, "-o", "-", "--only", "x", home=two.home, check=False)
             assert (wrong.returncode, wrong.stdout) == (2, "")
+
+
+def test_a_folder_goes_through_tar_and_two_nodes(tmp_path: Path) -> None:
+    """What a pipe brings to one node, a pipe takes from another one, byte for byte; and a consumer may stop early."""
+    (tmp_path / "x" / "deep").mkdir(parents=True)
+    (tmp_path / "x" / "deep" / "a").write_bytes(random.Random(2).randbytes(3_000_000))
+    (tmp_path / "x" / "b").write_text("b")
+    (tmp_path / "y").mkdir()
+    one = Node(tmp_path / "one")
+    with running(one):
+        two = Node(tmp_path / "two", "--join", one.addrs[0])
+        with running(two):
+            program = f"{sys.executable} -m flux_tui"
+            script = (
+                f"set -o pipefail; tar c x | {program} add - -q --name x.tar --home one > told &&"
+                f" {program} get -q $(tail -1 told) -o - --home two | tar x -C y &&"
+                f" {program} cat $(head -1 told) --home two | head -c 5 | wc -c"
+            )
+            done = subprocess.run(
+                ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+            )
+            assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "5", ""), done
+    same = subprocess.run(["diff", "-r", "x", "y/x"], cwd=tmp_path, capture_output=True, check=False)
+    assert same.returncode == 0
 
 
 def test_quiet_and_colourless_anywhere(tmp_path: Path) -> None:
