@@ -55,7 +55,7 @@ from flux_tui.net.nat.port_mapping import PortMapping
 from flux_tui.net.port import BAN_SECONDS, Network, NetworkError, OpenNetwork, Receiver
 from flux_tui.net.upstream.dial_peer import Dialler
 from flux_tui.net.upstream.guarded_yamux import Budget, GuardedYamux
-from flux_tui.net.upstream.hole_punching import HolePunching
+from flux_tui.net.upstream.hole_punching import HolePunching, PunchedConnections
 from flux_tui.net.upstream.identify.agent_version import exchange_agent_versions
 from flux_tui.net.upstream.identify.identify_again import identify_again
 from flux_tui.net.upstream.peerstore import BoundedPeerstore
@@ -153,6 +153,7 @@ async def _open(
             punch=punching.punch,
             before_up=bitswap.yield_to_flux if bitswap is not None else None,
         )
+        host.get_network().register_notifee(PunchedConnections(punching))
         budget = Budget(host.get_network(), links.over_budget)
         host.get_network().register_notifee(OlderConnections(connections.of, partial(_probe_soon, tasks)))
         host.get_network().register_notifee(

@@ -34,7 +34,7 @@ from functools import partial
 from typing import Any
 
 import trio
-from libp2p.abc import IHost, IMuxedConn, INetConn, INetStream
+from libp2p.abc import IHost, IMuxedConn, INetConn, INetStream, INetwork
 from libp2p.peer.id import ID
 from libp2p.relay.circuit_v2.dcutr import MAX_HOLE_PUNCH_ATTEMPTS, DCUtRProtocol
 from multiaddr import Multiaddr
@@ -42,6 +42,7 @@ from typing_extensions import override
 
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.connections.keepalive import close_dead
+from flux_tui.net.connections.open_connections import ConnectionNotifee
 from flux_tui.net.upstream.select_connection import is_relayed
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class HolePunching(DCUtRProtocol):
         self._close_dead = close_dead
         self._tried: dict[ID, set[str]] = {}
         """The addresses that are dialled in the attempt that is under way, by peer."""
+        self._punching: set[ID] = set()
+        """The peers to which both nodes dial just now."""
         self._begun: set[ID] = set()
         """The peers to which this node is punching of its own accord."""
 
@@ -183,14 +186,21 @@ class HolePunching(DCUtRProtocol):
     async def _perform_hole_punch(
         self, peer_id: ID, addrs: list[Multiaddr], as_responder: bool = False
     ) -> bool:
+        self._punching.add(peer_id)
         try:
             reached = await super()._perform_hole_punch(peer_id, addrs, as_responder)
+            if reached and (made := self.direct(peer_id)) is not None:
+                self.mark(made)
         finally:
+            self._punching.discard(peer_id)
             self._tried.pop(peer_id, None)
-        if reached and (made := self.direct(peer_id)) is not None:
-            connection: Any = made.muxed_conn
-            connection.punched = True  # see `select_connection.way_of`
         return reached
+
+    def mark(self, connection: INetConn) -> None:
+        """Mark a connection as punched (`select_connection.way_of`) if it is direct, and opened by hole punching."""
+        if connection.muxed_conn.peer_id in self._punching and not is_relayed(connection):
+            muxed: Any = connection.muxed_conn
+            muxed.punched = True
 
     @override
     async def _dial_peer(
@@ -247,6 +257,17 @@ class HolePunching(DCUtRProtocol):
     @override
     async def _get_observed_addrs(self) -> list[bytes]:
         return [Multiaddr(addr).to_bytes() for addr in self._outer()][:MAX_ADDRS]
+
+
+class PunchedConnections(ConnectionNotifee):
+    """Marks each new connection that was opened by hole punching, before the peer's push link moves to it."""
+
+    def __init__(self, punching: HolePunching) -> None:
+        self._punching = punching
+
+    async def connected(self, network: INetwork, conn: INetConn) -> None:
+        """Mark the new connection `conn`, if it was opened by hole punching."""
+        self._punching.mark(conn)
 
 
 assert len(PAUSES) <= MAX_HOLE_PUNCH_ATTEMPTS

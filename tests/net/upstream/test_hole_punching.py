@@ -13,7 +13,7 @@ from multiaddr import Multiaddr
 from trio.testing import MockClock
 
 from flux_tui.net.addresses.dial_guard import DialGuard
-from flux_tui.net.upstream.hole_punching import MAX_ADDRS, PAUSES, HolePunching
+from flux_tui.net.upstream.hole_punching import MAX_ADDRS, PAUSES, HolePunching, PunchedConnections
 from tests.support.hosts import plain_host
 
 ONE, OTHER = sorted((plain_host(61).get_id(), plain_host(62).get_id()), key=ID.to_bytes)
@@ -21,7 +21,7 @@ PUBLIC = Multiaddr("/ip4/45.10.0.2/tcp/4001")
 
 
 def connection(kind: ConnectionType) -> Any:
-    muxed = SimpleNamespace(get_connection_type=lambda: kind, punched=False)
+    muxed = SimpleNamespace(get_connection_type=lambda: kind, punched=False, peer_id=OTHER)
     return SimpleNamespace(muxed_conn=muxed, is_closed=False)
 
 
@@ -80,6 +80,23 @@ async def test_a_refused_dial_is_repeated_until_the_hole_is_there(autojump_clock
     direct = made.direct(OTHER)
     assert direct is not None
     assert direct.muxed_conn.punched  # type: ignore[attr-defined]
+
+
+async def test_the_hole_may_be_opened_by_the_peers_dial(autojump_clock: MockClock) -> None:
+    """Its push link moves at once, before this node's attempt returns: both nodes must call it punched."""
+    host = Host(ONE, OTHER, opens=1000)
+    made, _ = punching(host)
+    theirs, relayed = connection(ConnectionType.DIRECT), connection(ConnectionType.RELAYED)
+    marks = PunchedConnections(made)
+    await marks.connected(host, theirs)  # type: ignore[arg-type]
+    assert not getattr(theirs.muxed_conn, "punched", False), "nobody is punching"
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(made._perform_hole_punch, OTHER, [PUBLIC])
+        await trio.sleep(1)
+        for one in (theirs, relayed):
+            await marks.connected(host, one)  # type: ignore[arg-type]
+        assert (theirs.muxed_conn.punched, getattr(relayed.muxed_conn, "punched", False)) == (True, False)
+        nursery.cancel_scope.cancel()
 
 
 async def test_libp2p_still_dials_once_in_a_round_and_from_an_address_of_the_other_family(
