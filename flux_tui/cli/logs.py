@@ -13,6 +13,8 @@ from typing_extensions import override
 from flux_tui.cli.output import PlainFormatter, log_failures_as
 from flux_tui.config import LogLevel
 
+NOISY = ("multiaddr",)
+"""Libraries whose debug lines are left out: multiaddr logs a dozen for each address that it reads."""
 MAX_MESSAGE = 64 * 1024
 """Characters of a message or a traceback in a line of JSON."""
 
@@ -40,6 +42,8 @@ def begin_logging(level: LogLevel, *, as_json: bool) -> None:
         JsonFormatter() if as_json else PlainFormatter("%(asctime)s %(levelname)s %(message)s")
     )
     logging.basicConfig(level=level.upper(), handlers=[handler])
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.INFO)
     logging.captureWarnings(True)
     if as_json:
         log_failures_as(_failure_line)

@@ -3,6 +3,8 @@
 import json
 import logging
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from flux_tui.cli.logs import JsonFormatter
@@ -65,3 +67,15 @@ def test_levels(tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text('log_level = "loud"\n')
     failed = flux("node", home=tmp_path, check=False)
     assert (failed.returncode, 'expected one of "debug", "info"' in failed.stderr) == (1, True)
+
+
+def test_debug_lines_of_a_library_that_logs_each_address_are_left_out() -> None:
+    """A run of two minutes had 40,000 of them."""
+    code = (
+        "from flux_tui.cli.logs import begin_logging; begin_logging('debug', as_json=False); "
+        "from multiaddr import Multiaddr; str(Multiaddr(Multiaddr('/ip4/127.0.0.1/tcp/1').to_bytes())); "
+        "import logging; logging.getLogger('flux_tui').debug('ours')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert ["ours" in line for line in lines] == [True], lines
