@@ -30,6 +30,8 @@ from flux_tui.signals import Ended
 from flux_tui.store.series_reader import SeriesReader
 
 if TYPE_CHECKING:
+    from flux_tui.core.content.object_paths import ObjectPath
+    from flux_tui.core.content.ticket import Ticket
     from flux_tui.ui.dashboard.app import Dashboard
     from flux_tui.ui.watching.watched_node import WatchedNode
 
@@ -104,6 +106,11 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
     from flux_tui.ui.series.cursor import Source
     from flux_tui.ui.watching.watched_node import WatchedNode
 
+    def find(path: "ObjectPath") -> "Ticket":
+        from flux_tui.cli.content.part_of_object import find_part  # trio, which the first frame does not need
+
+        return find_part(here, path)
+
     here = the_home(home)
     here.prepare()
     starter = Starter(here, flags)
@@ -113,6 +120,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         source=Source.of_file(here.database),
         index=here.database,
         push=here.push,
+        find_part=find,
         alive=lambda: here.running() is not None,
         restart=starter.restart,
         starting=lambda: starter.starting,

@@ -12,6 +12,7 @@ from flux_tui.cli.background import START_SECONDS
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_cids, the_home
 from flux_tui.cli.output import Failure, print_json, say
 from flux_tui.core.api import commands as cmd
+from flux_tui.core.content.object_paths import is_path_or_address
 from flux_tui.core.content.ticket import parse_ticket
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series import events as ev
@@ -126,6 +127,11 @@ def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
     for text in texts:
         if text == "-":
             found += read_cids((text,))
+            continue
+        if is_path_or_address(text):
+            from flux_tui.cli.content.looking import known_part  # trio, which other arguments do not need
+
+            found.append(known_part(home, text))
             continue
         try:
             found.append(parse_ticket(text).root)

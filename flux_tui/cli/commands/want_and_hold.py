@@ -12,8 +12,8 @@ from flux_tui.cli.arguments.options import home_option, json_option, node_option
 from flux_tui.cli.arguments.time_limit import keep_option, patience, timeout_option, wait_option
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.content.awaiting import Awaiting
-from flux_tui.cli.content.looking import part_ticket, parts_and_cids
-from flux_tui.cli.home_and_series import read_cids, the_home
+from flux_tui.cli.content.looking import known_cids, part_ticket, parts_and_cids
+from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.other_command import settled, what_instead
 from flux_tui.cli.output import Failure, tell_pushed
 from flux_tui.core.api import commands as cmd
@@ -63,8 +63,8 @@ def want(
 @json_option
 def cancel(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     """Stop fetching these objects or chunks. The chunks that arrived are kept: a later want continues from them."""
-    found = read_cids(cids)
     place = the_home(home)
+    found = known_cids(place, cids)
     if place.running() is None:
         raise NoNodeError(f"no node is running for {place.path}")
     state = settled(place, lambda state: all(cid in state.pending for cid in found))
@@ -86,7 +86,7 @@ def cancel(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
 def retry(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     """Push pending wants again now, without waiting for their timers: all wants, or the named ones."""
     place = the_home(home)
-    found = read_cids(cids) if cids else ()
+    found = known_cids(place, cids) if cids else ()
     for part in cmd.in_parts(found) if cids else [()]:
         place.push(cmd.Retry(part), many=True)
     tell_pushed(as_json, {"command": "retry", "cids": found}, "pushed")
@@ -147,8 +147,8 @@ def release(cids: tuple[str, ...], home: Path | None, as_json: bool) -> None:
     If this home keeps one of these objects for others, it drops that replica. What you added or fetched
     yourself stays.
     """
-    found = read_cids(cids)
     place = the_home(home)
+    found = known_cids(place, cids)
     if place.running() is None:
         raise NoNodeError(f"no node is running for {place.path}: start one with `flux-tui node`")
     state = settled(place, lambda state: all(cid in state.holds or cid in state.kept for cid in found))

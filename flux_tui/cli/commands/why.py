@@ -10,6 +10,7 @@ from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.home_and_series import fold, home_for_settings, open_series, the_home
 from flux_tui.cli.output import Failure, is_for_programs, print_json, tell
+from flux_tui.core.content.object_paths import is_path_or_address
 from flux_tui.core.content.ticket import parse_ticket
 from flux_tui.core.ids import BadIdError, Cid, short
 from flux_tui.core.series.state import State
@@ -18,6 +19,7 @@ from flux_tui.core.text.close_words import did_you_mean
 from flux_tui.core.text.names import StateNames
 from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.why import WhyWords, why_words
+from flux_tui.home import Home
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.store.series_reader import SeriesReader
@@ -54,7 +56,8 @@ def why(
     state, now = _state_at(reader, moment, running=running)
     reader.close()
     called = PetNames(home_for_settings(home))
-    cids = [find_pending(state, text) for text in wanted] or _all_pending(state)[:MAX_EXPLAINED]
+    place = None if file is not None else the_home(home)
+    cids = [find_pending(state, text, place) for text in wanted] or _all_pending(state)[:MAX_EXPLAINED]
     if not cids and not as_json:
         tell("nothing is pending")
     for number, cid in enumerate(dict.fromkeys(cids)):
@@ -94,8 +97,10 @@ def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple
     return fold(reader, reader.seq_at(moment.at)), moment.at
 
 
-def find_pending(state: State, text: str) -> Cid:
+def find_pending(state: State, text: str, home: Home | None = None) -> Cid:
     """Return the CID of the pending object or chunk that a person typed as a name, a ticket, a CID or a short CID.
+
+    With a `home`, also as a path inside an object, whose folders have to be here.
 
     Raises Failure if the text fits nothing that is pending, or several pending objects.
     """
@@ -108,7 +113,7 @@ def find_pending(state: State, text: str) -> Cid:
     if named:
         return named[0]
     try:
-        root = parse_ticket(text).root
+        root = _named(text, home)
     except BadIdError:
         root = None
     if root is not None and root in state.pending:
@@ -121,6 +126,14 @@ def find_pending(state: State, text: str) -> Cid:
         found.name for cid in state.pending if (found := state.objects.get(cid)) is not None and found.name
     )
     raise Failure(f"{text} is not pending here; {did_you_mean(text, names)[2:] or _pending_words(state)}")
+
+
+def _named(text: str, home: Home | None) -> Cid:
+    if home is not None and is_path_or_address(text):
+        from flux_tui.cli.content.looking import known_part  # trio, which other arguments do not need
+
+        return known_part(home, text)
+    return parse_ticket(text).root
 
 
 def _pending_words(state: State) -> str:

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, 
 from flux_tui.cli.no_progress_words import Dials, waiting_for
 from flux_tui.cli.output import Failure, say
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.content.object_paths import ObjectPath, is_object_path, parse_object_path
+from flux_tui.core.content.object_paths import ObjectPath, is_path_or_address, parse_object_path
 from flux_tui.core.content.path_walk import Part, Walk, resolve
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.content.unixfs_trees import BadBlockError
@@ -24,7 +24,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.names import StateNames
 from flux_tui.home import Home
 from flux_tui.petnames import PetNames
-from flux_tui.reading.blocks import ReadError
+from flux_tui.reading.blocks import NotHereError, ReadError
 from flux_tui.reading.home_blocks import HomeBlocks
 from flux_tui.store.series_reader import SeriesReader
 
@@ -253,6 +253,36 @@ def part_ticket(
     return Ticket(part.cid, part.name, part.size, path.ticket.addrs)
 
 
+def known_cids(home: Home, texts: Sequence[str]) -> tuple[Cid, ...]:
+    """Return the CIDs of arguments as `parts_and_cids` does, but fetch nothing.
+
+    A path is followed in the blocks that are here. Raises Failure, also if they do not lead to its end.
+    """
+    return _cids(texts, lambda text: known_part(home, text))
+
+
+def known_part(home: Home, text: str) -> Cid:
+    """Return the CID of what an argument names, from the blocks that are here. Raises Failure."""
+    path = read_path(text)
+    if not path.names:
+        return path.ticket.root
+    with contextlib.closing(HomeBlocks(home)) as blocks:
+        walk = resolve(path.ticket.root, path.names)
+        try:
+            wanted = next(walk)
+            while True:
+                wanted = walk.send(blocks.wait(wanted))
+        except StopIteration as end:
+            part: Part = end.value
+            return part.cid
+        except NotHereError:
+            raise Failure(
+                f"what {text} leads to is not known, because a folder on its way is not here: give the CID of the part"
+            ) from None
+        except (BadBlockError, ReadError) as error:
+            raise Failure(str(error)) from None
+
+
 def parts_and_cids(
     home: Home, texts: Sequence[str], flags: Mapping[str, Any], patience: Patience = WITHOUT_END
 ) -> tuple[Cid, ...]:
@@ -260,7 +290,12 @@ def parts_and_cids(
 
     Each CID is returned once. Raises Failure, also if there is none.
     """
-    paths = [text for text in texts if text != "-" and is_object_path(text)]
+    return _cids(texts, lambda text: part_ticket(home, text, flags, patience=patience).root)
+
+
+def _cids(texts: Sequence[str], part: Callable[[str], Cid]) -> tuple[Cid, ...]:
+    """Return the CIDs of arguments. `part`: returns that of a path inside an object. Raises Failure."""
+    paths = [text for text in texts if text != "-" and is_path_or_address(text)]
     rest = [text for text in texts if text not in paths]
-    found = [part_ticket(home, text, flags, patience=patience).root for text in paths]
+    found = [part(text) for text in paths]
     return tuple(dict.fromkeys((*(read_cids(rest) if rest or not paths else ()), *found)))

@@ -48,6 +48,12 @@ def parse_object_path(text: str) -> ObjectPath:
     return ObjectPath(parse_ticket("".join(ticket_words(head)) or head), split_names(rest))
 
 
+def is_path_or_address(text: str) -> bool:
+    """Whether a text names an object in a form that a ticket or CID has not: by a path, or an address of a gateway."""
+    word = text.strip().strip("\"'<>").lower()
+    return is_object_path(text) or (_SCHEME.match(word) is not None and not word.startswith("ipfs://"))
+
+
 def is_object_path(text: str) -> bool:
     """Whether a text names a part of an object, not all of it. False if it cannot be parsed."""
     try:

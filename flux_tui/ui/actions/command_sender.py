@@ -1,9 +1,11 @@
 """Sends a person's commands to the shown node, and starts that node again if it is gone."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 
 from flux_tui.core.api.commands import Command
+from flux_tui.ui.typed.part_wanted import PartWanted
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.watched_node import Nodes
@@ -55,7 +57,7 @@ class CommandSender:
         """
         return self._liveness.gone_behind_window()
 
-    def push(self, commands: Sequence[Command], done: str) -> bool:
+    def push(self, commands: Sequence[Command | PartWanted], done: str) -> bool:
         """Push commands in order, then show `done` as a notice. At the first error, stop, and show the error instead.
 
         Return whether all were pushed.
@@ -67,22 +69,36 @@ class CommandSender:
             return False
         return True
 
-    def push_or_raise(self, commands: Sequence[Command], done: str) -> None:
+    def push_or_raise(self, commands: Sequence[Command | PartWanted], done: str) -> None:
         """Push commands in order, then show `done` as a notice.
 
-        Raise ValueError with one sentence at the first command that cannot be pushed. Those before it were
-        pushed.
+        A want for a part of an object is pushed when the part's CID is found, in a thread of its own; an error is then
+        shown as a notice. Raise ValueError with one sentence at the first other command that cannot be pushed. Those
+        before it were pushed.
         """
         push = self._nodes.shown.push
         if push is None:
             raise ValueError(NOTHING_HERE)
         for command in commands:
+            if isinstance(command, PartWanted):
+                threading.Thread(target=self._push_part, args=(command,), daemon=True).start()
+                continue
             try:
                 push(command)
             except Exception as error:  # HomeError: the node does not run; its sentence says so
                 raise ValueError(str(error)) from error
         self._notify(done, timeout=3)
         self._sent()
+
+    def _push_part(self, wanted: PartWanted) -> None:
+        """Find a part of an object, and push the want for it. Show an error as a notice. Runs in a thread."""
+        node = self._nodes.shown
+        try:
+            if node.find_part is None or node.push is None:
+                raise ValueError(NOTHING_HERE)
+            node.push(wanted.command(node.find_part(wanted.path)))
+        except Exception as error:  # its sentence says what is wrong
+            self._notify(f"{wanted.path.names[-1]} is not wanted: {error}", severity="error", timeout=8)
 
     def restart(self) -> None:
         """Start the shown node again with its earlier flags, if it is gone.

@@ -10,6 +10,7 @@ from flux_tui.path_arguments import folder_here
 from flux_tui.ui.actions.command_sender import CommandSender, new_mark
 from flux_tui.ui.keys import Keys
 from flux_tui.ui.screens.open_window_protocol import OpenWindow
+from flux_tui.ui.typed.part_wanted import PartWanted
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.panel_views import Views
 from flux_tui.ui.watching.watched_node import Nodes
@@ -60,10 +61,11 @@ class WantAndAdd:
         if not self._sender.can_type():
             return
         # with msgpack; imported when something is first pasted
+        from flux_tui.core.content.object_paths import is_object_path
         from flux_tui.core.content.ticket import is_ticket_like, ticket_words
 
         words = ticket_words(text[:MAX_PASTED])
-        if any(is_ticket_like(word) or is_cid(word) for word in words):
+        if any(is_ticket_like(word) or is_cid(word) or is_object_path(word) for word in words):
             self._open_wants(text)
         elif text.strip().lstrip("'\"").startswith(("/", "~/", "file://")):
             self._open_add(text)
@@ -73,7 +75,7 @@ class WantAndAdd:
     def _open_wants(self, text: str) -> None:
         from flux_tui.ui.screens.want import WantScreen  # imported when it is first opened
 
-        def send(commands: list[Command]) -> None:
+        def send(commands: list[Command | PartWanted]) -> None:
             self._sender.push_or_raise(commands, f"pushed {counted(len(commands), 'want')}")
 
         window = WantScreen(

@@ -14,11 +14,12 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import plain, plain_lines
 from flux_tui.ui.rows.view_and_lines import HIDDEN, identifies
 from flux_tui.ui.screens.typed_window import TypedWindow
+from flux_tui.ui.typed.part_wanted import PartWanted
 from flux_tui.ui.typed.typed_wants import Reading, names, read_wants
 from flux_tui.ui.widgets.plain_text import PlainInput, PlainText
 
 
-class WantScreen(TypedWindow[list[Command]]):
+class WantScreen(TypedWindow[list[Command | PartWanted]]):
     """A window in which a person types tickets and CIDs. It shows a preview of each."""
 
     WINDOW = "want"
@@ -31,7 +32,7 @@ class WantScreen(TypedWindow[list[Command]]):
         *,
         masked: bool = False,
         text: str = "",
-        send: Callable[[list[Command]], None] = lambda commands: None,
+        send: Callable[[list[Command | PartWanted]], None] = lambda commands: None,
         trouble: str | None = None,
     ) -> None:
         """Open the window; see `TypedWindow`. `send` pushes the commands to the node.
@@ -51,7 +52,7 @@ class WantScreen(TypedWindow[list[Command]]):
     def compose(self) -> ComposeResult:
         with Vertical(classes="window") as window:
             window.border_title = "Push a want"
-            yield PlainText(plain("Paste a ticket, a CID, or several:"), classes="note")
+            yield PlainText(plain("Paste a ticket, a CID, CID/a/file, or several:"), classes="note")
             yield PlainInput(
                 placeholder="flux1… or bafy… or a name that the series knows", id="what",
                 suggester=NameSuggester(self._state),

@@ -2,7 +2,7 @@
 
 It is pure, except that it looks at the file system for typed paths.
 
-    want CID|TICKET|NAME…    get TICKET… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
+    want CID[/PATH]|TICKET|NAME…    get TICKET|CID/PATH… [-o PATH]    add PATH…    cancel|retry [CID|NAME…]
     hold CID|TICKET|NAME [--replicas N]    release CID|NAME…    join ADDRESS…    leave [PEER…]
     custom KIND [TEXT] [--to PEER]    limit --upload-limit RATE …    stop
     filter TEXT    goto MOMENT    theme NAME    speed N    sort COLUMN    panel NAME    name [PEER] NAME
@@ -16,7 +16,8 @@ from typing import Any
 
 from flux_tui.config import SettingsError, parse_change
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.content.ticket import Ticket, addrs_to_join, is_ticket_like, parse_ticket
+from flux_tui.core.content.object_paths import ObjectPath, parse_object_path
+from flux_tui.core.content.ticket import Ticket, addrs_to_join, is_ticket_like
 from flux_tui.core.ids import BadIdError, Cid, PeerId, is_text
 from flux_tui.core.series.giving_policy import POLICY
 from flux_tui.core.text.names import checked_name, is_peer_id
@@ -26,6 +27,7 @@ from flux_tui.path_arguments import PathError, exists_at, path_of_url, to_share,
 from flux_tui.ui.keys import ACTIONS, action_named
 from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome, Word
 from flux_tui.ui.typed.completions import among, called, filters, paths, pending, suggestion
+from flux_tui.ui.typed.part_wanted import PartWanted
 from flux_tui.ui.typed.shell_words import arguments_of, last_argument, quoted, split_last
 from flux_tui.ui.typed.typed_wants import named, names, object_words, read_wants
 
@@ -94,7 +96,11 @@ def _want(arguments: list[str], context: Context) -> Outcome:
     if found.errors:
         raise LineError(found.errors[0])
     wants = [
-        cmd.Want(command.root, command.by) if isinstance(command, cmd.Get) else command
+        cmd.Want(command.root, command.by)
+        if isinstance(command, cmd.Get)
+        else command._replace(at=None)
+        if isinstance(command, PartWanted)
+        else command
         for command in found.commands
     ]
     return Outcome(wants, f"pushed {counted(len(wants), 'want')}")
@@ -142,9 +148,16 @@ def _objects(arguments: list[str], context: Context) -> list[Ticket]:
     known = named(context.state)
     try:
         words = object_words(arguments, known)
-        return [Ticket(known[word]) if word in known else parse_ticket(word) for word in words]
+        found = [
+            ObjectPath(Ticket(known[word])) if word in known else parse_object_path(word) for word in words
+        ]
     except BadIdError as error:
         raise LineError(str(error)) from None
+    if part := next((one for one in found if one.names), None):
+        raise LineError(
+            f"{part.names[-1]} is a part of an object, and this takes whole ones: if the part was wanted, type its name"
+        )
+    return [one.ticket for one in found]
 
 
 def _cids(arguments: list[str], context: Context) -> tuple[Cid, ...]:
@@ -339,9 +352,9 @@ def _own(setting: str, *, optional: bool = False) -> Callable[[list[str], Contex
 
 
 WORDS: dict[str, Word] = {
-    "want": Word("want CID|TICKET|NAME…", "Push wants into the store", _want,
+    "want": Word("want CID[/PATH]|TICKET|NAME…", "Push wants into the store", _want,
                  among(lambda context: names(context.state))),
-    "get": Word("get TICKET… [-o PATH]", "Want files into this folder, or to PATH", _get,
+    "get": Word("get TICKET|CID/PATH… [-o PATH]", "Want files into this folder, or to PATH", _get,
                 lambda last, context: [*among(lambda c: names(c.state))(last, context), *paths(last, context)]),
     "add": Word("add PATH…", "Share files or folders", _add, paths),
     "cancel": Word("cancel [CID|NAME…]", "Cancel these; without any, what is selected", _cancel,

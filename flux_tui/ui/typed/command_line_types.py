@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import State
+from flux_tui.ui.typed.part_wanted import PartWanted
 
 
 class LineError(ValueError):
@@ -16,7 +17,7 @@ class LineError(ValueError):
 class Outcome(NamedTuple):
     """The effect of a typed line: commands to push, an action to run, or a setting of the dashboard to change."""
 
-    commands: Sequence[Command] = ()
+    commands: Sequence[Command | PartWanted] = ()
     done: str = ""
     """The message to show after the commands are pushed."""
     action: str = ""

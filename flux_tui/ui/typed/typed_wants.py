@@ -1,4 +1,8 @@
-"""Turns words that a person typed into wants. A word may be a ticket, a CID, or a name known in the series."""
+"""Turns words that a person typed into wants.
+
+A word may be a ticket, a CID, a path inside an object (`CID/a/b.txt`, `ipfs://CID/a`, the address of a gateway), or a
+name known in the series.
+"""
 
 import os
 from collections.abc import Callable, Container, Sequence
@@ -6,13 +10,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.api.commands import Command, Get, Want
-from flux_tui.core.content.ticket import Ticket, parse_ticket, ticket_words
+from flux_tui.core.content.object_paths import ObjectPath, parse_object_path
+from flux_tui.core.content.ticket import Ticket, ticket_words
 from flux_tui.core.ids import BadIdError, Cid
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.path_arguments import PathError, exists_at, typed_path
 from flux_tui.ui.rows.view_and_lines import HIDDEN, hidden
+from flux_tui.ui.typed.part_wanted import PartWanted
 
 MAX_WORDS = 1_000
 """The most words of one prompt. `flux-tui want -` takes any number."""
@@ -26,7 +32,7 @@ class Reading(NamedTuple):
     lines: list[Plain]
     """A preview, one line for each word."""
     errors: list[str]
-    commands: list[Command]
+    commands: list[Command | PartWanted]
 
 
 def read_wants(
@@ -40,7 +46,7 @@ def read_wants(
 ) -> Reading:
     """Turn words into commands to want or get objects, with a preview and errors.
 
-    The file of a ticket with a name goes to `folder` (None: it no longer exists) under that name. With
+    The file of a ticket with a name, or of a path, goes to `folder` (None: it no longer exists) under that name. With
     `into`, the file of any word goes to this path. Other objects stay in the store. `mark` returns an id for
     each command. `masked`: the preview shows no path and no id. More than MAX_WORDS words give only an error.
     """
@@ -53,7 +59,10 @@ def read_wants(
         return Reading([], [f"{many}`flux-tui want -` takes any number"], [])
     for number, word in enumerate(words, 1):
         try:
-            ticket = Ticket(known[word]) if word in known else parse_ticket(word)
+            wanted = ObjectPath(Ticket(known[word])) if word in known else parse_object_path(word)
+            ticket = wanted.ticket
+            if wanted.names:
+                ticket = Ticket(ticket.root, wanted.names[-1], None, ticket.addrs)
             path = into or (free(_place(ticket, folder), taken) if ticket.name else None)
         except BadIdError as error:
             which = f"the {ordinal(number)} of {len(words)}: " if len(words) > 1 else ""
@@ -64,6 +73,10 @@ def read_wants(
             continue
         if path is not None:
             taken.add(path)
+        if wanted.names:
+            reading.lines.append(_part_preview(wanted, path, masked=masked))
+            reading.commands.append(PartWanted(wanted, path, mark()))
+            continue
         reading.lines.append(preview(ticket, path, state, masked=masked))
         if path is not None:
             reading.commands.append(
@@ -131,6 +144,14 @@ def free(path: Path, taken: set[Path]) -> Path:
         stem = os.fsencode(path.stem)[: MAX_FILE_NAME - len(os.fsencode(end))]
         candidate = path.with_name(stem.decode(errors="ignore") + end)
     return candidate
+
+
+def _part_preview(wanted: ObjectPath, path: Path | None, *, masked: bool) -> Plain:
+    where = HIDDEN if masked else wanted
+    return plain(
+        f"{wanted.names[-1]} · a part of {where}: the folders on its way come first"
+        + (f"  → {HIDDEN if masked else path}" if path else "")
+    )
 
 
 def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> Plain:

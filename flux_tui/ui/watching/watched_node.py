@@ -5,6 +5,7 @@ Each is known by its series, which a node still writes or which is a recording.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,6 +13,10 @@ from flux_tui.core.api.commands import Command
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import State
 from flux_tui.ui.series.cursor import Source
+
+if TYPE_CHECKING:  # the first frame does not need them
+    from flux_tui.core.content.object_paths import ObjectPath
+    from flux_tui.core.content.ticket import Ticket
 
 
 class WatchedNode(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +38,9 @@ class WatchedNode(msgspec.Struct, frozen=True, kw_only=True):
     """Returns one sentence about a problem of the node. None: there is no problem."""
     index: Path | None = None
     """The home's database, whose chunk index has the names of an object's files. None: nothing has them."""
+    find_part: "Callable[[ObjectPath], Ticket] | None" = None
+    """Returns the ticket of a part of an object. Folders on its way are fetched, so it may take a minute. Raises an
+    exception with one sentence. None: nothing is found."""
     names: Mapping[PeerId, str] = msgspec.field(default_factory=dict)
     """Names of peers, where they are known. More may come. Other peers are shown by id."""
     rename: Callable[[PeerId, str], str] | None = None

@@ -13,6 +13,7 @@ from flux_tui.core.series import events as ev
 from flux_tui.ui.keys import ACTIONS
 from flux_tui.ui.typed.command_line import WORDS, complete_line, read_line
 from flux_tui.ui.typed.command_line_types import Context, LineError, Outcome
+from flux_tui.ui.typed.part_wanted import PartWanted
 from tests.support.typed import CHUNK, ROOT, STATE
 from tests.ui.conftest import Live, on_asyncio
 
@@ -70,6 +71,30 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [f"{ROOT}/a/b.txt", f"ipfs://{ROOT}/a/b%2Etxt", f"https://gateway.example/ipfs/{ROOT}/a/b.txt?x=1"],
+)
+def test_a_part_of_an_object_is_wanted_by_its_path(context: Context, tmp_path: Path, text: str) -> None:
+    (get,) = read_line(f"get {text}", context).commands
+    assert isinstance(get, PartWanted)
+    assert (str(get.path), get.at) == (f"{ROOT}/a/b.txt", tmp_path / "b.txt")
+    part = Ticket(CHUNK, "b.txt", 7, ("/ip4/192.0.2.7/tcp/1/p2p/x",))
+    assert get.command(part) == cmd.Get(CHUNK, str(tmp_path / "b.txt"), "b.txt", 7, part.addrs, "mark")
+    (want,) = read_line(f"want {text}", context).commands
+    assert isinstance(want, PartWanted)
+    assert want.command(part) == cmd.Want(CHUNK, "mark")
+
+
+@pytest.mark.parametrize("text", [f"ipfs://{ROOT}", f"https://gateway.example/ipfs/{ROOT}/", f"/ipfs/{ROOT}"])
+def test_an_address_of_a_whole_object_is_taken_where_a_cid_is(context: Context, text: str) -> None:
+    assert read_line(f"cancel {text}", context).commands == [cmd.Cancel((ROOT,), "mark")]
+    assert read_line(f"rm {text}", context).commands == [cmd.Remove((ROOT,), "mark")]
+    (hold,) = read_line(f"hold {text}", context).commands
+    assert isinstance(hold, cmd.Hold)
+    assert hold.root == ROOT
+
+
+@pytest.mark.parametrize(
     ("line", "sentence"),
     [
         ("", "type a command"),
@@ -82,6 +107,9 @@ def test_what_each_line_does(context: Context, tmp_path: Path) -> None:
         ("add nowhere", "nowhere does not exist"),
         ("add 'open", "a quotation mark is open"),
         ("cancel xyz", "xyz"),
+        (f"cancel {ROOT}/a/b.txt", "b.txt is a part of an object, and this takes whole ones"),
+        (f"rm {ROOT}/a/b.txt", "b.txt is a part of an object"),
+        (f"get {ROOT}/../b.txt", "cannot have the name"),
         ("join 192.0.2.7", "neither a ticket nor the address of a peer"),
         ("join /ip4/192.0.2.7/tcp/1/p2p/me", "me"),
         ("zoom in", "zoom takes nothing after it"),
