@@ -14,9 +14,11 @@ Sources: ipld/specs dag-pb, ipfs/specs UNIXFS, protobuf encoding.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from flux_tui.core.ids import CID_BYTES, BadIdError, Cid, cid_bytes, cid_from_bytes
+from flux_tui.core.wire.protobuf import BYTES, VARINT, BadProtobufError, append_varint, fields, varint
 
 RAW, DIRECTORY, FILE, METADATA, SYMLINK, HAMT_SHARD = range(6)
 """UnixFS node types."""
@@ -25,15 +27,15 @@ MURMUR3_X64_64 = 0x22
 """The multihash code for the hash of names. It stands in each node of a HAMT."""
 MAX_LINKS = 16_384
 """Links in one node. A 2 MiB block can have at most about 40,000 of the smallest ones."""
-_MAX_UINT64 = (1 << 64) - 1
+_MAX_FIELDS = MAX_LINKS + 64
+"""Fields in one node, one link or one UnixFS message, unknown ones included."""
 _MODE_BITS = 0o7777
 """Bits of a mode that have a meaning. The others are reserved and masked off."""
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_HASH = bytes((1 << 3 | _BYTES, CID_BYTES))
+_HASH = bytes((1 << 3 | BYTES, CID_BYTES))
 """How a link begins: the tag and the length of its CID."""
 _NAME_AT = len(_HASH) + CID_BYTES
 """Where the tag of a link's name is, in a link with a CIDv1."""
-_NAME_TAG, _SIZE_TAG = 2 << 3 | _BYTES, 3 << 3 | _VARINT
+_NAME_TAG, _SIZE_TAG = 2 << 3 | BYTES, 3 << 3 | VARINT
 
 
 class BadBlockError(ValueError):
@@ -82,14 +84,21 @@ def encode_node(links: Iterable[PBLink], unixfs: UnixFS) -> bytes:
 
 def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
     """Return the links and the UnixFS message of a dag-pb node. Raises BadBlockError."""
+    try:
+        return _decode_node(data)
+    except BadProtobufError as error:
+        raise BadBlockError(f"a node that is not protobuf: {error}") from None
+
+
+def _decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
     links: list[PBLink] = []
     body: bytes | None = None
-    for field, wire, value in _fields(data):
-        if field == 2 and wire == _BYTES:
+    for field, wire, value in fields(data, _MAX_FIELDS):
+        if field == 2 and wire == BYTES:
             if len(links) >= MAX_LINKS:
                 raise BadBlockError(f"a node with more than {MAX_LINKS} links")
             links.append(_decode_link(_as_bytes(value)))
-        elif field == 1 and wire == _BYTES:
+        elif field == 1 and wire == BYTES:
             if body is not None:
                 raise BadBlockError("a node with two Data fields")
             body = _as_bytes(value)
@@ -122,14 +131,14 @@ def _decode_unixfs(data: bytes) -> UnixFS:
     numbers: dict[int, int] = {}
     content = b""
     blocksizes: list[int] = []
-    for field, wire, value in _fields(data):
-        if field == 4 and wire == _VARINT:
+    for field, wire, value in fields(data, _MAX_FIELDS):
+        if field == 4 and wire == VARINT:
             blocksizes.append(_as_int(value))
-        elif field == 4 and wire == _BYTES:  # packed, as some encoders write it
-            blocksizes.extend(_varints(_as_bytes(value)))
-        elif field == 2 and wire == _BYTES:
+        elif field == 4 and wire == BYTES:  # packed, as some encoders write it
+            blocksizes.extend(islice(_numbers(_as_bytes(value)), MAX_LINKS + 1 - len(blocksizes)))
+        elif field == 2 and wire == BYTES:
             content = _as_bytes(value)
-        elif field in (1, 3, 5, 6, 7) and wire == _VARINT:
+        elif field in (1, 3, 5, 6, 7) and wire == VARINT:
             numbers[field] = _as_int(value)
         if len(blocksizes) > MAX_LINKS:
             raise BadBlockError(f"a node with more than {MAX_LINKS} block sizes")
@@ -182,15 +191,15 @@ def _usual_link(data: bytes) -> PBLink | None:
 def _any_link(data: bytes) -> PBLink:
     raw: bytes | None = None
     name, tsize = "", 0
-    for field, wire, value in _fields(data):
-        if field == 1 and wire == _BYTES:
+    for field, wire, value in fields(data, _MAX_FIELDS):
+        if field == 1 and wire == BYTES:
             raw = _as_bytes(value)
-        elif field == 2 and wire == _BYTES:
+        elif field == 2 and wire == BYTES:
             try:
                 name = _as_bytes(value).decode()
             except UnicodeDecodeError:
                 raise BadBlockError("a link whose name is not UTF-8") from None
-        elif field == 3 and wire == _VARINT:
+        elif field == 3 and wire == VARINT:
             tsize = _as_int(value)
         else:
             raise BadBlockError(f"a link with an unknown field {field}")
@@ -204,70 +213,23 @@ def _any_link(data: bytes) -> PBLink:
         raise BadBlockError(f"a link to what cannot be fetched: {error}") from None
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int, int | bytes]]:
-    at, end = 0, len(data)
-    while at < end:
-        key, at = _varint(data, at)
-        field, wire = key >> 3, key & 7
-        value: int | bytes
-        if wire == _VARINT:
-            value, at = _varint(data, at)
-        elif wire == _BYTES:
-            size, at = _varint(data, at)
-            if size > end - at:
-                raise BadBlockError("a field that is longer than its block")
-            value = data[at : at + size]
-            at += size
-        elif wire in (_FIXED32, _FIXED64):
-            size = 4 if wire == _FIXED32 else 8
-            if size > end - at:
-                raise BadBlockError("a block that ends inside a field")
-            value = data[at : at + size]
-            at += size
-        else:
-            raise BadBlockError(f"a field of unknown wire type {wire}")
-        yield field, wire, value
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(data):
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value > _MAX_UINT64:
-                break
-            return value, at
-        shift += 7
-        if shift > 63:
-            break
-    raise BadBlockError("a number that does not end, or is over 64 bits")
-
-
-def _varints(data: bytes) -> Iterator[int]:
+def _numbers(data: bytes) -> Iterator[int]:
+    """Yield the integers of a packed field."""
     at = 0
     while at < len(data):
-        value, at = _varint(data, at)
+        value, at = varint(data, at)
         yield value
 
 
 def _put_varint(out: bytearray, field: int, value: int) -> None:
-    _append_varint(out, field << 3 | _VARINT)
-    _append_varint(out, value)
+    append_varint(out, field << 3 | VARINT)
+    append_varint(out, value)
 
 
 def _put_bytes(out: bytearray, field: int, value: bytes | bytearray) -> None:
-    _append_varint(out, field << 3 | _BYTES)
-    _append_varint(out, len(value))
+    append_varint(out, field << 3 | BYTES)
+    append_varint(out, len(value))
     out += value
-
-
-def _append_varint(out: bytearray, value: int) -> None:
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
 
 
 def _as_int(value: int | bytes) -> int:

@@ -1,12 +1,15 @@
 """The protobuf encoding, as far as flux-tui needs it: fields by number, integers of variable length. Pure.
 
-A decoder yields views, so no bytes are copied. The number of fields is bounded: a field costs a microsecond, and a
-megabyte can have half a million.
+Of a view, the decoder yields views, so no bytes are copied. The number of fields is bounded: a field costs a
+microsecond, and a megabyte can have half a million.
 
 Source: protobuf.dev/programming-guides/encoding.
 """
 
 from collections.abc import Iterator
+from typing import TypeVar
+
+Buffer = TypeVar("Buffer", bytes, memoryview)
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 """Wire types."""
@@ -17,7 +20,7 @@ class BadProtobufError(ValueError):
     """The bytes are not protobuf. The message says why."""
 
 
-def fields(data: memoryview, most: int) -> Iterator[tuple[int, int, int | memoryview]]:
+def fields(data: Buffer, most: int) -> Iterator[tuple[int, int, int | Buffer]]:
     """Yield the number, the wire type and the value of each field. Raises BadProtobufError.
 
     `most`: fields that there may be, known or not.
@@ -40,7 +43,10 @@ def fields(data: memoryview, most: int) -> Iterator[tuple[int, int, int | memory
             yield key >> 3, wire, number
             continue
         if wire == BYTES:
-            size, at = varint(data, at)
+            if at < end and (size := data[at]) < 0x80:
+                at += 1
+            else:
+                size, at = varint(data, at)
         elif wire == FIXED32:
             size = 4
         elif wire == FIXED64:
