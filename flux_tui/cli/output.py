@@ -66,6 +66,12 @@ def tell(text: str) -> None:
     click.echo(plain(text))
 
 
+def tell_lines(lines: Sequence[str]) -> None:
+    """Write lines for a person to stdout, all at once."""
+    if lines:
+        click.echo(plain_lines(*lines))
+
+
 def tell_path(path: object) -> None:
     """Write a path to stdout: made safe to show on a terminal, byte by byte on a pipe."""
     click.echo(plain(str(path)) if sys.stdout.isatty() else str(path))
@@ -78,9 +84,16 @@ def print_exact(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Write one line of JSON to stdout, in ASCII, which every terminal and locale accepts."""
+    print_json_lines([value])
+
+
+def print_json_lines(values: Sequence[Any]) -> None:
+    """Write each value as a line of JSON to stdout, in ASCII, all at once."""
     import json  # takes 1 ms, here and below: the dashboard's first frame does not wait for it
 
-    click.echo(json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f"))
+    if values:
+        lines = (json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f") for value in values)
+        click.echo("\n".join(lines))
 
 
 def tell_pushed(as_json: bool, fields: dict[str, Any], words: str) -> None:

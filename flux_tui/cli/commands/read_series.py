@@ -1,7 +1,7 @@
 """`flux-tui state`, `series` and `export`: read the series of a home, whether or not its node runs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,16 @@ from flux_tui.cli.arguments.completions import complete_kinds
 from flux_tui.cli.arguments.options import home_option, json_option, node_options
 from flux_tui.cli.arguments.path_and_stdin_types import OutputType, PathType
 from flux_tui.cli.arguments.time_limit import patience, timeout_option
-from flux_tui.cli.home_and_series import FOLD_PAGE, fold, open_series, the_home
-from flux_tui.cli.output import Failure, is_for_programs, print_json, say, tell
+from flux_tui.cli.home_and_series import fold, open_series, the_home
+from flux_tui.cli.output import (
+    Failure,
+    is_for_programs,
+    print_json,
+    print_json_lines,
+    say,
+    tell,
+    tell_lines,
+)
 from flux_tui.core.series.events import EVENT_KINDS, Entry, kind_of
 from flux_tui.core.series.state import State
 from flux_tui.core.text.as_json import entry_report, state_report
@@ -27,6 +35,8 @@ from flux_tui.store.series_reader import SeriesReader
 from flux_tui.store.series_size import SeriesSize, series_size
 
 FOLLOW_SECONDS = 0.1
+SHOWN_AT_ONCE = 1_000
+"""Entries that are printed together."""
 
 
 @click.command()
@@ -97,20 +107,18 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
     names = (
         NO_NAMES if as_json else StateNames(fold(reader), PetNames(the_home(home)), whole=is_for_programs())
     )
-    show: Callable[[Entry], None] = (
-        (lambda entry: print_json(entry_report(entry)))
+    show: Callable[[Sequence[Entry]], None] = (
+        (lambda page: print_json_lines([entry_report(entry) for entry in page]))
         if as_json
-        else (lambda entry: tell(entry_line(entry, names)))
+        else (lambda page: tell_lines([entry_line(entry, names) for entry in page]))
     )
     if start < (first := reader.first_seq()):
         say(f"history begins at entry {first:,}: older entries were pruned")
     after = _show_kinds(reader, kinds, start - 1, show) if kinds else start - 1
     while True:
-        page = reader.read(after, FOLD_PAGE)
-        for entry in page:
-            if not kinds or kind_of(entry.event) in kinds:
-                show(entry)
-            after = entry.seq
+        page = reader.read(after, SHOWN_AT_ONCE)
+        show([entry for entry in page if not kinds or kind_of(entry.event) in kinds])
+        after = page[-1].seq if page else after
         if not page:
             if not follow:
                 break
@@ -119,14 +127,13 @@ def series(follow: bool, start: int, kinds: tuple[str, ...], home: Path | None, 
 
 
 def _show_kinds(
-    reader: SeriesReader, kinds: tuple[str, ...], after: int, show: Callable[[Entry], None]
+    reader: SeriesReader, kinds: tuple[str, ...], after: int, show: Callable[[Sequence[Entry]], None]
 ) -> int:
     """Show the entries of some kinds, which the segments have by kind. Return the last entry that was looked at."""
     seen = max(after, reader.last_seq())
     for page in reader.of_kinds(kinds, after):
-        for entry in page:
-            show(entry)
-            seen = max(seen, entry.seq)
+        show(page)
+        seen = max(seen, page[-1].seq) if page else seen
     return seen
 
 
