@@ -1,5 +1,6 @@
 """The eight panels: their widgets, their filters, their rows, and the current panel, on which the keys act."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ ROWS: Mapping[str, Callable[[View], list[Row]]] = {
 entries of their own."""
 KINDS: Mapping[str, type[LinesPanel]] = {"flow": FlowPanel, "objects": ObjectsPanel}
 """The panels with keys of their own."""
+SEARCH_DRAWN_SECONDS = 0.15
+"""Seconds between two frames of a search."""
 ZOOMED = "-zoomed"
 """The class of a screen that shows one panel only."""
 
@@ -65,6 +68,7 @@ class Panels:
         laid_out: Callable[[], None],
     ) -> None:
         self._nodes = nodes
+        self._search_drawn_at = 0.0
         self._flow = flow
         self._objects = objects
         self._views = views
@@ -303,8 +307,14 @@ class Panels:
         return self.series.looking or bool(flow) or bool(objects)
 
     def read_on(self) -> None:
-        """Read some more of the entries that panels still need, and draw these panels."""
-        self.draw_series()
+        """Read some more of the entries that panels still need, and draw these panels.
+
+        A search of the Series panel is drawn at most every SEARCH_DRAWN_SECONDS: a frame takes as long as a slice.
+        """
+        due = time.monotonic() >= self._search_drawn_at + SEARCH_DRAWN_SECONDS
+        if due or not self.series.search_on():
+            self.draw_series()
+            self._search_drawn_at = time.monotonic()
         if self._flow.looking:
             self._draw_flow()
         if self._objects.looking:

@@ -260,6 +260,17 @@ class SeriesPanel(LinesPanel):
             if self.filter and time.monotonic() >= until:
                 break
 
+    def search_on(self) -> bool:
+        """Read on for the filter, without drawing. Return whether that is all there is to do now.
+
+        False: the first line was found, or the search has ended, so the panel has to be drawn.
+        """
+        if self._view is None or not self.filter:
+            return False
+        lines = len(self._window)
+        self._look()
+        return self.looking and bool(lines) == bool(len(self._window))
+
     @property
     def looking(self) -> bool:
         """Whether more entries have to be read for the filter or the folding."""
