@@ -23,9 +23,10 @@ import msgspec
 
 _LEVEL = 4
 _DIGEST_BYTES = 16
-_CUT = re.compile(rb"(?<!\xa4root)\xd9(?=\x3bba[a-z2-7]{47}[ab]|\x34[1-9A-Za-z]{39}[A-D])")
+_CUT = re.compile(rb"\xd9(?<!\xa4root\xd9)(?=\x3bba[a-z2-7]{47}[ab]|\x34[1-9A-Za-z]{39}[A-D])")
 """One CID of 16 and one peer id of 15, each with the header of its text in msgpack. A `root` follows the same CID
-as key of its table, so it is not cut again."""
+as key of its table, so it is not cut again. The pattern begins with a byte, for which the search is ten times as fast
+as for a condition."""
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[int])
 

@@ -413,7 +413,8 @@ class Source:
         """Return the nearest known state at or before entry `seq`.
 
         It is the frozen state, a state saved near it, a state saved along the series, a checkpoint of the node,
-        or else the empty state before the first entry.
+        or else the empty state before the first entry. If all of these are far away, it is a checkpoint of an older
+        version, which lacks what that version did not count.
         """
         best = State()
         if self._frozen is not None and self.begin <= self._frozen.seq <= seq:
@@ -425,7 +426,11 @@ class Source:
         if seq - max(near, best.seq) > 2 * NEAR:
             kept = None if self._kept is None else self._kept.nearest(seq)
             candidates += [found for found in (reader.checkpoint(seq), kept) if found is not None]
-        for at, data in sorted(candidates, key=lambda found: -found[0]):
-            if at > best.seq and (state := restore(data)) is not None:
-                return state
-        return first_state(reader) if best.seq < self.begin else best
+        candidates.sort(key=lambda found: -found[0])
+        states = (restore(data) for at, data in candidates if at > best.seq)
+        exact = next((state for state in states if state is not None), best)
+        if seq - exact.seq > FAR_BEHIND:
+            # An older version made the checkpoints near, and the builder is not here yet: folding would take long.
+            states = (restore(data, any_version=True) for at, data in candidates if at > exact.seq)
+            exact = next((state for state in states if state is not None), exact)
+        return first_state(reader) if exact.seq < self.begin else exact

@@ -1,10 +1,12 @@
 """The law of the cursor: the state at entry N is derive(series[:N]), on whatever way the cursor came there."""
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flux_tui.core.series.fold import derive
+from flux_tui.core.series.events import Entry
+from flux_tui.core.series.fold import STATE_VERSION, derive
 from flux_tui.store.database import StoreError
 from flux_tui.store.series_reader import MemorySeries, SeriesReader
 from flux_tui.ui.series import cursor as source_module
@@ -130,3 +132,37 @@ def test_the_recording_from_its_file(seq: int) -> None:
     source.go_to(seq)
     assert source.state == derive(ENTRIES[:seq])
     source.close()
+
+
+class OlderCheckpoints(MemorySeries):
+    """A series whose checkpoints an older version made."""
+
+    folded = 0
+
+    def checkpoint(self, at_most: int) -> tuple[int, bytes] | None:
+        seq = at_most // 50 * 50
+        data = msgspec.msgpack.encode((STATE_VERSION - 1, derive(ENTRIES[:seq])))
+        return (seq, data) if seq else None
+
+    def read(self, after: int, limit: int) -> list[Entry]:
+        found = super().read(after, limit)
+        self.folded += len(found)
+        return found
+
+
+def test_far_from_exact_states_a_checkpoint_of_an_older_version_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Folding from the beginning would take a minute where a series has millions of entries."""
+    monkeypatch.setattr(source_module, "NEAR", 10)
+    monkeypatch.setattr(source_module, "FAR_BEHIND", 200)
+    series = OlderCheckpoints(ENTRIES)
+    source = Source(lambda: series)
+    source.poll()
+    for seq, most in ((199, 199), (len(ENTRIES) - 3, 60)):
+        source.freeze()
+        source.live()
+        series.folded = 0
+        source.go_to(seq)
+        assert source.state == derive(ENTRIES[:seq])
+        assert series.folded <= most
