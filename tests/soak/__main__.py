@@ -247,7 +247,10 @@ class Soak:
         self._files += 1
         path = self._folder / f"{self._files}.bin"
         path.write_bytes(random.randbytes(size))
-        told: dict[str, str] = json.loads((sharer or self._holder).run("add", "--json", str(path)).stdout)
+        done = (sharer or self._holder).run("add", "--json", str(path))
+        if done.returncode:
+            raise LateFetchError(f"add: {done.stderr.strip()}")
+        told: dict[str, str] = json.loads(done.stdout)
         return told
 
     def _measure(self) -> tuple[list[tuple[float, float]], list[float]]:
