@@ -49,7 +49,7 @@ from flux_tui.node.programs.explanations import Explanation, Explanations
 from flux_tui.node.programs.follower import Follower, SeriesPages
 from flux_tui.node.programs.handlers import Handler, Handlers, Subscription
 from flux_tui.node.programs.hooks import ShouldAnswer
-from flux_tui.node.programs.object_bytes import Pieces, whole
+from flux_tui.node.programs.object_bytes import Pieces
 from flux_tui.node.programs.outcomes import Freed, Outcomes, Waitable
 from flux_tui.node.programs.stored_chunks import StoredChunks
 from flux_tui.node.receiver import NodeParts, NodeReceiver
@@ -317,15 +317,14 @@ class FluxNode:
         All of it is in memory at once: `read_pieces` is for large files. Nothing is fetched. Raises ReadError; if a
         block is missing, the NotHereError with its CID.
         """
-        block = self.store.chunks.read_block
-        return await trio.to_thread.run_sync(whole, block, root, path)
+        return await self.read_pieces(root, path).whole()
 
     def read_pieces(self, root: Cid, path: str = "") -> Pieces:
         """Return a stream of a file's content: `async for piece in node.read_pieces(root)`.
 
         A piece is at most one block. Raises ReadError while it is read, as `read` does.
         """
-        return Pieces(self.store.chunks.read_block, root, path)
+        return Pieces(self.store.chunks, root, path)
 
     def is_pending(self, cid: Cid) -> bool:
         """Whether this object or chunk was asked for by this node's user and is not complete yet."""

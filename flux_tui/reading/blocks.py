@@ -5,15 +5,18 @@ from typing import Protocol
 
 from typing_extensions import override
 
+from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import Cid
 
 
-class ReadError(Exception):
-    """An object cannot be read. The message is one sentence for a person."""
+class ReadError(FluxError):
+    """An object, or a path in it, cannot be read. `cid`: the block that lacks; None: something else is wrong."""
+
+    cid: Cid | None = None
 
 
 class NotHereError(ReadError):
-    """A block is not here, and nothing fetches it."""
+    """A block of an object is not here, and nothing fetches it."""
 
     def __init__(self, cid: Cid, why: str = "") -> None:
         super().__init__(why or f"the block {cid} is not here")
