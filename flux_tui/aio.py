@@ -11,32 +11,47 @@ node, too.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
-from functools import partial
-from pathlib import Path
-from typing import Any, Generic, TypeVar, overload
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial, wraps
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 import trio
 from typing_extensions import override
 
-from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.state import ObjectState, State
 from flux_tui.home import Home
-from flux_tui.net.port import OpenNetwork
 from flux_tui.node import node as trio_node
 from flux_tui.node.programs.explanations import Explanation
 from flux_tui.node.programs.follower import Follower as TrioFollower
 from flux_tui.node.programs.handlers import Handler, Subscription
-from flux_tui.node.programs.hooks import ShouldAnswer
 from flux_tui.node.programs.object_bytes import Pieces as TrioPieces
 from flux_tui.node.programs.outcomes import Freed, Waitable
 
 E = TypeVar("E", bound=ev.EventBase)
 T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def _as_guest(
+    opening: Callable[P, AbstractAsyncContextManager[trio_node.FluxNode]],
+) -> "Callable[P, AbstractAsyncContextManager[FluxNode]]":
+    """Return a function with the parameters of `opening`, which opens the same node for a program on asyncio."""
+
+    @asynccontextmanager
+    @wraps(opening)
+    async def opened(*args: P.args, **words: P.kwargs) -> "AsyncIterator[FluxNode]":
+        guest = _Guest(partial(opening, *args, **words))
+        node = await guest.start()
+        try:
+            yield FluxNode(node, guest)
+        finally:
+            await guest.stop()
+
+    return opened
 
 
 class FluxNode:
@@ -48,37 +63,11 @@ class FluxNode:
         self.peer_id: PeerId = node.peer_id
         self.home: Home = node.home
 
-    @classmethod
-    @asynccontextmanager
-    async def open(
-        cls,
-        home: Home | Path | str,
-        settings: Settings | None = None,
-        *,
-        network: OpenNetwork | None = None,
-        commands: bool = False,
-        listens: Iterable[str] = (),
-        should_answer: ShouldAnswer | None = None,
-    ) -> AsyncIterator["FluxNode"]:
-        """Open a home and start its node. On leaving the context, the node stops in order.
+    open = staticmethod(_as_guest(trio_node.FluxNode.open))
+    """Open a home and start its node. On leaving the context, the node stops in order.
 
-        The arguments and errors are those of `flux_tui.FluxNode.open`.
-        """
-        opening = partial(
-            trio_node.FluxNode.open,
-            home,
-            settings,
-            network=network,
-            commands=commands,
-            listens=listens,
-            should_answer=should_answer,
-        )
-        guest = _Guest(opening)
-        node = await guest.start()
-        try:
-            yield cls(node, guest)
-        finally:
-            await guest.stop()
+    The arguments and errors are those of `flux_tui.FluxNode.open`.
+    """
 
     # ── push ────────────────────────────────────────────────────────────────────────────────────
 
