@@ -51,8 +51,9 @@ def _say(text: str) -> None:
 
 
 def say_lines(text: str) -> None:
-    """Write several lines for a person to stderr."""
-    click.echo(plain_lines(*text.split("\n")), err=True)
+    """Write several lines for a person to stderr. Ignore the error if nobody reads stderr any more."""
+    with contextlib.suppress(OSError):
+        click.echo(plain_lines(*text.split("\n")), err=True)
 
 
 def say_dark_on_light(lines: Sequence[str]) -> None:
@@ -94,6 +95,14 @@ def print_json_lines(values: Sequence[Any]) -> None:
     if values:
         lines = (json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f") for value in values)
         click.echo("\n".join(lines))
+
+
+def stdout_descriptor() -> int:
+    """Return the descriptor of stdout, for bytes, after all that was printed. Raises Failure if it is closed."""
+    if sys.stdout is None:
+        raise Failure("standard output is closed")
+    sys.stdout.flush()
+    return sys.stdout.fileno()
 
 
 def tell_pushed(as_json: bool, fields: dict[str, Any], words: str) -> None:

@@ -112,3 +112,16 @@ def test_add_again(tmp_path: Path, home: Path, capfd: pytest.CaptureFixture[str]
     assert capfd.readouterr().out.split()[0] != root
     assert run(["export", str(tmp_path / "s.flux"), "--json", "--home", str(home)]) == OK
     assert json.loads(capfd.readouterr().out)["entries"] > 0
+
+
+def test_a_closed_stdout_is_one_sentence(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "big").write_bytes(b"b" * 2_000_000)
+    capfd.readouterr()
+    assert run(["add", "-q", str(tmp_path / "big"), "--home", str(home)]) == OK
+    root = capfd.readouterr().out.split()[0]
+    monkeypatch.setattr("sys.stdout", None)
+    for words in (["cat", root], ["get", root, "-o", "-"], ["export", "--car", root, "-"]):
+        assert run([*words, "--home", str(home)]) == FAILED
+        assert capfd.readouterr().err == "flux-tui: standard output is closed\n"

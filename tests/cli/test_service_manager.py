@@ -1,6 +1,9 @@
 """What a service manager is told (sd_notify)."""
 
+import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,3 +29,18 @@ def test_without_one_nothing_happens(name: str | None, monkeypatch: pytest.Monke
     if name is not None:
         monkeypatch.setenv("NOTIFY_SOCKET", name)
     tell_service_manager(READY)
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """Of its program, only the place is another one: systemd asks whether it can be executed."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd is not installed")
+    text = (Path(__file__).parents[2] / "assets" / "flux-tui.service").read_text()
+    program = Path(sys.executable).parent / "flux-tui"
+    unit = tmp_path / "flux-tui.service"
+    unit.write_text(text.replace("/opt/flux-tui/bin/flux-tui", str(program)))
+    assert str(program) in unit.read_text()
+    done = subprocess.run(
+        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

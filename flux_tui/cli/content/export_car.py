@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, BinaryIO
 from flux_tui.cli.arguments.time_limit import WITHOUT_END, Patience
 from flux_tui.cli.content.looking import Looking, as_failures, read_path
 from flux_tui.cli.content.trio_runs import run_in_trio
-from flux_tui.cli.output import Failure, print_json, say
+from flux_tui.cli.output import Failure, print_json, say, stdout_descriptor
 from flux_tui.core.content.car import encode_header, encode_section
 from flux_tui.core.ids import Cid
 from flux_tui.core.text.quantities import counted, human_size
@@ -39,8 +38,7 @@ def export_car(
     with Looking(home, path.ticket, flags, patience, as_json=as_json) as looking:
         part = looking.resolve(path)
         if output == "-":
-            sys.stdout.flush()
-            _run(looking, part.cid, os.fdopen(os.dup(sys.stdout.fileno()), "wb"))
+            _run(looking, part.cid, os.fdopen(os.dup(stdout_descriptor()), "wb"))
             return
         whole = literal_path(output)
         if not force and os.path.lexists(whole):

@@ -74,8 +74,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     )] = ()  # fmt: skip
     deny_object: Annotated[tuple[ObjectRule, ...], Spec(
         Kind.OBJECTS, 'Objects that some peers are not served: ["bafy…=12D3KooW…"]; a CID alone: that nobody is served.'
-        " They are answered `denied`.",
-        option="Do not serve this object to this peer (CID=PEER-ID), or to nobody (CID).",
+        " They are answered `denied`. A rule is about the object's root: a peer that is served another object here, and"
+        " knows the CIDs of blocks inside this one, gets these blocks. `deny` keeps all from a peer.",
+        option="Do not serve this object to this peer (CID=PEER-ID), or to nobody (CID). That is about its root: a peer"
+        " that is served another object here, and knows CIDs of blocks inside this one, gets these.",
         words="deny {} objects",
     )] = ()  # fmt: skip
 

@@ -116,7 +116,7 @@ TAKES: dict[str, frozenset[str]] = {
 """The options that each command takes. All other commands take --home alone."""
 NEEDS = {"get": ["x"], "want": ["x"], "hold": ["x"], "join": ["x"], "add": ["x"], "release": ["x"], "cancel": ["x"],
          "rm": ["x"], "replay": ["x"], "export": ["x"], "completion": ["bash"], "ls": ["x"],
-         "cat": ["x"], "inspect": ["x"]}  # fmt: skip
+         "cat": ["x"], "inspect": ["x"], "leave": ["x"], "custom": ["x"]}  # fmt: skip
 """The required arguments of each command."""
 
 

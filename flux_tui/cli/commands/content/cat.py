@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, aclosing
@@ -17,7 +16,7 @@ from flux_tui.cli.arguments.time_limit import keep_option, patience, timeout_opt
 from flux_tui.cli.content.looking import PATIENT_SECONDS, Looking, as_failures, read_path
 from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import the_home
-from flux_tui.cli.output import Failure
+from flux_tui.cli.output import Failure, stdout_descriptor
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.path_walk import Part
 from flux_tui.core.ids import Cid, is_leaf
@@ -84,7 +83,7 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
             else f"a symbolic link to {part.target}"
         )
         raise Failure(f"{name} is {kind}")
-    sys.stdout.flush()
+    stdout_descriptor()  # fails before anything is fetched
     all_of_it = start == 0 and stop is None and not is_leaf(part.cid)
     with ExitStack() as stack:
         blocks = looking.blocks
@@ -166,6 +165,6 @@ async def _write(
 
 def _write_all(piece: bytes | memoryview) -> None:
     view = memoryview(piece)
-    descriptor = sys.stdout.fileno()
+    descriptor = stdout_descriptor()
     while view:
         view = view[os.write(descriptor, view) :]
