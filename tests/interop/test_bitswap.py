@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from flux_tui.core.api import commands as cmd
-from flux_tui.core.ids import Cid, parse_cid
+from flux_tui.core.ids import Cid, is_leaf, parse_cid
 from flux_tui.core.series import events as ev
 from flux_tui.node.node import FluxNode
 from tests.support.ipfs_nodes import IpfsNode, helia, kubo
@@ -41,6 +41,8 @@ async def test_helia_and_a_node_fetch_from_each_other(tmp_path: Path) -> None:
         for name, source, shard in (("plain", folder, 262_144), ("sharded", many, 100)):
             cid = await other.add(source, shard=shard)
             assert content(await fetched(node, other, cid, tmp_path / name)) == content(source), name
+        nodes = [one for one in events(node, ev.ChunkReceived) if not is_leaf(one.cid)]
+        assert sum(one.fills for one in nodes) == 3_000_000, "leaves of CIDv0 count as they come"
         (peer,) = {one.peer for one in events(node, ev.ChunkReceived)}
         assert other.addr.endswith(peer)
         assert not events(node, ev.ChunkWasted)

@@ -107,7 +107,11 @@ class _Outcome:
                 if removed.path is not None and not _is_own(home, Path(removed.path)):
                     words += f"; {removed.path} stays as it is"
                 if freed is not None:
-                    words += f" ({counted(freed.chunks, 'chunk')} forgotten, {human_size(freed.size)})"
+                    words += (
+                        f" ({counted(freed.chunks, 'chunk')} forgotten, {human_size(freed.size)})"
+                        if freed.chunks
+                        else "; its chunks stay, because another object has them"
+                    )
                 say(words)
         if self._errors:
             raise Failure("; ".join(self._errors))
@@ -129,9 +133,7 @@ def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
             found += read_cids((text,))
             continue
         if is_path_or_address(text):
-            from flux_tui.cli.content.looking import known_part  # trio, which other arguments do not need
-
-            found.append(known_part(home, text))
+            found.append(_part(home, text))
             continue
         try:
             found.append(parse_ticket(text).root)
@@ -143,12 +145,33 @@ def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:
     return found
 
 
+def _part(home: Home, text: str) -> Cid:
+    """Return the root of what a path inside an object leads to, if it is shared as an object of its own.
+
+    Raises Failure, also if it is shared only as a part.
+    """
+    from flux_tui.cli.content.looking import known_part, read_path  # trio, which other arguments do not need
+
+    path, cid = read_path(text), known_part(home, text)
+    if path.names and cid not in _state(home).objects:
+        whole = path.ticket.root
+        raise Failure(
+            f"{path.names[-1]} is shared as a part of {whole} only: `flux-tui rm {whole}` stops that"
+        )
+    return cid
+
+
+def _state(home: Home) -> State:
+    reader = open_series(home)
+    state = fold(reader)
+    reader.close()
+    return state
+
+
 def _called(home: Home, text: str) -> Cid | None:
     if not home.database.exists():
         return None
-    reader = open_series(home)
-    state: State = fold(reader)
-    reader.close()
+    state = _state(home)
     path = str(literal_path(text))
     return next((o.root for o in state.objects.values() if text == o.name or path == o.path), None)
 

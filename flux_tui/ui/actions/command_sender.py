@@ -98,7 +98,7 @@ class CommandSender:
                 raise ValueError(NOTHING_HERE)
             node.push(wanted.command(node.find_part(wanted.path)))
         except Exception as error:  # its sentence says what is wrong
-            self._notify(f"{wanted.path.names[-1]} is not wanted: {error}", severity="error", timeout=8)
+            self._notify(f"{wanted.path.names[-1]} cannot be fetched: {error}", severity="error", timeout=8)
 
     def restart(self) -> None:
         """Start the shown node again with its earlier flags, if it is gone.

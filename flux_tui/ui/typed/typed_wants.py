@@ -12,7 +12,7 @@ from typing import NamedTuple
 from flux_tui.core.api.commands import Command, Get, Want
 from flux_tui.core.content.object_paths import ObjectPath, parse_object_path
 from flux_tui.core.content.ticket import Ticket, ticket_words
-from flux_tui.core.ids import BadIdError, Cid
+from flux_tui.core.ids import BadIdError, Cid, short
 from flux_tui.core.series.state import State
 from flux_tui.core.text.plain import Plain, plain
 from flux_tui.core.text.quantities import counted, human_size
@@ -147,11 +147,9 @@ def free(path: Path, taken: set[Path]) -> Path:
 
 
 def _part_preview(wanted: ObjectPath, path: Path | None, *, masked: bool) -> Plain:
-    where = HIDDEN if masked else wanted
-    return plain(
-        f"{wanted.names[-1]} · a part of {where}: the folders on its way come first"
-        + (f"  → {HIDDEN if masked else path}" if path else "")
-    )
+    whole = HIDDEN if masked else short(wanted.ticket.root)
+    where = f"  → {HIDDEN if masked else path}" if path else ""
+    return plain(f"{wanted.names[-1]} · a part of {whole}; folders on its way are fetched first{where}")
 
 
 def preview(ticket: Ticket, path: Path | None, state: State, *, masked: bool = False) -> Plain:

@@ -62,6 +62,22 @@ def test_rm_with_a_node_and_the_wrong_words(tmp_path: Path) -> None:
         assert f"cancel it instead (`flux-tui cancel {pending}`)" in wrong.stderr
 
 
+def test_a_path_is_removed_only_if_it_is_shared_as_an_object_of_its_own(tmp_path: Path) -> None:
+    home, tree = tmp_path / "home", tmp_path / "tree"
+    tree.mkdir()
+    (tree / "part").write_bytes(b"part")
+    root = flux("add", str(tree), home=home).stdout.split()[0]
+    wrong = flux("rm", f"{root}/part", home=home, check=False)
+    assert (
+        wrong.stderr
+        == f"flux-tui: part is shared as a part of {root} only: `flux-tui rm {root}` stops that\n"
+    )
+    flux("add", str(tree / "part"), home=home)
+    told = flux("rm", f"ipfs://{root}/part", home=home).stderr
+    assert "part is no longer shared" in told
+    assert "its chunks stay, because another object has them" in told
+
+
 @pytest.mark.parametrize("with_node", [True, False])
 def test_an_interrupted_add_shares_nothing(tmp_path: Path, with_node: bool) -> None:
     large = tmp_path / "large"

@@ -89,7 +89,7 @@ def test_a_part_that_there_is_not_is_told() -> None:
     while len(sent.told) < 2:
         sent.told_again.clear()
         assert len(sent.told) == 2 or sent.told_again.wait(30)
-    assert f"b.txt is not wanted: there is no 'b.txt' in {ROOT}/a" in sent.told
+    assert f"b.txt cannot be fetched: there is no 'b.txt' in {ROOT}/a" in sent.told
 
 
 def test_an_error_of_the_node_is_one_sentence() -> None:
