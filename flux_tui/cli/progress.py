@@ -96,7 +96,8 @@ class Progress:
         if self._fancy:
             self._bar.update(self._task, completed=done, total=size or None, note=note, rate=rate, eta=eta)
             return
-        line = f"{self._title}: {human_size(done)} of {human_size(size) if size else '?'} {note}".rstrip()
+        line = f"{self._title}: {human_size(done)} of {human_size(size) if size else '?'}"
+        line += f", {note}" if note else ""
         if not self._quiet and now - self._told_at >= PLAIN_SECONDS and line != self._told:
             self._told_at, self._told = now, line
             self._console.print(line, soft_wrap=True)
