@@ -281,7 +281,7 @@ class Store:
         ).fetchall()
         for key, size, file, offset in rows:
             cid = cid_from_bytes(key)
-            path, _, _ = self._trees.locate(file)
+            path = self._trees.locate(file).path
             where = Where(size, file, offset, None)
             if not file_io.holds(path, offset, size, cid) and self.chunks.look_elsewhere(
                 [(cid, where)], {}, True

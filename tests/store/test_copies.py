@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.core.ids import Cid, dag_cid, raw_cid
+from flux_tui.core.ids import Cid, cid_bytes, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.store.database import StoreError
 from flux_tui.store.disk.file_io import FileStat
-from flux_tui.store.store import Leaf, Lost, Store
+from flux_tui.store.store import Leaf, Lost, SharedFile, Store
 from tests.support.damage import damaged
 
 ROOT, OTHER = dag_cid(b"root"), dag_cid(b"other")
@@ -161,6 +161,43 @@ def test_a_file_without_a_row_is_damage_too(store: Store, tmp_path: Path) -> Non
     store.chunks.rows("DELETE FROM file")
     assert store.chunks.read([CID]) == ([], [])
     assert ["is damaged" in str(damage) for damage in store.chunks.take_damages()] == [True]
+
+
+def test_many_chunks_of_many_files_are_read_with_few_queries(store: Store, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    datas = [b"%d" % number for number in range(1_200)]
+    files = []
+    for data in datas:
+        (folder / data.decode()).write_bytes(data)
+        stat = FileStat.of((folder / data.decode()).stat(), time.time_ns() + 10**10)
+        files.append(SharedFile(data.decode(), stat, [Leaf(raw_cid(data), 0, len(data))]))
+    store.commit([NOTE], store.share(store.share_tree(folder), files, ()).rows)
+    uncommitted = store.objects.land(CID, DATA)
+    store.chunks.mark_lost(raw_cid(b"0"))
+    (folder / "1").unlink()
+    asked = [raw_cid(b"nowhere"), *map(raw_cid, datas), CID]
+    queries: list[str] = []
+    store.chunks._db.set_trace_callback(queries.append)
+    chunks, lost = store.chunks.read(asked)
+    store.chunks._db.set_trace_callback(None)
+    assert uncommitted.cid == CID
+    assert chunks == [(raw_cid(data), data) for data in datas[2:]] + [(CID, DATA)]
+    assert [(one.path, one.cids) for one in lost] == [(folder / "1", (raw_cid(b"1"),))]
+    assert len(queries) < 12, "three for the chunks, three for the files, and a few for the one that is gone"
+
+
+def test_chunks_that_a_damage_does_not_affect_are_read_with_those_that_it_does(
+    store: Store, tmp_path: Path
+) -> None:
+    share(store, tmp_path / "a")
+    share(store, tmp_path / "b", b"other bytes")
+    other = raw_cid(b"other bytes")
+    store.chunks.rows("DELETE FROM file WHERE id = (SELECT file FROM chunk WHERE cid = ?)", cid_bytes(CID))
+    assert store.chunks.read([CID, other]) == ([(other, b"other bytes")], [])
+    assert len(store.chunks.take_damages()) == 1
+    damaged(store)
+    assert store.chunks.read([CID, other]) == ([], []), "what cannot be looked up is not lost"
 
 
 def test_counting_in_a_damaged_index_raises_one_sentence(store: Store) -> None:

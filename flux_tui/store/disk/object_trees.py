@@ -12,7 +12,7 @@ import sqlite3
 import stat
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,7 +22,7 @@ from flux_tui.core.content.unixfs_trees import applied_mode, leads_out
 from flux_tui.core.ids import Cid, cid_bytes
 from flux_tui.store.database import ImpossibleError, StoreError, UnfitError, explain_os, transaction
 from flux_tui.store.disk.file_io import BLOCK, FileStat, check_path, rename_new, size_in
-from flux_tui.store.disk.file_places import OWN, locate
+from flux_tui.store.disk.file_places import OWN, FilePlace, locate, locate_all
 from flux_tui.store.disk.fsync import flush, flush_folder
 from flux_tui.store.disk.name_collisions import DistinctNames
 from flux_tui.store.disk.safe_path import Inside, OpenFolder, parts_of
@@ -413,13 +413,19 @@ class Trees:
             return None
         return Cid(row[0]) if Path(row[1]) == self._home / HELD / row[0] else None
 
-    def locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Return the path of a file, its recorded stat, and whether its bytes must be hashed before use.
+    def locate(self, file: int) -> FilePlace:
+        """Return where a file is. `file`: the number of its row.
 
-        `file`: the number of its row. The stat is None while the file is being written. Raises sqlite3.Error,
-        also if there is no such row, which means that the database is damaged.
+        Raises sqlite3.Error, also if there is no such row, which means that the database is damaged.
         """
         return locate(self._db, self._home, file)
+
+    def locate_all(self, files: Sequence[int]) -> dict[int, FilePlace]:
+        """Return where these files are, by the numbers of their rows. Files without a row are left out.
+
+        Raises sqlite3.Error.
+        """
+        return locate_all(self._db, self._home, files)
 
 
 def _make_writable(part: Path) -> None:

@@ -16,7 +16,7 @@ from flux_tui.core.ids import Cid, cid_bytes, matches
 from flux_tui.regular_files import open_regular
 from flux_tui.store.database import DATABASE, explain, open_reader
 from flux_tui.store.disk import file_io
-from flux_tui.store.disk.file_places import locate
+from flux_tui.store.disk.file_places import FilePlace, locate
 
 SQL_AT_ONCE = 500
 """Blocks that are looked up in one query."""
@@ -94,13 +94,13 @@ class BlockReader:
 
     def _proved(self, file: int) -> tuple[Path, file_io.FileStat] | None:
         """Return a file and its stat, if the file still has that stat."""
-        path, stat, doubtful = self._locate(file)
+        place = self._locate(file)
         try:
-            if doubtful or stat is None or not stat.proves(os.stat(path)):
+            if place.doubtful or place.stat is None or not place.stat.proves(os.stat(place.name)):
                 return None
         except OSError:
             return None
-        return path, stat
+        return place.path, place.stat
 
     def _read_file(self, file: int, rows: Iterable[_Row], found: dict[Cid, bytes]) -> None:
         rest = self._read_at(file, rows, found)
@@ -113,15 +113,16 @@ class BlockReader:
         """Read blocks from one file into `found`. Return those whose bytes are not there."""
         rest = list(rows)
         for _ in range(2):  # it may have been renamed between the look-up and the opening
-            path, stat, doubtful = self._locate(file)
+            place = self._locate(file)
             try:
-                opened = open_regular(path)
+                opened = open_regular(place.name)
             except FileNotFoundError:
                 continue
             except OSError:
                 return rest
             try:
-                trusted = not doubtful and stat is not None and stat.proves(os.fstat(opened))
+                stat = None if place.doubtful else place.stat
+                trusted = stat is not None and stat.proves(os.fstat(opened))
                 wrong = []
                 for row in rest:
                     data = file_io.read_at(opened, row.offset, row.size)
@@ -159,7 +160,7 @@ class BlockReader:
             raise explain(error, self._home / DATABASE) from error
         return found
 
-    def _locate(self, file: int) -> tuple[Path, file_io.FileStat | None, bool]:
+    def _locate(self, file: int) -> FilePlace:
         try:
             with self._lock:
                 return locate(self._db, self._home, file)

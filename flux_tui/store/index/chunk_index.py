@@ -21,7 +21,7 @@ from flux_tui.core.ids import Cid, cid_bytes, cid_from_bytes, matches
 from flux_tui.regular_files import open_regular, open_unbuffered
 from flux_tui.store.database import StoreError, explain
 from flux_tui.store.disk import file_io
-from flux_tui.store.disk.file_io import FileStat
+from flux_tui.store.disk.file_places import FilePlace
 from flux_tui.store.disk.object_trees import Trees
 from flux_tui.store.index.store_values import Landed, Lost, ReadResult, Where
 
@@ -124,17 +124,15 @@ class ChunkIndex:
         found: dict[Cid, bytes] = {}
         lost: list[Lost] = []
         by_file: dict[int, list[tuple[Cid, Where]]] = {}
-        for cid in cids:
-            where = self.where(cid)
-            if where is None:
-                continue
+        for cid, where in self._where_all(cids).items():
             if where.file is None:
                 found[cid] = where.data or b""
             else:
                 by_file.setdefault(where.file, []).append((cid, where))
+        places = self._locate_all(list(by_file))
         for file, wanted in by_file.items():
             try:
-                self._read_file(file, wanted, found, lost, wait)
+                self._read_file(file, places.get(file), wanted, found, lost, wait)
             except BlockingIOError:
                 return None
             except StoreError as error:
@@ -152,7 +150,7 @@ class ChunkIndex:
         `file`: its row number.
         """
         try:
-            return file_io.holds(self._locate(file)[0], offset, size, cid)
+            return file_io.holds(self._locate(file).path, offset, size, cid)
         except StoreError:
             return False
 
@@ -162,7 +160,7 @@ class ChunkIndex:
         if where is None or where.file is None:
             return None
         with self._lock:
-            return self._trees.locate(where.file)[0]
+            return self._trees.locate(where.file).path
 
     # ── what changes ────────────────────────────────────────────────────────────────────────────
 
@@ -255,22 +253,28 @@ class ChunkIndex:
     def _read_file(
         self,
         file: int,
+        place: FilePlace | None,
         wanted: list[tuple[Cid, Where]],
         found: dict[Cid, bytes],
         lost: list[Lost],
         wait: bool,
     ) -> None:
-        path, stat, doubtful = self._locate(file)
+        """Read chunks from one file into `found`. `place`: where it is; None: it is not looked up yet.
+
+        Chunks that are nowhere any more are appended to `lost`. Raises StoreError; BlockingIOError if `wait` is false.
+        """
+        place = place or self._locate(file)
         bad: list[tuple[Cid, Where]] = []
         why = "was changed since it was shared: its changed parts are not sent any more"
         try:
             try:
-                opened = open_regular(path)
+                opened = open_regular(place.name)
             except FileNotFoundError:
-                path, stat, doubtful = self._locate(file)  # perhaps it was renamed just now
-                opened = open_regular(path)
+                place = self._locate(file)  # perhaps it was renamed just now
+                opened = open_regular(place.name)
             try:
-                trusted = not doubtful and (stat is None or stat.proves(file_io.stat_of(opened)))
+                stat = place.stat
+                trusted = not place.doubtful and (stat is None or stat.proves(file_io.stat_of(opened)))
                 for cid, where in wanted:
                     data = file_io.read_at(opened, where.offset or 0, where.size, wait=wait)
                     if len(data) == where.size and (trusted or matches(cid, data)):
@@ -290,7 +294,7 @@ class ChunkIndex:
         if bad and (bad := self.look_elsewhere(bad, found, wait)):
             size = sum(where.size for _, where in bad)
             cids = tuple(cid for cid, _ in bad)
-            lost.append(Lost(path, cids, size, f"{path} {why}", self._replica_of(file)))
+            lost.append(Lost(place.path, cids, size, f"{place.path} {why}", self._replica_of(file)))
 
     def look_elsewhere(
         self, bad: list[tuple[Cid, Where]], found: dict[Cid, bytes], wait: bool
@@ -312,7 +316,7 @@ class ChunkIndex:
             )
             for file, offset in places:
                 try:
-                    with open_unbuffered(self._locate(file)[0]) as opened:
+                    with open_unbuffered(self._locate(file).path) as opened:
                         data = file_io.read_at(opened.fileno(), offset, where.size, wait=wait)
                 except BlockingIOError:
                     raise
@@ -346,6 +350,33 @@ class ChunkIndex:
             return None
         return Where(*rows[0]) if rows else None
 
+    def _where_all(self, cids: Sequence[Cid]) -> dict[Cid, Where]:
+        """Return where the bytes of these chunks are stored. Chunks that are not here are left out.
+
+        One query looks up many of them. Where it finds the database damaged, each chunk is looked up alone.
+        """
+        found: dict[Cid, Where | None] = {}
+        asked: dict[bytes, Cid] = {}
+        for cid in cids:
+            found[cid] = None
+            if cid in self._overlay or cid in self._gone or len(cids) == 1:
+                found[cid] = self.where(cid)
+            else:
+                with contextlib.suppress(ValueError):
+                    asked[cid_bytes(cid)] = cid
+        keys = list(asked)
+        for start in range(0, len(keys), LOOKED_UP):
+            some = keys[start : start + LOOKED_UP]
+            marks = ",".join("?" * len(some))
+            query = f"SELECT cid, size, file, offset, data FROM chunk WHERE cid IN ({marks})"  # noqa: S608 - question marks
+            try:
+                for key, *where in self.rows(query, *some):
+                    found[asked[key]] = Where(*where)
+            except StoreError:
+                for key in some:
+                    found[asked[key]] = self.where(asked[key])
+        return {cid: where for cid, where in found.items() if where is not None}
+
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Run a database query and return its rows. Raises StoreError."""
         try:
@@ -354,11 +385,16 @@ class ChunkIndex:
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
 
-    def _locate(self, file: int) -> tuple[Path, FileStat | None, bool]:
-        """Return the path of a file, its recorded stat, and whether its bytes must be hashed before use.
+    def _locate_all(self, files: Sequence[int]) -> dict[int, FilePlace]:
+        """Return where these files are. Those are left out that have no row, or whose rows cannot be read."""
+        try:
+            with self._lock:
+                return self._trees.locate_all(files)
+        except sqlite3.Error:
+            return {}  # looking each of them up alone tells which is damaged
 
-        Raises StoreError. The stat is None while the file is being written.
-        """
+    def _locate(self, file: int) -> FilePlace:
+        """Return where a file is. Raises StoreError."""
         try:
             with self._lock:
                 return self._trees.locate(file)
