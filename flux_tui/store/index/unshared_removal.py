@@ -106,7 +106,10 @@ class Freeing:
         """
         known = dict.fromkeys(blocks)
         stay = self.needed(known, others)
-        self._forget([cid for cid in known if cid not in stay], lambda cid, row: True, adding)
+        gone = [cid for cid in known if cid not in stay]
+        self._forget(gone, lambda cid, row: True, adding)
+        with self._lock:  # those whose rows were never committed
+            self._index.forget([cid for cid in gone if self._row(cid) is None and not adding(cid)], ())
 
     def needed(self, blocks: Collection[Cid], others: Iterable[Cid]) -> set[Cid]:
         """Return those of `blocks` that the objects `others` contain."""

@@ -195,6 +195,24 @@ def test_a_cancelled_add_leaves_nothing(store: Store, tmp_path: Path) -> None:
     Store.open(store.home).close()
 
 
+def test_blocks_of_a_cancelled_add_that_were_not_committed_do_not_count_as_here(
+    store: Store, tmp_path: Path
+) -> None:
+    film, other = Film(1, 2), Film(2, 3)
+    trees = []
+    for name, one in (("film", film), ("other", other)):
+        path = tmp_path / name
+        path.write_bytes(one.data)
+        trees.append(store.share_tree(path))
+        leaves = [Leaf(cid, number * MIB, MIB) for number, (cid, _) in enumerate(one.leaves)]
+        store.share_file(trees[-1], "", FileStat.of(path.stat(), time.time_ns() + 10**10), leaves)
+    first, both = (cid for cid, _ in film.leaves)
+    assert store.chunks.size_of(first) == store.chunks.size_of(both) == MIB
+    store.end_share(trees[0], keep=False)
+    assert store.chunks.size_of(first) is None
+    assert store.chunks.size_of(both) == MIB, "another add has found it"
+
+
 def test_remains_of_a_killed_add_go(store: Store, tmp_path: Path) -> None:
     film, other = Film(1, 2), Film(2)
     share(store, tmp_path / "other", other)
