@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flux_tui.home import Home
+from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.dashboard.signals_and_crashes import HANGUP_SECONDS
 from tests.bench.nodes import LISTEN, Node
 from tests.ui.conftest import RECORDING, Live, on_asyncio
@@ -178,3 +179,22 @@ sys.exit(run(["replay", {str(RECORDING)!r}]))
         assert "ZeroDivisionError" in home.crash_log.read_text()
     finally:
         terminal.close()
+
+
+@on_asyncio
+async def test_who_leaves_before_the_first_frame_starts_no_node(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key that was pressed early is handled before the first frame is drawn."""
+    drawn: list[bool] = []
+    on_mount = Dashboard.on_mount
+    with monkeypatch.context() as early:
+        early.setattr(Dashboard, "on_mount", lambda app: (on_mount(app), app.exit(False))[0])
+        app = Dashboard(live.node, crash_log=tmp_path / "crash.log", drawn=lambda: drawn.append(True))
+        assert await app.run_async(headless=True) is False
+    assert not (tmp_path / "crash.log").exists()
+    assert not drawn
+    seen = Dashboard(live.node, drawn=lambda: drawn.append(True))
+    async with seen.run_test() as pilot:
+        await pilot.pause()
+        assert drawn == [True]

@@ -16,7 +16,18 @@ from flux_tui.core.series.next_try import DUE_SECONDS, Tries, Try, stopped
 from flux_tui.core.series.state import Answer, Extent, ObjectState, PeerState, Pending, Said, State
 
 Standing: TypeAlias = Literal[
-    "sends", "late", "ready", "unwritten", "waits", "silent", "lacks", "has_none", "denies", "gone", "unasked"
+    "sends",
+    "late",
+    "ready",
+    "unwritten",
+    "waits",
+    "silent",
+    "lacks",
+    "has_none",
+    "denies",
+    "gone",
+    "unasked",
+    "no_yes",
 ]
 """How a peer stands to a want:
 
@@ -31,9 +42,12 @@ Standing: TypeAlias = Literal[
 - denies: it has it and gives this node nothing.
 - gone: it is not connected.
 - unasked: it is connected, and the want was not pushed to it yet.
+- no_yes: it is connected, and never said that it has this chunk. For a chunk that is wanted by itself, the state keeps
+  no more of its answers.
 """
 ORDER: tuple[Standing, ...] = (
-    "sends", "ready", "unwritten", "waits", "late", "lacks", "silent", "unasked", "gone", "denies", "has_none",
+    "sends", "ready", "unwritten", "waits", "late", "lacks", "silent", "unasked", "no_yes", "gone", "denies",
+    "has_none",
 )  # fmt: skip
 """The order of the lines: first the peers from which chunks can be expected soonest."""
 
@@ -156,7 +170,15 @@ def _line(
     until = known.until if known.until is not None and known.until > now - DUE_SECONDS else None
     return PeerLine(
         peer=peer,
-        standing=_standing(pending, known, answer, on_way, until, stopped=stopped(pending, now)),
+        standing=_standing(
+            pending,
+            known,
+            answer,
+            on_way,
+            until,
+            stopped=stopped(pending, now),
+            loose=pending.cid not in state.objects,
+        ),
         has=answer.has,
         blocks=answer.blocks,
         lacks=answer.lacks,
@@ -205,7 +227,14 @@ def _reason(known: PeerState, answer: Answer, until: float | None) -> Reason | N
 
 
 def _standing(
-    pending: Pending, known: PeerState, answer: Answer, on_way: int, until: float | None, *, stopped: bool
+    pending: Pending,
+    known: PeerState,
+    answer: Answer,
+    on_way: int,
+    until: float | None,
+    *,
+    stopped: bool,
+    loose: bool,
 ) -> Standing:
     if on_way:
         return "sends"
@@ -222,4 +251,6 @@ def _standing(
         return "unwritten" if stopped else "ready"
     if answer.has == "none":
         return "has_none"
-    return "silent" if answer.asked_at is not None else "unasked"
+    if answer.asked_at is not None:
+        return "silent"
+    return "no_yes" if loose and pending.pushes else "unasked"

@@ -87,6 +87,7 @@ STANDINGS: Mapping[str, str] = {
     "denies": "The peer has it and gives this node nothing.",
     "gone": "The peer is not connected. It is asked when it comes back.",
     "unasked": "The peer is connected, and the want was not pushed to it yet.",
+    "no_yes": "The peer is connected, and has not said that it has this chunk.",
 }
 """How a peer stands, in Peers or to one want."""
 

@@ -114,7 +114,7 @@ def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one 
         case "late":
             words = f"did not send in time, left alone {_until(line, now)}"
         case "ready":
-            words = "may be granted chunks now"
+            words = "may be granted what it has" if line.has == "part" else "may be granted chunks now"
         case "unwritten":
             words = "granted nothing while it cannot be written here"
         case "waits":
@@ -123,6 +123,8 @@ def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one 
             words = f"asked at {_clock(line.asked_at)}, no answer yet"
         case "unasked":
             words = "connected, not asked yet"
+        case "no_yes":
+            words = "connected, has not said that it has it"
         case "lacks":
             words = f"did not have {counted(line.lacks, 'chunk')} that it was granted"
             if line.text:

@@ -41,7 +41,11 @@ class DiskSpace:
             return None
         if not found.f_blocks:  # it is not a disk, or says nothing
             return None
-        return found.f_bavail * found.f_frsize - min(self.keep_free, found.f_blocks * found.f_frsize // SHARE)
+        return found.f_bavail * found.f_frsize - self._kept_free(found)
+
+    def _kept_free(self, disk: os.statvfs_result) -> int:
+        """Return how many bytes stay free on a disk: not more than a share of a small one."""
+        return min(self.keep_free, disk.f_blocks * disk.f_frsize // SHARE)
 
     def take(self, folder: Path, size: int) -> None:
         """Check that the folder's disk has room for `size` more bytes, which the caller will write now.
@@ -66,13 +70,13 @@ class DiskSpace:
         if free is None:
             return
         needed = size + names * NAME_BYTES
+        found = os.statvfs(folder)
         if needed > free:
             left = f"{human_size(max(free, 0))} may be written to the disk of {folder}"
             raise NoRoomError(
-                f"there is no room: {left}, which keeps {human_size(self.keep_free)} free (keep_free), "
+                f"there is no room: {left}, which keeps {human_size(self._kept_free(found))} free (keep_free), "
                 f"and {human_size(needed)} are needed"
             )
-        found = os.statvfs(folder)
         if names and found.f_files and found.f_favail < names + KEEP_NAMES:
             raise NoRoomError(
                 f"there is no room: the disk of {folder} takes {found.f_favail:,} more files, and {names:,} are "

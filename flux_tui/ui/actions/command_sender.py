@@ -10,6 +10,7 @@ from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.watched_node import Nodes
 
+STILL_STARTING = "the node is still starting: try again in a moment"
 NOTHING_HERE = "this is a recording: nothing can be pushed"
 
 
@@ -86,7 +87,7 @@ class CommandSender:
             try:
                 push(command)
             except Exception as error:  # HomeError: the node does not run; its sentence says so
-                raise ValueError(str(error)) from error
+                raise ValueError(STILL_STARTING if self._liveness.starting else str(error)) from error
         self._notify(done, timeout=3)
         self._sent()
 

@@ -413,14 +413,19 @@ class Dashboard(App[bool]):
         """Draw the first frame before any entry is read."""
         self.parts.panels.focus()
         self.parts.ticker.draw_footer()
-        self.call_after_refresh(self.parts.prompt.fill)
-        self.call_after_refresh(self._drawn)
+        self.call_after_refresh(self._first_frame_is_drawn)
         self.call_after_refresh(self.parts.ticker.tick)
         self.set_interval(TICK_SECONDS, self.parts.ticker.tick_unless_typing)
         if self._has_terminal:
             self.set_timer(SETTLED_SECONDS, self._settle)
         if self._signal_end.signal is not None:  # the signal came before the app ran
             self.exit(True)
+
+    def _first_frame_is_drawn(self) -> None:
+        """Begin what the first frame did not wait for, unless the person has left meanwhile."""
+        if self.screen_stack and self.return_value is None:
+            self.parts.prompt.fill()
+            self._drawn()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay out the panels for the new size of the terminal, then draw all of them."""

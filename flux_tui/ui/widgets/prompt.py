@@ -152,8 +152,11 @@ class Prompt(Vertical):
         self._own_change = False
 
     def fill(self) -> None:
-        """Make the widgets in the prompt, unless they are made. The first frame does not wait for them."""
-        if not self.children:
+        """Make the widgets in the prompt, unless they are made, or the dashboard has ended.
+
+        The first frame does not wait for them.
+        """
+        if self.is_attached and not self.children:
             line = Horizontal(
                 PlainText(id="prompt-label"),
                 PromptInput(id="prompt-input", select_on_focus=False),

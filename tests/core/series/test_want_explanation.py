@@ -130,6 +130,27 @@ def test_a_peer_without_an_answer_was_asked_or_not(stuck: list[tuple[float, Even
     assert (line(found, told_peer).standing, line(found, told_peer).asked_at) == ("silent", 6.0)
 
 
+def test_of_a_loose_chunk_nothing_is_said_about_peers_that_the_state_does_not_know(
+    stuck: list[tuple[float, Event]],
+) -> None:
+    """Of the answers about a loose chunk, the state keeps who has it, and the last NO."""
+    loose = raw_cid(b"a loose chunk")
+    series: list[tuple[float, Event]] = [
+        (1.0, ev.PeerConnected(peer=CHANGED, addr="a")),
+        (1.0, ev.PeerConnected(peer=LIMITED, addr="b")),
+        (2.0, ev.Requested(cid=loose)),
+    ]
+    before = why(state_at(series, 9.0), loose, 9.0)
+    assert {one.standing for one in before.lines} == {"unasked"}
+    series += [
+        (3.0, ev.PushedWant(cids=(loose,), peers=(), gossip=True, retry=False, next_push_at=60.0)),
+        (3.1, no(CHANGED, loose, reason="not_held")),
+        (3.2, no(LIMITED, loose, reason="not_held")),
+    ]
+    after = why(state_at(series, 9.0), loose, 9.0)
+    assert {one.peer: one.standing for one in after.lines} == {CHANGED: "no_yes", LIMITED: "has_none"}
+
+
 def test_a_peer_that_has_nothing_of_it_says_so(stuck: list[tuple[float, Event]]) -> None:
     stuck.append((6.0, no(CHANGED, FILM, reason="not_held")))
     changed = line(told(stuck, 7.0), CHANGED)

@@ -51,6 +51,9 @@ def test_a_part_of_each_disk_stays_free(monkeypatch: pytest.MonkeyPatch) -> None
         here.check(Path("/x"), 0, 44 * MIB // NAME_BYTES + 1)
     disk.size = 1000 * MIB
     here.check(Path("/x"), 200 * MIB)  # of a small disk no more than a tenth
+    with pytest.raises(NoRoomError, match=r"keeps 100 MiB free"):
+        here.check(Path("/x"), 900 * MIB)
+    disk.size = 1000 * MIB
     disk.names = KEEP_NAMES + 5
     here.check(Path("/x"), 0, 5)
     with pytest.raises(NoRoomError, match="takes 1,005 more files, and 6 are needed"):

@@ -11,7 +11,7 @@ from flux_tui.core.content.object_paths import ObjectPath, parse_object_path
 from flux_tui.core.content.path_walk import NoSuchNameError
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.home import HomeError
-from flux_tui.ui.actions.command_sender import NOTHING_HERE, CommandSender
+from flux_tui.ui.actions.command_sender import NOTHING_HERE, STILL_STARTING, CommandSender
 from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.typed.part_wanted import PartWanted
 from flux_tui.ui.watching.liveness import Liveness
@@ -31,6 +31,7 @@ class Sent:
         alive: bool = True,
         restart: Callable[[], None] | None = None,
         find_part: Callable[[ObjectPath], Ticket] | None = None,
+        starting: bool = False,
     ) -> None:
         self.told: list[str] = []
         self.sent = 0
@@ -38,7 +39,7 @@ class Sent:
         node = WatchedNode(
             title="home", source=Source(lambda: None), push=push, alive=lambda: alive, restart=restart,
             find_part=find_part,
-            trouble=lambda: None if alive else "the port is taken",
+            starting=lambda: starting, trouble=lambda: None if alive or starting else "the port is taken",
         )  # fmt: skip
         nodes = Nodes(node)
         liveness = Liveness(nodes, seconds=0.1, restart_key="R")
@@ -101,6 +102,15 @@ def test_an_error_of_the_node_is_one_sentence() -> None:
     assert (sent.told, sent.sent) == (["no node runs on this home"], 0)
     with pytest.raises(ValueError, match="no node runs on this home"):
         sent.sender.push_or_raise([STOP], "")
+
+
+def test_a_node_that_is_starting_is_not_said_to_be_gone() -> None:
+    def gone(command: Command) -> None:
+        raise HomeError("no node runs on this home")
+
+    sent = Sent(gone, alive=False, starting=True)
+    assert not sent.sender.push([STOP], "")
+    assert sent.told == [STILL_STARTING]
 
 
 def test_a_recording_takes_no_command_and_no_restart() -> None:
