@@ -358,7 +358,7 @@ class Dashboard(App[bool]):
 
     @on(LinesPanel.Uncovered)
     def _panel_uncovered(self) -> None:
-        self.parts.ticker.draw_once_laid_out()
+        self.parts.ticker.draw()
 
     @on(LinesPanel.Chosen)
     def _line_chosen(self) -> None:
@@ -430,7 +430,7 @@ class Dashboard(App[bool]):
     def on_resize(self, event: events.Resize) -> None:
         """Lay out the panels for the new size of the terminal, then draw all of them."""
         self.parts.panels.fit(event.size)
-        self.parts.ticker.draw_once_laid_out()
+        self.call_after_refresh(self.parts.ticker.draw)
 
     def on_unmount(self) -> None:
         """Close the series of all nodes, because the dashboard ends."""

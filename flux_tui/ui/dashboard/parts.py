@@ -56,6 +56,9 @@ class Host(TickedApp, Protocol):
     def clear_notifications(self) -> None:
         """Remove the notice that is shown."""
 
+    def call_after_layout(self, call: Callable[[], None]) -> None:
+        """Call a function once, when the widgets have their new sizes."""
+
     def open_window(self, window: Screen[Answer], then: Callable[[Answer | None], None]) -> None:
         """Open a window over the panels and over other windows.
 

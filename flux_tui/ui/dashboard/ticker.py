@@ -46,9 +46,6 @@ class TickedApp(Protocol):
     def call_in(self, seconds: float, call: Callable[[], None]) -> None:
         """Call a function once, after some seconds."""
 
-    def call_after_layout(self, call: Callable[[], None]) -> None:
-        """Call a function once, when the widgets have their new sizes."""
-
 
 class Ticker:
     """Reads new entries and draws frames, every `seconds` and after keys.
@@ -92,8 +89,6 @@ class Ticker:
         self._key_at = 0.0
         self._search_is_due = False
         """Whether the next slice of a search is scheduled."""
-        self._draw_is_due = False
-        """Whether a frame is scheduled for when the widgets have their new sizes."""
 
     @property
     def _running(self) -> bool:
@@ -151,16 +146,6 @@ class Ticker:
         """Draw the lines around the panels and every panel from the state at the cursor."""
         if self._running:
             self._draw(self._depends_on())
-
-    def draw_once_laid_out(self) -> None:
-        """Draw as soon as the widgets have their new sizes: once for all panels that have become visible together."""
-        if not self._draw_is_due:
-            self._draw_is_due = True
-            self._app.call_after_layout(self._draw_due)
-
-    def _draw_due(self) -> None:
-        self._draw_is_due = False
-        self.draw()
 
     def draw_footer(self) -> None:
         """Draw only the footer."""
