@@ -32,6 +32,17 @@ class Dials:
                 pass
 
 
+def unheard(state: State) -> str:
+    """Return why an address that this node dialled does not answer as a peer. Empty: a peer is connected, or none was.
+
+    It is known of addresses that no ticket has, too: those of --join.
+    """
+    if state.connected:
+        return ""
+    tried = next((one for one in state.tried if one.why), None)
+    return f"{short_addr(tried.addr)} {tried.why}" if tried is not None else ""
+
+
 def waiting_for(
     state: State, ticket: Ticket, now: float, unreachable: str | None = None, names: Names = NO_NAMES
 ) -> str:
@@ -53,6 +64,8 @@ def waiting_for(
         return f"from {len(senders)} peers" if len(senders) > 1 else f"from {names.peer(next(iter(senders)))}"
     if not state.connected and unreachable is not None:
         return f"{unreachable}; dialled again within {human_seconds(REDIAL_SECONDS)}"
+    if not state.connected and (why_unheard := unheard(state)):
+        return f"no peer is connected: {why_unheard}"
     if not state.connected:
         return "no peer is connected yet" if ticket.addrs else "no peer is connected: use a ticket, or --join"
     if pending.queued:

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from flux_tui.cli import state_tables
-from flux_tui.cli.no_progress_words import Dials, waiting_for
+from flux_tui.cli.no_progress_words import Dials, unheard, waiting_for
 from flux_tui.cli.progress import Progress
 from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.ids import PeerId, dag_cid, raw_cid, short
@@ -64,6 +64,17 @@ def test_an_address_that_cannot_be_dialled() -> None:
     )
     dials.see(Entry(2, 1.0, ev.PeerConnected(peer=HOLDER, addr=ADDR)))
     assert dials.failed is None
+
+
+def test_an_address_of_another_program_is_told() -> None:
+    """`--join` names an IPFS node, and `--bitswap` was forgotten."""
+    why = "answers, but does not speak flux; if it is an IPFS node, --bitswap speaks with it"
+    tried = (ev.TriedAddr("/ip4/192.0.2.9/tcp/1", ""), ev.TriedAddr(ADDR, why))
+    state = after(*ASKED[1:], ev.HeardNobody(tried=tried))
+    told = waiting_for(state, Ticket(ROOT), 1000.0)
+    assert told == f"no peer is connected: 192.0.2.7:4001 {why}"
+    assert unheard(after(*ASKED[1:], ev.HeardNobody(tried=tried), ASKED[0])) == ""
+    assert unheard(after(*ASKED[1:])) == ""
 
 
 def test_a_holder_that_lacks_a_part_that_it_offered() -> None:

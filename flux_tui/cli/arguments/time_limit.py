@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from flux_tui.cli.no_progress_words import unheard
 from flux_tui.cli.output import Failure, is_for_programs, print_json
 from flux_tui.core.ids import Cid
 from flux_tui.core.series.state import State
@@ -78,6 +79,7 @@ def late(
     now = time.time()
     told = explain(state, cid, now)
     text = str(why_sentence(why_words(told, StateNames(state, called, whole=is_for_programs()), now)))
+    text = "; ".join(part for part in (text, unheard(state)) if part)
     if as_json:
         print_json({"event": "timeout", "cid": cid, "text": text, "why": told.as_json()})
     return Failure(text)
