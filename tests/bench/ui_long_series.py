@@ -1,10 +1,10 @@
 """The dashboard on a long recording, in a real terminal: opening it, going to any entry of it, its memory.
 
-python -m tests.bench.ui_long_series [--entries N] [--series FILE] [--bare] [--json FILE]
+python -m tests.bench.ui_long_series [--entries N] [--series FILE] [--bare] [--panel N] [--json FILE]
 
 The entries are those of tests.bench.series. `--series` keeps the recording in FILE, and takes it from there
-the next time. `--bare`: without checkpoints, as a recording of another version is: they are then built
-beside, while every key still works.
+the next time. `--panel 7` goes to the entries with Flow open, `--panel 8` with Objects open. `--bare`: without
+checkpoints, as a recording of another version is: they are then built beside, while every key still works.
 """
 
 import itertools
@@ -55,25 +55,36 @@ def write(path: Path, count: int, *, bare: bool) -> None:
     db.close()
 
 
-def measure(path: Path, count: int, table: dict[str, list[float]], *, bare: bool) -> None:
-    """Run once: open, jump, read the memory, leave."""
+def shown(seq: int, count: int, panel: str) -> str:
+    """Return a text that is on the screen when the cursor is at an entry.
+
+    The title of the Series panel shows the entry. Where another panel takes its place, the header shows how many
+    entries the series has after it.
+    """
+    return f"{seq:,} entries" if panel == "1" else f"+{count - seq:,}"
+
+
+def measure(path: Path, count: int, table: dict[str, list[float]], panel: str) -> None:
+    """Run once: open, jump, read the memory, leave. `panel`: the key of the panel that is open."""
     chance = random.Random(count)
     terminal = Terminal(["-m", "flux_tui", "replay", str(path)])
     try:
         first = terminal.wait_written(0)
-        # The title of the Series panel shows the entry of the cursor. Then all panels show that entry.
         whole = terminal.wait_text(f"{count:,} entries", seconds=600)
         table["all panels right after the first frame"].append(whole - first)
+        if panel != "1":
+            terminal.press(panel)
+            terminal.wait_text("by answer" if panel == "7" else "kept for others")
         for _ in range(JUMPS):
             seq = chance.randrange(1, count)
             mark = len(terminal.written)
             pressed = terminal.press(f"t#{seq}\r")
-            table["to any entry"].append(terminal.wait_text(f"{seq:,} entries", mark) - pressed)
+            table["to any entry"].append(terminal.wait_text(shown(seq, count, panel), mark) - pressed)
         for _ in range(JUMPS):
             mark = len(terminal.written)
             pressed = terminal.press("[")
             seq -= 1
-            table["one entry back"].append(terminal.wait_text(f"{seq:,} entries", mark) - pressed)
+            table["one entry back"].append(terminal.wait_text(shown(seq, count, panel), mark) - pressed)
         table["memory"].append(terminal.rss() / 1e6)
         pressed = terminal.press("q")
         table["gone after q"].append(terminal.wait_end()[1] - pressed)
@@ -91,6 +102,9 @@ def main() -> int:
     options.add_argument("--entries", type=int, default=1_000_000, metavar="N")
     options.add_argument("--series", type=Path, default=None, metavar="FILE")
     options.add_argument("--bare", action="store_true")
+    options.add_argument(
+        "--panel", choices=["1", "7", "8"], default="1", help="the key of the panel that is open"
+    )
     given = options.parse_args()
     names = ("all panels right after the first frame", "to any entry", "one entry back",
              "memory", "gone after q")  # fmt: skip
@@ -102,13 +116,15 @@ def main() -> int:
             write(path, given.entries, bare=given.bare)
         began = time.monotonic()
         for _ in range(given.runs):
-            measure(path, given.entries, runs, bare=given.bare)
+            measure(path, given.entries, runs, given.panel)
             if time.monotonic() - began > 600:
                 break
     finally:
         shutil.rmtree(folder)
     words = "without checkpoints" if given.bare else "with a node's checkpoints"
-    table = Table(f"The dashboard on a recording of {given.entries:,} entries {words}, 120×40")
+    table = Table(
+        f"The dashboard on a recording of {given.entries:,} entries {words}, 120×40, panel {given.panel}"
+    )
     within = None if given.bare else 1 if given.entries <= 1_000_000 else 2
     table.add("all panels right after the first frame", runs[names[0]], "s", most=within)
     table.add("to any entry, median", runs["to any entry"], "s")
