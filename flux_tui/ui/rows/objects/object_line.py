@@ -15,6 +15,8 @@ from flux_tui.ui.rows.objects.tabs import Tab
 from flux_tui.ui.rows.pending_and_retries import eta_of, waiting_words
 from flux_tui.ui.rows.view_and_lines import Line, View, cut, span, wide
 
+LEAST_PLACE = 16
+"""Columns that a path has at least. With fewer, it is left out: the lines below have it."""
 NAMED = 2
 """Peers that a line names. The others are counted."""
 SIZE_WIDTH, STATUS_WIDTH, RATIO_WIDTH = 10, 13, 11
@@ -158,7 +160,9 @@ def _wanted(view: View, found: ObjectState, senders: Collection[PeerId], tries: 
     if whole := whole_at(view.state, found.root):
         names = _and_more([str(view.peer(peer)) for peer in whole[:NAMED]], len(whole))
         line.append(span(f"  whole at {names}", "text"))
-    line.append(span(f"  to {view.text(found.path)}" if found.path else "  to the store", "dim"))
+    place = f"  to {view.text(found.path)}" if found.path else "  to the store"
+    if wide(line) + min(len(place), LEAST_PLACE) <= room:
+        line.append(span(place, "dim"))
     return line
 
 

@@ -91,6 +91,14 @@ def test_a_stuck_file_with_its_blocks(width: int) -> None:
     assert "D 12D3…5J4d 4 sent" in told
 
 
+def test_a_path_has_room_or_is_left_out() -> None:
+    lines = [stuck(width)[1] for width in range(60, 260)]
+    paths = [line.partition("  to ")[2] for line in lines]
+    assert all(line.startswith("film.mkv") for line in lines)
+    assert "" in paths
+    assert min(len(path) for path in paths if path) >= 10
+
+
 def test_it_says_the_same_in_ascii() -> None:
     lines = stuck(74, unicode=False)
     assert "#" in lines[4]
