@@ -52,6 +52,8 @@ class HomeBlocks:
         self._begun = False
         self._reader = reader
         self._owned = reader is None
+        self._want_again = float("-inf")
+        """When `want` is called again."""
         self._wanted: dict[Cid, float] = {}
         """Blocks that were wanted and not seen here yet, and when each want was pushed last."""
 
@@ -157,16 +159,24 @@ class HomeBlocks:
             self._begin()
             self._begun = True
         now = time.monotonic()
+        if self._want is not None:
+            self._wanted.update(dict.fromkeys(cids, now))
+            if now < self._want_again:
+                return  # one want brings all of them
+            self._want_again = now + REPEAT_SECONDS
+            self._check_running()
+            self._want(cids)
+            return
         due = [cid for cid in cids if now >= self._wanted.get(cid, float("-inf")) + REPEAT_SECONDS]
         if not due:
             return
+        self._check_running()
+        self._wanted.update(dict.fromkeys(due, now))
+        self.home.push(*(cmd.WantMany(part, self._by, block=True) for part in cmd.in_parts(due)))
+
+    def _check_running(self) -> None:
         if self.home.running() is None:
             raise ReadError("the node stopped before all of it was here: the same command goes on")
-        self._wanted.update(dict.fromkeys(due, now))
-        if self._want is not None:
-            self._want(due)
-            return
-        self.home.push(*(cmd.WantMany(part, self._by, block=True) for part in cmd.in_parts(due)))
 
     def _size_of(self, cid: Cid) -> int | None:
         reader = self._opened()
