@@ -169,6 +169,7 @@ class LinesPanel(ScrollView, can_focus=True):
         """Mark the line with this key, or unmark it."""
         self.marked ^= {key}
         self._marked_last = key
+        self.refresh()  # as below: `show` draws only lines whose text differs
 
     def mark_range(self) -> int:
         """Mark all lines from the last marked line to the selected line. Return how many lines these are.
@@ -181,17 +182,20 @@ class LinesPanel(ScrollView, can_focus=True):
         first, last = sorted((keys.index(self._marked_last), keys.index(self.selected)))
         self.marked |= {*keys[first : last + 1]}
         self._marked_last = self.selected
+        self.refresh()
         return last - first + 1
 
     def toggle_all(self) -> bool:
         """Mark all lines, or unmark them if all are marked. Return whether they are marked now."""
         keys = {row.key for row in self.rows if not row.title}
         self.marked = set() if keys <= self.marked else self.marked | keys
+        self.refresh()
         return bool(self.marked)
 
     def clear_marks(self) -> None:
         """Unmark all lines of the panel."""
         self.marked.clear()
+        self.refresh()
 
     def set_empty(self, text: Plain) -> None:
         """Set the text that the panel shows when it has no lines."""

@@ -6,7 +6,7 @@ from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from flux_tui.core.series import events as ev
 from tests.support.dashboard import toasts
-from tests.ui.conftest import Live, on_asyncio
+from tests.ui.conftest import Live, on_asyncio, replayed
 
 FILM = dag_cid(b"a film")
 LOOSE = [raw_cid(b"loose %d" % number) for number in range(6)]
@@ -75,3 +75,28 @@ async def test_marks_are_of_panels_with_wants_only(live: Live) -> None:
         for key in ("X", "A"):
             await pilot.press("5", key)
             assert "mark lines of Pending" in toasts(live.app)[-1]
+
+
+@on_asyncio
+async def test_marks_are_drawn_at_once_though_no_line_changes() -> None:
+    """Only lines whose text differs are drawn again. A mark is no text."""
+    app = replayed()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        app.parts.ticker.tick()
+        app.parts.playback.go_to(420)
+        await pilot.press("2")
+        await pilot.pause()
+        panel, mark = app.parts.panels.panel(), app.glyphs.mark
+
+        def drawn() -> int:
+            return app.export_screenshot().count(mark)
+
+        rows = sum(not row.title for row in panel.rows)
+        assert rows > 1
+        await pilot.press("A")
+        await pilot.pause()
+        assert (len(panel.marked), drawn()) == (rows, rows)
+        await pilot.press("A")
+        await pilot.pause()
+        assert (len(panel.marked), drawn()) == (0, 0)
