@@ -1,15 +1,13 @@
 """The gateway beside plain static file servers: 1 GiB to curl, and memory.
 
-    python -m tests.bench.gateway [--mib 1024] [--rounds 3] [--no-starlette]
+    python -m tests.bench.gateway [--runs N] [--mib N] [--no-starlette] [--json FILE]
 
 The servers are aiohttp, which uses sendfile, and starlette on uvicorn, which is installed into a virtual environment of
 this run. If that fails, it is left out. All serve the same file to curl, in turns; the medians count. It fails
 below 0.8 of the faster plain server, and above 64 MiB more memory at the end than at the start.
 """
 
-import argparse
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,8 +16,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench.nodes import flux
+from tests.bench.report import Table, parser
 
-LEAST, MOST_GROWTH = 0.8, 64 << 20
+LEAST, MOST_GROWTH = 0.8, 64
 PLAIN = """
 import sys
 from aiohttp import web
@@ -97,11 +96,10 @@ def rss(pid: int) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--mib", type=int, default=1024)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-starlette", action="store_true")
-    options = parser.parse_args()
+    given = parser(__doc__ or "")
+    given.add_argument("--mib", type=int, default=1024, help="MiB of the file")
+    given.add_argument("--no-starlette", action="store_true", help="leave starlette out")
+    options = given.parse_args()
     print(f"load before: {', '.join(f'{one:.1f}' for one in os.getloadavg())}")
     with tempfile.TemporaryDirectory() as folder:
         film, home = Path(folder, "film"), Path(folder, "home")
@@ -124,19 +122,19 @@ def main() -> int:
                 rate(url)  # both begin with the file in memory
             before = rss(pid)
             found: dict[str, list[float]] = {name: [] for name in urls}
-            for _ in range(options.rounds):
+            for _ in range(options.runs):
                 for name, url in urls.items():
                     found[name].append(rate(url))
             growth = rss(pid) - before
-    medians = {name: statistics.median(rates) for name, rates in found.items()}
-    share = medians["gateway"] / max(rate for name, rate in medians.items() if name != "gateway")
-    print(
-        f"{options.mib} MiB to curl: "
-        + ", ".join(f"{name} {one:,.0f} MiB/s" for name, one in medians.items())
+    table = Table(f"{options.mib} MiB by HTTP to curl")
+    medians = {name: table.add(name, rates, "MiB/s") for name, rates in found.items()}
+    fastest = max(rate for name, rate in medians.items() if name != "gateway")
+    table.add(
+        "the gateway against the faster of the others", medians["gateway"] / fastest, "times", least=LEAST
     )
+    table.add("its memory grew by", growth / (1 << 20), "MiB", most=MOST_GROWTH)
     print(f"load after: {', '.join(f'{one:.1f}' for one in os.getloadavg())}")
-    print(f"share {share:.2f} (at least {LEAST}), memory grew by {growth / (1 << 20):.1f} MiB")
-    return int(share < LEAST or growth > MOST_GROWTH)
+    return table.show(options.json)
 
 
 if __name__ == "__main__":
