@@ -272,14 +272,15 @@ class Soak:
         """Seconds of a fetch of something new, by the node from the holder, or by another from another."""
         shared = self._share(sharer, size)
         target = self._folder / f"{self._files}.out"
+        who = (node or self._node).home.name
         start = time.monotonic()
         try:
             done = (node or self._node).run("get", shared["ticket"], "-o", str(target), seconds=FETCH_SECONDS)
         except subprocess.TimeoutExpired:
-            raise LateFetchError(f"not in {FETCH_SECONDS:.0f} s") from None
+            raise LateFetchError(f"{who}: not in {FETCH_SECONDS:.0f} s") from None
         took = time.monotonic() - start
         if done.returncode:
-            raise LateFetchError(done.stderr.strip().splitlines()[-1])
+            raise LateFetchError(f"{who}: {done.stderr.strip().splitlines()[-1]}")
         source = self._folder / f"{self._files}.bin"
         assert target.read_bytes() == source.read_bytes()
         for path in (target, source):
