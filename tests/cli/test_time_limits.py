@@ -31,6 +31,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Two]:
     with running(one):
         two = Node(place / "two", "--join", one.addrs[0])
         with running(two):
+            wait_for(lambda: any(peer["connected"] for peer in state(two.home)["peers"]), every=0.1)
             yield Two(one, two)
 
 
@@ -79,7 +80,7 @@ def test_a_time_that_is_over_is_told_in_the_sentence_of_why(words: list[str], tw
     failure = said.splitlines()[-1]
     cid = next(word for word in words if word.startswith("baf"))[:59]
     assert failure.startswith(f"flux-tui: {cid}"), said
-    told = f"{two.one.peer_id} has none", "nothing of it is known yet", "has not taken the want yet"
+    told = f"; {two.one.peer_id} ", "nothing of it is known yet", "has not taken the want yet"
     assert any(words in failure for words in told), said
     wait_for(lambda: pending(two) == [], every=0.1)
 
