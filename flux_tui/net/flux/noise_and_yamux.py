@@ -36,7 +36,7 @@ from flux_tui.net.connections.whole_writes import keep_whole
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer
 from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StreamSource
 from flux_tui.net.upstream.guarded_yamux import HEADER, PLAIN_DATA, RECEIVE_WINDOW
-from flux_tui.net.upstream.noise_session import BATCH_BYTES, ReadAheadSession, batch
+from flux_tui.net.upstream.noise_session import ReadAheadSession, batch
 
 WRITE_BYTES = 65_507
 """With yamux's 12-byte header, exactly one Noise message of 65,519 bytes."""
@@ -163,7 +163,7 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
     """Write slices of at most WRITE_BYTES, each as one yamux frame and one Noise message, many in one system call.
 
     `write` spends four locks, a dozen lines for a disabled log and a system call on each slice. Here that is
-    spent once for BATCH_BYTES: a holder's processor time for a file falls by a quarter. Every unusual case (a
+    spent once for a batch of messages: a holder's processor time for a file falls by a quarter. Every unusual case (a
     used-up window, a closed stream, another transport) is left to `write`.
     """
     muxed = getattr(stream, "muxed_stream", None)
@@ -175,12 +175,12 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
             async with connection._write_lock:  # frames leave in the order in which they are encrypted
                 with batch() as messages:
                     size = 0
-                    while left and size < BATCH_BYTES and _open_for(muxed, left[0]):
+                    while left and size < session.batch_bytes and _open_for(muxed, left[0]):
                         piece = left.popleft()
                         muxed.send_window -= len(piece)
                         header = HEADER.pack(*PLAIN_DATA, muxed.stream_id, len(piece))
                         size += session.seal(header, piece, messages[size:])
-                    await session.raw.write(messages[:size])  # type: ignore[arg-type]  # not kept
+                    await session.write_batch(messages[:size])
     for piece in left:
         await stream.write(piece)  # type: ignore[attr-defined]
 

