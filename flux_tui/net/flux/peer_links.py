@@ -11,6 +11,9 @@ On a busy machine, this node's stream may arrive late. The peer may have given u
 a second stream. This node then reads the second stream in place of the first one, if no bytes came on the first one.
 Its own stream and the link stay. If this node ended the link instead, it would have to open another stream. The peer
 would answer that one with another stream of its own, and so on without end.
+
+If the peer has reset this node's stream, the peer's next stream is not paired with it: this node opens a new one. Two
+nodes that had lost each other's old streams once paired every fresh stream with a dead one, in turns, for 25 s.
 """
 
 import logging
@@ -229,6 +232,9 @@ class Links:
         link = self.table.of(peer)
         if link is None:
             return self._add(Link(peer, self._receiver, turns=self._turns, lag=self._lag_to(peer)), None)
+        if not link.scope.cancel_called and is_gone(link.outbound):
+            # The peer has ended its link, and this node's stream with it. Its next stream belongs to a new link.
+            link.broke()
         return self._renew(link) if link.scope.cancel_called else link
 
     def _renew(self, old: Link) -> Link:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import trio
 import trio.testing
+from libp2p.abc import INetStream
 from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
@@ -17,7 +18,7 @@ from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.flux import link, peer_links
 from flux_tui.net.flux.peer_links import STANDS_STILL
 from flux_tui.net.upstream import select_connection
-from tests.abuse.attacker import Attacker, attacking
+from tests.abuse.attacker import PROTOCOL, Attacker, attacking
 from tests.support.hosts import plain_host
 from tests.support.networks import Loopback, Node, Seen, connect, node, settled, words
 
@@ -87,6 +88,29 @@ async def test_a_peer_that_gave_up_a_silent_link_opens_a_new_stream(first: str) 
             await settled()
         assert counts(a) == ["up"]
         assert not peer.gone.is_set()
+
+
+async def test_a_stream_that_the_peer_has_reset_is_not_paired_with_the_peers_next_one() -> None:
+    """The link would end at the first write, and the peer's fresh stream with it. Then the peer would do the same."""
+    async with node(Loopback(), 1) as a, attacking(a.addr, connect=False) as peer:
+        taken: list[INetStream] = []
+
+        async def take(stream: INetStream) -> None:
+            taken.append(stream)
+            await trio.sleep_forever()
+
+        peer.host.set_stream_handler(PROTOCOL, take)
+        await peer.host.connect(peer.victim)
+        links_of(a).connected(peer.peer_id)
+        await a.seen.until(lambda: taken)
+        await taken[0].reset()
+        await settled()
+        peer.stream = await peer.open()
+        await a.seen.up(peer.peer_id)
+        await a.seen.until(lambda: len(taken) == 2)
+        assert a.network.push(peer.peer_id, words(1))
+        assert await taken[1].read(1)
+        assert counts(a) == ["up"]
 
 
 async def test_a_peer_that_spoke_and_opens_a_new_stream_has_a_new_link() -> None:
