@@ -47,6 +47,8 @@ OFFSETS = (3600, 0, -3600, 0, 126_000_000, 0, -40, 400)
 SAMPLE_SECONDS = 5.0
 RESTARTS = 0.35
 """The part of the attack, from its beginning, in which nodes are started anew."""
+DISK_AT_ONCE = 10.0
+"""MiB by which each home may grow besides: entries that do not fill a segment yet, and the database's log."""
 DISK_PER_HOUR = 60.0
 """MiB by which each home may grow in an hour. What strangers may cause in one is below 84 MiB as it is priced, and
 takes a sixth of that on disk."""
@@ -191,8 +193,9 @@ class Soak:
             table.add(f"{name}: descriptors grew by", growth(run, lambda one: one.descriptors), "", most=20)
             table.add(f"{name}: threads grew by", growth(run, lambda one: one.threads), "", most=2)
             table.add(f"{name}: disk", samples[-1].disk / mib, "MiB")
-            grown = per_hour(samples, lambda one: one.disk / mib)
-            table.add(f"{name}: disk grows by", grown, "MiB/h", most=DISK_PER_HOUR)
+            grown = per_hour(samples, lambda one: one.disk / mib) * self._minutes / 60
+            allowed = DISK_AT_ONCE + DISK_PER_HOUR * self._minutes / 60
+            table.add(f"{name}: disk grew by", grown, "MiB", most=round(allowed, 1))
         table.add("node: descriptors at the end", self._settled().descriptors, "", most=120)
 
     def _attack(self, seconds: float) -> None:
