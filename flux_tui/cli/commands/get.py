@@ -35,6 +35,7 @@ from flux_tui.home import Home, HomeError
 from flux_tui.petnames import PetNames
 from flux_tui.store.database import NoRoomError
 from flux_tui.store.disk.disk_space import DiskSpace
+from flux_tui.store.disk.part_names import part_path
 from flux_tui.store.series_reader import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
@@ -134,7 +135,7 @@ def _fetch(
     as_json: bool,
     flags: Mapping[str, Any],
 ) -> None:
-    _ask_for_room(ticket, path, load_settings(place, **flags).keep_free)
+    _ask_for_room(place, ticket, path, load_settings(place, **flags).keep_free)
     ensure_node(place, node_flags(flags))
     if output is not None and output.folder:
         path.parent.mkdir(exist_ok=True)
@@ -146,7 +147,7 @@ def _fetch(
     _done(ticket, path, as_json, f"{human_size(whole.size)}, whole and verified", whole.size)
 
 
-def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
+def _ask_for_room(place: Home, ticket: Ticket, path: Path, keep_free: int) -> None:
     """Check that the disk has room for the object. If not, ask the person whether to fetch it anyway.
 
     Raises Failure if the person says no, or if there is no terminal to ask on. Does nothing if the ticket gives no
@@ -155,9 +156,8 @@ def _ask_for_room(ticket: Ticket, path: Path, keep_free: int) -> None:
     if ticket.size is None:
         return
     folder = next((one for one in path.parents if one.is_dir()), Path("/"))
-    came = sum(
-        _blocks(one) for one in path.parent.glob(f".*{ticket.root[-8:]}.flux-part") if path.parent.is_dir()
-    )
+    part = part_path(place.path, path, ticket.root)
+    came = _blocks(part) if part.exists() else 0
     try:
         DiskSpace(keep_free).check(folder, max(0, ticket.size - came))
     except NoRoomError as error:

@@ -206,9 +206,11 @@ async def probe(connection: Connection) -> bool:
             while connection.heard == before and not is_closed():  # noqa: ASYNC110 - nothing wakes for it
                 await trio.sleep(POLL_SECONDS)
             nursery.cancel_scope.cancel()
+    if connection.heard != before:
+        return True  # it was alive, even if the peer has closed it meanwhile
     if is_closed():
         return False
-    if connection.heard != before or acknowledged():
+    if acknowledged():
         return True
     connection.abort(GONE)
     return False

@@ -25,14 +25,11 @@ from flux_tui.store.disk.file_io import BLOCK, FileStat, check_path, rename_new,
 from flux_tui.store.disk.file_places import OWN, FilePlace, locate, locate_all
 from flux_tui.store.disk.fsync import flush, flush_folder
 from flux_tui.store.disk.name_collisions import DistinctNames
+from flux_tui.store.disk.part_names import PART, part_path
 from flux_tui.store.disk.safe_path import Inside, OpenFolder, parts_of
 
 HELD = "held"
 """The folder of a home with the replicas."""
-PART = ".flux-part"
-"""The end of the name of an unfinished object."""
-MAX_NAME_BYTES = 255
-"""Bytes of one part of a path, on every common file system."""
 
 Kind = Literal["file", "folder", "link"]
 
@@ -283,13 +280,12 @@ class Trees:
             raise StoreError(
                 f"{path} would look like something unfinished: choose a name that ends otherwise"
             )
-        part = path.with_name(f".{path.name}.{root[-8:]}{PART}")
-        if len(os.fsencode(part.name)) > MAX_NAME_BYTES:
-            part = path.with_name(f".{root}{PART}")
         row = self._db.execute(
-            "SELECT id FROM tree WHERE root = ? AND path = ? AND part IS NOT NULL ORDER BY id DESC LIMIT 1",
+            "SELECT id, part FROM tree WHERE root = ? AND path = ? AND part IS NOT NULL ORDER BY id DESC LIMIT 1",
             (root, str(path)),
         ).fetchone()
+        # An earlier version gave it another name.
+        part = part_path(self._home, path, root) if row is None else Path(row[1])
         if row is not None and (os.path.lexists(part) or os.path.lexists(path)):
             tree = Tree(row[0], root, path, part)
             if not os.path.lexists(part):
@@ -299,8 +295,8 @@ class Trees:
             if os.path.lexists(path):
                 raise StoreError(f"{path} exists already: choose another place, or move it away")
             if os.path.lexists(part):
-                # Left by a home that is gone. Begin anew: its content would have to be checked like any
-                # other.
+                # Left by a home that was at the same place. Begin anew: its content would have to be checked like
+                # any other.
                 remove(part)
             _try_to_write(part)
             cursor = self._db.execute(
