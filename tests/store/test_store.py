@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,45 @@ def test_files_of_the_user_are_never_overwritten(store: Store, tmp_path: Path) -
     with pytest.raises(StoreError, match="exists already"):
         store.objects.finish_tree(ROOT)
     assert target.read_text() == "mine, just now"
+
+
+def test_two_homes_that_fetch_one_object_to_one_place_do_not_share_a_file(
+    store: Store, tmp_path: Path
+) -> None:
+    """One emptied what the other had written, which then served wrong bytes and was taken for a liar."""
+    (cid, data), target = chunk(1), tmp_path / "x"
+    other = Store.open(tmp_path / "other")
+    for one in (store, other):
+        one.objects.open_tree(ROOT, target)
+        one.objects.place_file(ROOT, "", MIB)
+        assert one.objects.place_leaves(ROOT, "", [(cid, 0, MIB)]).missing == [cid]
+        one.commit([NOTE], [one.objects.land(cid, data)])
+    assert store.chunks.read([cid]).chunks == [(cid, data)]
+    assert store.objects.finish_tree(ROOT).path.read_bytes() == data
+    with pytest.raises(StoreError, match="exists already"):
+        other.objects.finish_tree(ROOT)
+    assert other.chunks.read([cid]).chunks == [(cid, data)], "it has the bytes all the same"
+    other.close()
+
+
+def test_an_unfinished_object_of_an_earlier_version_goes_on(store: Store, tmp_path: Path) -> None:
+    """Its temporary name had no sign of the home."""
+    (cid, data), target = chunk(1), tmp_path / "x"
+    store.objects.open_tree(ROOT, target)
+    store.objects.place_file(ROOT, "", MIB)
+    store.objects.place_leaves(ROOT, "", [(cid, 0, MIB)])
+    store.commit([NOTE], [store.objects.land(cid, data)])
+    store.close()
+    part = next(path for path in tmp_path.iterdir() if path.name.startswith(".x."))
+    older = part.rename(tmp_path / f".x.{ROOT[-8:]}.flux-part")
+    with closing(sqlite3.connect(store.home / "flux.db")) as db, db:
+        db.execute("UPDATE tree SET part = ? WHERE part = ?", (str(older), str(part)))
+    again = Store.open(store.home)
+    again.objects.open_tree(ROOT, target)
+    again.objects.place_file(ROOT, "", MIB)
+    assert again.objects.place_leaves(ROOT, "", [(cid, 0, MIB)]).present == [cid]
+    assert again.objects.finish_tree(ROOT).path.read_bytes() == data
+    again.close()
 
 
 def test_folders_and_links(store: Store, tmp_path: Path) -> None:
