@@ -1,10 +1,10 @@
 """Start a home's node in the background, and check that it listens."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 
+from flux_tui.child_command import child_command
 from flux_tui.cli.arguments.flags_for_node import apply_to_running
 from flux_tui.cli.output import failure_in
 from flux_tui.home import Home, HomeError
@@ -39,7 +39,7 @@ def ensure_node(
         start = log.tell()
         # Detached: the node outlives this command and its terminal. Its only output is the log.
         process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-            [sys.executable, "-m", "flux_tui", "node", "--home", str(home.path), *(flags or [])],
+            child_command("flux_tui", "node", "--home", str(home.path), *(flags or [])),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,

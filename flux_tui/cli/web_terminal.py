@@ -19,6 +19,8 @@ import sys
 import termios
 from collections.abc import Iterator
 
+from flux_tui.child_command import child_command
+
 PRELUDE = b"__GANGLION__\n"
 """What the server waits for before the first packet."""
 HEAD = struct.Struct("!cI")
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
         environment = dict(os.environ, TERM="xterm-256color", COLORTERM="truecolor")
         for name in ("TEXTUAL_DRIVER", "COLUMNS", "ROWS", "LINES", "NO_COLOR"):
             environment.pop(name, None)
-        os.execve(sys.executable, [sys.executable, "-m", "flux_tui", *arguments], environment)  # noqa: S606
+        os.execve(sys.executable, child_command("flux_tui", *arguments), environment)  # noqa: S606
     set_size(terminal, columns, rows)
     os.write(1, PRELUDE)
     try:

@@ -18,6 +18,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from flux_tui.child_command import child_command
+
 GATHER_SECONDS = 0.01
 """Output within this many seconds becomes one line of the file."""
 
@@ -35,7 +37,7 @@ def record(arguments: Sequence[str], file: Path, *, columns: int, rows: int, tit
             # so that the dashboard has the colours and the frame rate of a local terminal
             environment.pop(name, None)
         environment |= {"COLUMNS": str(columns), "LINES": str(rows)}
-        os.execve(sys.executable, [sys.executable, "-m", "flux_tui", *arguments], environment)  # noqa: S606
+        os.execve(sys.executable, child_command("flux_tui", *arguments), environment)  # noqa: S606
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     header = {
         "version": 2, "width": columns, "height": rows, "timestamp": int(time.time()), "title": title,

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flux_tui.child_command import child_command
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.demo.facts.scene import Made, Watch
@@ -80,7 +80,7 @@ class NodesProcess:
             with (self.folder / "nodes.log").open("ab") as log:
                 # It has its own session: signals of a terminal are for the demo, which ends its nodes itself.
                 self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-                    [sys.executable, "-m", "flux_tui.demo.node_processes", str(self.folder)],
+                    child_command("flux_tui.demo.node_processes", str(self.folder)),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

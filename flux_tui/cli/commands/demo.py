@@ -1,13 +1,13 @@
 """`flux-tui demo`: play scenarios with a swarm of real nodes on this machine, check them, or record them."""
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
+from flux_tui.child_command import child_command
 from flux_tui.cli.arguments.options import json_option
 from flux_tui.cli.arguments.path_and_stdin_types import OutputType
 from flux_tui.cli.home_and_series import home_for_settings
@@ -169,7 +169,7 @@ def _serve(scenario: str | None, speed: float, port: int, *, auto: bool, once: b
     arguments = ["demo", *([scenario] if scenario else []), "--speed", f"{speed:g}"]
     arguments += [flag for flag, on in (("--auto", auto), ("--once", once)) if on]
     # A page shows one app, and the menu is another one than the dashboard. So a page gets a whole terminal.
-    command = [sys.executable, "-m", "flux_tui.cli.web_terminal", *arguments]
+    command = child_command("flux_tui.cli.web_terminal", *arguments)
     serve_in_browser(command, port, "demo · flux-tui", as_json=as_json)
 
 

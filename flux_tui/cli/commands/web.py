@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flux_tui.child_command import child_command
 from flux_tui.cli.arguments.flags_for_node import node_flags
 from flux_tui.cli.arguments.options import home_option, json_option, node_options
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
@@ -69,7 +70,7 @@ def web(file: Path | None, port: int, mask: bool, home: Path | None, as_json: bo
     else:
         place.prepare()
         arguments, starter = [*node_flags(flags)], Starter(place, flags)
-    command = [sys.executable, "-m", "flux_tui", *arguments, *(["--mask"] if mask else [])]
+    command = child_command("flux_tui", *arguments, *(["--mask"] if mask else []))
     command += ["--home", str(place.path)]
     try:
         if starter is not None:

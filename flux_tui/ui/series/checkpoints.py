@@ -9,10 +9,11 @@ numbers are in memory.
 import os
 import struct
 import subprocess
-import sys
 import tempfile
 from bisect import bisect_right, insort
 from pathlib import Path
+
+from flux_tui.child_command import child_command
 
 BUILDER = "flux_tui.ui.series.checkpoint_process"
 HEADER = struct.Struct("!QI")
@@ -76,7 +77,7 @@ class Builder:
         self._file = tempfile.TemporaryFile(prefix="flux-tui-")  # noqa: SIM115 - close() closes it
         self._read = 0
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter, our own module
-            [sys.executable, "-m", BUILDER, str(path), str(last), str(self._file.fileno())],
+            child_command(BUILDER, str(path), str(last), str(self._file.fileno())),
             pass_fds=(self._file.fileno(),), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, close_fds=True, start_new_session=True,
         )  # fmt: skip
