@@ -61,7 +61,7 @@ def _retry_after(headers: Mapping[str, str], now: float, default: float) -> floa
         return min(float(value[:9]), MAX_RETRY_SECONDS)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or a second beyond all numbers of a date
         return default
     at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
     return min(max(at.timestamp() - datetime.fromtimestamp(now, UTC).timestamp(), 0.0), MAX_RETRY_SECONDS)

@@ -2,7 +2,8 @@
 
 - A want is answered by HEAD requests for the first blocks of it. A yes is an offer, a NO has the gateway's reason.
 - A grant becomes GET requests, CONNECTIONS at a time, in its order. A cancel ends those that have begun, too.
-- A body is read only if the machine wants it, and never further than a block can be long.
+- A body is read only if the machine wants it, as it comes (it is never unpacked), and never further than a block can
+  be long.
 - A redirect is followed only to the same host or a name below it: a gateway cannot make this node ask others.
 """
 
@@ -168,7 +169,10 @@ class GatewayLink:
                 return
             size = _length(answer.headers.get("content-length"))
             if size is not None and size > MAX_PAYLOAD:
-                self._fault(f"{self.base} sends {size:,} bytes for one block")
+                self._fault(cid, f"{self.base} sends {size:,} bytes for one block")
+                return
+            if answer.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+                self._fault(cid, f"{self.base} sends a block packed, though it was asked not to")
                 return
             if not self._receiver.wants_payload(self.peer, chunk, size or 0):
                 return
@@ -184,7 +188,7 @@ class GatewayLink:
         begun = told
         # Leaving the loop would leave the client's generators open: the cancelled next read ends them.
         with trio.CancelScope() as scope:
-            async for piece in answer.aiter_bytes():
+            async for piece in answer.aiter_raw():
                 received += len(piece)
                 if received > MAX_PAYLOAD:
                     pieces.clear()
@@ -196,7 +200,7 @@ class GatewayLink:
                     self._receiver.on_progress(self.peer, chunk, received, now - begun)
         if received <= MAX_PAYLOAD:
             return pieces
-        self._fault(f"{self.base} sends more than {MAX_PAYLOAD:,} bytes for one block")
+        self._fault(chunk.cid, f"{self.base} sends more than {MAX_PAYLOAD:,} bytes for one block")
         return None
 
     def _request(self, method: str, cid: str) -> "_Following":
@@ -208,8 +212,10 @@ class GatewayLink:
         )
         self._receiver.on_message(self.peer, answer)
 
-    def _fault(self, text: str) -> None:
+    def _fault(self, cid: Cid, text: str) -> None:
+        """Report a fault of the gateway, and that the block does not come: others may be granted it now."""
         self._receiver.on_fault(self.peer, "garbage", text)
+        self._no((cid,), Answered("not_held", False, None, text))
 
 
 class _Following:
@@ -225,7 +231,10 @@ class _Following:
         url = self._url
         for _ in range(MAX_REDIRECTS + 1):
             request = self._client.build_request(self._method, url, headers=HEADERS)
-            answer = self._answer = await self._client.send(request, stream=True)
+            try:
+                answer = self._answer = await self._client.send(request, stream=True)
+            except UnicodeError:  # httpx looks at the host of a redirect, also if it is not IDNA
+                raise httpx.RemoteProtocolError("it redirects to a host that is none") from None
             if not answer.has_redirect_location:
                 return answer
             to = url.join(answer.headers["location"])

@@ -154,12 +154,15 @@ class WithGateways:
 
         from flux_tui.net.gateways.gateway_link import GatewayLink
 
-        failures = 0
+        failures, wait = 0, 0.0
         limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
         timeout = httpx.Timeout(STALL_SECONDS, connect=CONNECT_SECONDS)
         try:
-            while True:
+            while peer not in self._forgotten:
+                dialled = False
                 with self._running[peer]:
+                    await trio.sleep(wait)
+                    dialled = True
                     async with httpx.AsyncClient(limits=limits, timeout=timeout) as client:
                         link = GatewayLink(peer, base, self._receiver, client)
                         try:
@@ -172,12 +175,11 @@ class WithGateways:
                             failures += 1
                             self._gone(peer, addr, _sentence(group))
                 if self._running[peer].cancelled_caught:
-                    self._gone(peer, addr, "it was disconnected")
-                    if peer in self._forgotten:
-                        return
-                    await trio.sleep(max(0.0, self._refused.pop(peer, 0.0) - trio.current_time()))
+                    if dialled:
+                        self._gone(peer, addr, "it was disconnected")
+                    wait = max(0.0, self._refused.pop(peer, 0.0) - trio.current_time())
                 else:
-                    await trio.sleep(REDIAL.wait(failures))
+                    wait = REDIAL.wait(failures)
                 self._running[peer] = trio.CancelScope()
         finally:
             self._links.pop(peer, None)

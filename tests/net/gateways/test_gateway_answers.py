@@ -19,6 +19,8 @@ NOW = 1_800_000_000.0
         (429, "Fri, 15 Jan 1999 08:00:30 GMT", "rate_limited", 0.0),
         (429, "soon", "rate_limited", 10.0),
         (429, "99999999999999999999", "rate_limited", 600.0),
+        (429, "Fri, 15 Jan 99999999999 08:00:30 GMT", "rate_limited", 10.0),
+        (429, "Fri, 15 Jan 2027 08:00:99999999999999999999 GMT", "rate_limited", 10.0),
         (503, "120", "busy", 120.0),
         (504, None, "busy", 30.0),
         (403, None, "denied", None),

@@ -1,5 +1,6 @@
 """A node fetches from gateways on loopback: good ones, moody ones, and ones that lie."""
 
+import gzip
 import inspect
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import h11
 import pytest
 import trio
+import trio.testing
 
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
@@ -179,3 +181,66 @@ def test_what_is_passed_on_takes_what_the_network_takes(name: str) -> None:
     assert [(one.name, one.kind, one.default) for one in own.values()] == [
         (one.name, one.kind, one.default) for one in port.values()
     ]
+
+
+def too_late(request: h11.Request) -> Answer:
+    raise HttpError(429, "too much", [("Retry-After", "Mon, 01 Jan 99999999999 00:00:00 GMT")])
+
+
+def away(request: h11.Request) -> Answer:
+    return Answer(302, [("Location", "http://xn--/")])
+
+
+@pytest.mark.parametrize("odd", [too_late, away])
+async def test_headers_that_mean_nothing_do_not_end_the_node(
+    tmp_path: Path, odd: Callable[[h11.Request], Answer]
+) -> None:
+    served = Served(tmp_path)
+
+    def mood(request: h11.Request, _: int) -> Answer | None:
+        return None if b"bafkqaaa" in request.target else odd(request)
+
+    async with served.at(mood) as url, node(tmp_path) as one:
+        one.push_intent(cmd.Get(served.root, str(tmp_path / "out"), addrs=(url,), by="t"))
+        await until(lambda: bool(noes(one)))
+        assert {no.cids for no in noes(one)} == {(served.root,)}
+
+
+async def test_a_packed_body_is_not_unpacked_and_the_block_is_refused(tmp_path: Path) -> None:
+    served = Served(tmp_path)
+    packed = gzip.compress(bytes(8 * MIB))
+
+    def mood(request: h11.Request, _: int) -> Answer | None:
+        return Answer(200, [("Content-Encoding", "gzip")], packed) if is_block(request) else None
+
+    async with served.at(mood) as url, node(tmp_path) as one:
+        one.push_intent(cmd.Get(served.root, str(tmp_path / "out"), addrs=(url,), by="t"))
+        await until(lambda: bool(noes(one)))
+        (no,) = noes(one)
+        assert (no.cids, no.reason, no.has_it) == ((served.root,), "not_held", False)
+        faults = [event for _, _, event in series_of(one) if isinstance(event, ev.PeerFaulted)]
+        assert ["packed" in fault.text for fault in faults] == [True]
+
+
+async def test_a_gateway_that_was_left_while_it_did_not_answer_is_not_dialled_again(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    told: list[str] = []
+
+    class Told:
+        def on_dial_failed(self, addr: str, why: str) -> None:
+            told.append(addr)
+
+    @asynccontextmanager
+    async def nobody(_: object) -> AsyncIterator[object]:
+        yield object()
+
+    url = "http://127.0.0.1:1"
+    async with with_gateways(nobody)(Told()) as network:  # type: ignore[arg-type]
+        network.dial(url)
+        await until(lambda: len(told) == 2)
+        network.disconnect(gateway_peer_id(url), "a person left it", forget=True)
+        await trio.sleep(600)
+        assert len(told) == 2
+        network.dial(url)
+        await until(lambda: len(told) == 3)
