@@ -7,7 +7,7 @@ from urllib.parse import quote
 import trio
 
 from flux_tui.core.content.car import encode_header, encode_section
-from flux_tui.core.content.path_walk import FolderItem, NoSuchNameError, Part
+from flux_tui.core.content.path_walk import FolderItem, NoSuchNameError, Part, TooManyNamesError
 from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.ids import Cid
 from flux_tui.gateway.content_types import SNIFFED, UNKNOWN, content_type
@@ -190,11 +190,12 @@ class ObjectAnswers:
         ]
         if self._is_known(etag):
             return Answer(304, headers)
-        items = await self._reader.list_folder(part.cid)
-        if len(items) > MAX_ROWS:
+        try:
+            items = await self._reader.list_folder(part.cid, MAX_ROWS)
+        except TooManyNamesError:
             raise HttpError(
-                413, f"that folder has {len(items):,} names, more than a page shows: name a path in it"
-            )
+                413, f"that folder has more than {MAX_ROWS:,} names, which no page shows: name a path in it"
+            ) from None
         return Answer(200, headers, _as_body(wanted.root, wanted.names, items))
 
     # ── headers ─────────────────────────────────────────────────────────────────────────────────

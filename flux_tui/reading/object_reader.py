@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import NamedTuple, TypeVar
 
 from flux_tui.core.content import nodes, unixfs_trees
-from flux_tui.core.content.path_walk import FolderItem, Part, Walk, list_folder, resolve
+from flux_tui.core.content.path_walk import MAX_ENTRIES, FolderItem, Part, Walk, list_folder, resolve
 from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.ids import Cid, is_leaf
 from flux_tui.reading.blocks import Blocks, ReadError
@@ -64,9 +64,12 @@ class ObjectReader:
         """Return what a path inside an object leads to. Raises NoSuchNameError, BadBlockError, ReadError."""
         return await self.walk(resolve(root, names))
 
-    async def list_folder(self, cid: Cid) -> list[FolderItem]:
-        """Return the names in a folder, sorted as bytes. Raises NoSuchNameError, BadBlockError, ReadError."""
-        return await self.walk(list_folder(cid))
+    async def list_folder(self, cid: Cid, limit: int = MAX_ENTRIES) -> list[FolderItem]:
+        """Return the names in a folder, sorted as bytes. `limit`: at most so many; else TooManyNamesError is raised.
+
+        Raises NoSuchNameError, BadBlockError, ReadError as well.
+        """
+        return await self.walk(list_folder(cid, limit))
 
     async def size_of_file(self, part: Part) -> int:
         """Return the bytes of a file. A file that is one leaf is read for it."""

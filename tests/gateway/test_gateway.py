@@ -16,7 +16,7 @@ from flux_tui.core.content import unixfs_trees
 from flux_tui.core.content.car import decode_header, decode_section, read_varint
 from flux_tui.core.ids import Cid, is_leaf, matches
 from flux_tui.core.series import events as ev
-from flux_tui.gateway import http_server
+from flux_tui.gateway import http_server, object_answers
 from flux_tui.gateway.content_types import UNKNOWN, content_type
 from flux_tui.gateway.gateway import Gateway
 from flux_tui.gateway.pages import content_policy
@@ -236,6 +236,8 @@ async def test_a_sharded_folder_has_an_index_and_paths(
         assert not any(map(is_leaf, found))
         one = await http.get(f"/ipfs/{root}/{links[7]}", params={"format": "car"})
         assert len(sections(one.content)[1]) <= 5, "the shards on the way, and the file"
+        monkeypatch.setattr(object_answers, "MAX_ROWS", 599)
+        assert (await http.get(f"/ipfs/{root}/")).status_code == 413
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """Walks inside an object that fetch only the blocks they need: to the end of a path, and through a folder.
 
 A walk is a generator. It yields the CIDs of inner nodes that it needs next, and is sent their bytes. It knows
-nothing of where blocks come from: the caller reads them from a store, or fetches them (`run` in tests and in
-cli/block_fetch.py, the readers in reading/).
+nothing of where blocks come from: the caller reads them from a store, or fetches them (cli/content/looking.py, the
+readers in reading/).
 
 Every node is decoded as one by a stranger. Raises BadBlockError.
 """
@@ -28,6 +28,10 @@ PartKind = Literal["file", "folder", "link"]
 
 class NoSuchNameError(BadBlockError):
     """A path leads to nothing: a folder does not have this name, or something on the way is no folder."""
+
+
+class TooManyNamesError(BadBlockError):
+    """A folder has more names than the caller takes."""
 
 
 class Part(NamedTuple):
@@ -78,7 +82,7 @@ def resolve(root: Cid, names: tuple[str, ...]) -> Walk[Part]:
 def list_folder(cid: Cid, limit: int = MAX_ENTRIES) -> Walk[list[FolderItem]]:
     """Walk through all nodes of one folder, and return its names, sorted as bytes.
 
-    `limit`: at most so many names; BadBlockError if there are more. Raises NoSuchNameError if it is no folder.
+    `limit`: at most so many names; TooManyNamesError if there are more. Raises NoSuchNameError if it is no folder.
     """
     items: list[FolderItem] = []
     found: set[str] = set()
@@ -106,7 +110,7 @@ def list_folder(cid: Cid, limit: int = MAX_ENTRIES) -> Walk[list[FolderItem]]:
                 found.add(entry.name)
                 items.append(FolderItem(*entry))
             if len(items) + len(waiting) > limit:
-                raise BadBlockError(f"a folder with more than {limit:,} names")
+                raise TooManyNamesError(f"a folder with more than {limit:,} names")
     return sorted(items, key=lambda item: item.name.encode())
 
 
