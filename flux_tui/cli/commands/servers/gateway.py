@@ -29,6 +29,7 @@ Examples:
   flux-tui gateway --fetch               fetch what is not here from the swarm
   flux-tui gateway --host 0.0.0.0 --host-name files.example
 
+\b
   curl -s 'http://127.0.0.1:8080/ipfs/CID?format=raw' | sha256sum
   flux-tui get CID --from http://192.0.2.7:8080        from another machine
 
