@@ -33,7 +33,9 @@ class BadCarError(ValueError):
     """These bytes are not a CAR that can be read. The message is one sentence."""
 
 
-NOT_A_HEADER = BadCarError("its header is not one of a CAR")
+class _NotAHeaderError(BadCarError):
+    def __init__(self) -> None:
+        super().__init__("its header is not one of a CAR")
 
 
 class Section(NamedTuple):
@@ -88,9 +90,9 @@ def decode_header(data: bytes) -> tuple[Cid, ...]:
     try:
         value, end = _value(data, 0, 0)
     except (IndexError, UnicodeDecodeError):
-        raise BadCarError("its header is not one of a CAR") from None
+        raise _NotAHeaderError from None
     if end != len(data) or not isinstance(value, dict):
-        raise BadCarError("its header is not one of a CAR")
+        raise _NotAHeaderError
     if value.get("version") != 1:
         raise BadCarError("it is a CAR of another version: only version 1 can be read")
     roots = value.get("roots")
@@ -139,7 +141,7 @@ def _value(data: bytes, at: int, depth: int) -> tuple[object, int]:
     """Decode one CBOR item of those that a header has. Return it, and where it ends. A CID is returned as bytes."""
     major, number, at = _item_head(data, at)
     if depth > MAX_NESTED or number > len(data):
-        raise NOT_A_HEADER
+        raise _NotAHeaderError
     match major:
         case 0:
             return number, at
@@ -162,7 +164,7 @@ def _value(data: bytes, at: int, depth: int) -> tuple[object, int]:
                 raise BadCarError("its header has a root that is not a CID")
             return raw_cid[1:], at
         case _:
-            raise NOT_A_HEADER
+            raise _NotAHeaderError
 
 
 def _table(data: bytes, at: int, number: int, depth: int) -> tuple[dict[object, object], int]:
@@ -171,7 +173,7 @@ def _table(data: bytes, at: int, number: int, depth: int) -> tuple[dict[object, 
         key, at = _value(data, at, depth + 1)
         value, at = _value(data, at, depth + 1)
         if not isinstance(key, str) or key in table:
-            raise NOT_A_HEADER
+            raise _NotAHeaderError
         table[key] = value
     return table, at
 
@@ -183,7 +185,7 @@ def _item_head(data: bytes, at: int) -> tuple[int, int, int]:
     if number >= 24:
         size = {24: 1, 25: 2, 26: 4, 27: 8}.get(number, 0)
         if not size or at + size > len(data):
-            raise NOT_A_HEADER
+            raise _NotAHeaderError
         number = int.from_bytes(data[at : at + size], "big")
         at += size
     return major, number, at

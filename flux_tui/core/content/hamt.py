@@ -48,8 +48,6 @@ class Prefix(NamedTuple):
 def check(node: ShardNode, prefix: Prefix) -> None:
     """Check that every name of a shard is in the slot that its hash gives. Raises BadBlockError if one is not.
 
-    `prefix`: how the hashes of all names in this shard must begin.
-
     `prefix`: the bits that choose this shard, from the root on. The hash of each name in the shard begins with them.
 
     So each name has only one possible place in a folder. Otherwise two shards could contain the same name, once
