@@ -31,12 +31,14 @@ MAX_HEAD = 16 * 1024
 HEAD_SECONDS = 20.0
 """Seconds for the head of a request to come, and between two requests."""
 STALL_SECONDS = 60.0
-"""Seconds in which a client has to take something of the answer."""
+"""Seconds in which a client has to take something of the answer, or WRITE_BYTES of it."""
 READ_BYTES = 16 * 1024
 LINGER_SECONDS, LINGER_BYTES = 2.0, 1024 * 1024
 """How long, and how much, is read from a client after the last answer."""
 RUN_BYTES = 16 * 1024 * 1024
 """Bytes that are sent from a file before its stat is looked at again."""
+WRITE_BYTES = 256 * 1024
+"""Bytes that a client has to take within STALL_SECONDS, where they pass through this process."""
 COPY_BYTES = 1024 * 1024
 """Bytes that are read at a time where the system has no `sendfile` for sockets as Linux has it."""
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -227,9 +229,10 @@ class _Connection:
         return sent
 
     async def _write(self, data: bytes | memoryview | None) -> None:
-        if data:
+        view = memoryview(data or b"")
+        for at in range(0, len(view), WRITE_BYTES):
             with trio.move_on_after(STALL_SECONDS) as scope:
-                await self._stream.send_all(data)
+                await self._stream.send_all(view[at : at + WRITE_BYTES])
             if scope.cancelled_caught:
                 raise BrokenOffError
 
