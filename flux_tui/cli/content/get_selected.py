@@ -78,14 +78,22 @@ def get_selected(
     if len(chosen) > MAX_PARTS:
         raise Failure(f"the patterns name more than {MAX_PARTS:,} parts: get the folder, or fewer at a time")
     folder = literal_path(output.path if output is not None else Path(name).name)
-    _Parts(home, path.ticket, folder, chosen, as_json, patience).run(flags)
-    size = sum(one.size for one in chosen)
+    parts = _Parts(home, path.ticket, folder, chosen, as_json, patience)
+    if not parts.chosen:
+        raise Failure(f"all that the patterns name in {what} are links that lead out of the folder")
+    parts.run(flags)
+    size = sum(one.size for one in parts.chosen)
     if as_json:
         print_json(
-            {"event": "done", "root": part.cid, "path": str(folder), "parts": [one.rel for one in chosen]}
+            {
+                "event": "done",
+                "root": part.cid,
+                "path": str(folder),
+                "parts": [one.rel for one in parts.chosen],
+            }
         )
     else:
-        say(f"{name}: {counted(len(chosen), 'part')}, {human_size(size)}, whole and verified")
+        say(f"{name}: {counted(len(parts.chosen), 'part')}, {human_size(size)}, whole and verified")
         tell_path(folder)
 
 
@@ -135,8 +143,9 @@ class _Parts:
         """Further paths of an object: from where, to where it is copied."""
         self._links: list[_Chosen] = []
         self._total = 0
+        self.chosen = [one for one in chosen if _stays_inside(one)]
         first: dict[Cid, Path] = {}
-        for one in chosen:
+        for one in self.chosen:
             at = folder.joinpath(*one.names)
             if one.target is not None:
                 self._links.append(one)
@@ -212,13 +221,18 @@ class _Parts:
 
     def _make_link(self, link: _Chosen) -> None:
         assert link.target is not None
-        if leads_out(link.rel, link.target):
-            say(f"{link.rel} → {link.target} leads out of the folder, so it is left out")
-            return
         at = self._folder.joinpath(*link.names)
         at.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             at.symlink_to(link.target)
+
+
+def _stays_inside(one: _Chosen) -> bool:
+    """Whether a part is no link that leads out of the folder. Says so if it is one: it is left out."""
+    if one.target is None or not leads_out(one.rel, one.target):
+        return True
+    say(f"{one.rel} → {one.target} leads out of the folder, so it is left out")
+    return False
 
 
 def _copy(origin: Path, to: Path) -> None:
