@@ -234,7 +234,8 @@ class BitswapLink:
             useful += await self._block(block)
         await self._pace.settle()
         while len(self._entries) + len(self._theirs.presences) > MAX_UNSENT:
-            self._sent = trio.Event()
+            if self._sent.is_set():  # else messages of other streams wait for the same event
+                self._sent = trio.Event()
             await self._sent.wait()
         return useful > 0
 

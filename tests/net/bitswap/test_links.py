@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import trio
+import trio.testing
 
 from flux_tui.core.ids import Cid, cid_bytes, dag_cid, raw_cid
 from flux_tui.core.wire import codec
 from flux_tui.core.wire import messages as msg
 from flux_tui.net.bitswap import link, links, message_reader
-from flux_tui.net.bitswap.messages import MAX_MESSAGE, Block, Entry, Presence, encode_length
+from flux_tui.net.bitswap.messages import MAX_MESSAGE, BitswapMessage, Block, Entry, Presence, encode_length
 from flux_tui.net.port import LoadedChunk
 from flux_tui.net.upstream import guarded_yamux
 from tests.support.bitswap_peer import V100, V110, V120, BitswapPeer, bitswap_peer, block_message
@@ -284,3 +285,21 @@ async def test_a_peer_that_opens_a_stream_for_each_block_is_not_slowed_down(
             node.network.push(peer.id, grant(cid))
             await peer.give(node.id, (cid, b"%d" % number))
             await node.seen.until(lambda: cid in node.seen.payloads)  # noqa: B023
+
+
+async def test_messages_of_several_streams_wait_until_the_peer_takes_what_there_is_to_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(link, "MAX_UNSENT", 0)
+    unknown = Entry(b"\x01\x55\x13\x40" + bytes(64), have=True, tells=True)
+    async with member(1, bitswap_peers=4) as node:
+        told = link.BitswapLink(node.id, node.seen, None, "direct")  # type: ignore[arg-type]
+        told._theirs.presences.append(Presence(unknown.cid, have=False))
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(told._came, BitswapMessage([unknown]), 80)
+                await trio.testing.wait_all_tasks_blocked()
+                assert len(nursery.child_tasks) == 3
+                told._theirs.presences.clear()
+                told._sent.set()
