@@ -6,6 +6,7 @@ links at a limited rate. A stranger that exchanged nothing makes room for anothe
 """
 
 from collections import deque
+from math import ceil
 
 import trio
 
@@ -125,6 +126,21 @@ class LinkTable:
         wait = 0.0 if peer in self._known else self._strangers.wait(now, 1)
         oldest = min((link.since for link in self._links.values() if not self._is_useful(link)), default=now)
         return "busy", max(wait, oldest + STRANGER_SECONDS - now, RETRY_SECONDS)
+
+    def why_refused(self, peer: PeerId) -> str:
+        """Return why this peer may have no link now, in words, and for how long.
+
+        Call it only if `admits` says that it may have none.
+        """
+        reason, seconds = self.refusal(peer)
+        wait = f"in {ceil(seconds)} s it may be dialled"
+        if not self.is_banned(peer):
+            why = "its links began too often" if reason == "rate_limited" else "this node has too many peers"
+        elif peer in self._left:
+            why = "this node has left the peer"
+        else:
+            why = "the peer misbehaved" if reason == "denied" else "its idle link made room for another peer"
+        return f"{why}; {wait}"
 
     def admits(self, peer: PeerId) -> bool:
         """Whether this peer may have a link now. False if it is banned.

@@ -216,7 +216,7 @@ class PeerDials:
         if is_told_by_person():
             self._links.table.know(peer)  # so that a crowd of strangers does not keep the peer out
         if not self._links.allowed(peer):
-            return _not_allowed(addr)
+            return self._not_allowed(peer, addr)
         return REPORTED if not is_told_by_person() and self._guard.refuses(addr) else None
 
     async def reach_again(self, peer: PeerId) -> bool:
@@ -265,7 +265,7 @@ class PeerDials:
         if link is not None and link.up.is_set():
             return None
         if not self._links.allowed(peer):
-            return _not_allowed(addr)
+            return self._not_allowed(peer, addr)
         if (refusal := self._links.refusals.of(peer)) is not None:
             return Unreached(f"{addr} answers, but it is {refusal.text}")
         if link is not None and link.foreign:
@@ -278,6 +278,11 @@ class PeerDials:
         return Unreached(
             f"{addr} answers, but no link came up: {why}; it may have too many peers, or refuse this node"
         )
+
+    def _not_allowed(self, peer: PeerId, addr: str) -> Unreached:
+        admitted = self._links.table.admits(peer)  # then only the end of this node refuses it
+        why = "this node stops" if admitted else self._links.table.why_refused(peer)
+        return Unreached(f"{addr} is not dialled: {why}")
 
     async def _close_dead(self, peer: PeerId) -> None:
         """Close the dead connections to a peer without a link. Otherwise libp2p would use them for the next one."""
@@ -312,10 +317,6 @@ class PeerDials:
         found = None if error is None else sentence_of(error)
         self._probed[addr] = (now, found)
         return found
-
-
-def _not_allowed(addr: str) -> Unreached:
-    return Unreached(f"{addr} is not dialled: there are too many peers, or it misbehaved just now")
 
 
 async def _first(*events: trio.Event) -> None:

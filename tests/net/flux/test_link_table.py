@@ -144,6 +144,20 @@ async def test_a_ban_of_a_minute_ends_after_a_minute(autojump_clock: trio.testin
     assert table.admits(name(1))
 
 
+async def test_why_a_peer_may_have_no_link_is_said(autojump_clock: trio.testing.MockClock) -> None:
+    table = LinkTable()
+    table.ban(name(1), 60.0)
+    table.leave(name(2), 30.0)
+    table.ban(name(3), 10.0, "busy")
+    for _ in range(link_table.MAX_RETURNS):
+        table.came_up(name(4))
+    assert [table.why_refused(name(number)).partition(";")[0] for number in (1, 2, 3, 4, 5)] == [
+        "the peer misbehaved", "this node has left the peer", "its idle link made room for another peer",
+        "its links began too often", "this node has too many peers",
+    ]  # fmt: skip
+    assert table.why_refused(name(2)).endswith("; in 30 s it may be dialled")
+
+
 async def test_only_a_peer_that_was_left_is_forgiven() -> None:
     table = LinkTable()
     table.leave(name(1), 60.0)
