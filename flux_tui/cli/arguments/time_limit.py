@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
-from math import inf
+from math import inf, isnan
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from typing_extensions import override
 
 from flux_tui.cli.no_progress_words import unheard
 from flux_tui.cli.output import Failure, is_for_programs, print_json
@@ -41,10 +42,21 @@ def patience(seconds: float | None, *, keep: bool = False) -> Patience:
     return Patience(inf if seconds is None else time.monotonic() + seconds, keep)
 
 
+class SecondsType(click.FloatRange):
+    """A time of an option, in seconds from 0. `nan` is refused: a wait for it would never end."""
+
+    @override
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return seconds
+
+
 def timeout_option(command: F) -> F:
     """Decorator: add the option `--timeout`."""
     return click.option(
-        "--timeout", type=click.FloatRange(min=0), default=None, metavar="SECONDS", help="Fail after so many seconds,"
+        "--timeout", type=SecondsType(min=0), default=None, metavar="SECONDS", help="Fail after so many seconds,"
         " and say why it is not here, as `why` does. The wants are taken back.",
     )(command)  # fmt: skip
 
