@@ -12,6 +12,7 @@ from click_man.man import ManPage
 
 from flux_tui import __version__
 from flux_tui.cli.arguments.help_epilogs import EPILOGS
+from flux_tui.cli.arguments.options import NodeOption
 from flux_tui.cli.main import cli
 
 FOLDER = Path(__file__).parent.parent / "assets" / "man"
@@ -42,7 +43,7 @@ def _page(context: click.Context) -> str:
     page.synopsis = " ".join(command.collect_usage_pieces(context))
     page.options = [
         (option, _escaped(meaning))
-        for parameter in command.params
+        for parameter in sorted(command.params, key=lambda one: isinstance(one, NodeOption))
         if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)) is not None
         for option, meaning in (record,)
     ]

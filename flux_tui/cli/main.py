@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from typing_extensions import override
 
 from flux_tui import __version__
 from flux_tui.cli.arguments.help_epilogs import EPILOGS, MAIN
-from flux_tui.cli.arguments.options import home_option, node_options, output_options
-from flux_tui.cli.output import be_quiet, say_failure, show_error
+from flux_tui.cli.arguments.options import home_option, node_options, output_options, write_options
+from flux_tui.cli.output import Failure, be_quiet, say_failure, show_error
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.core.text.close_words import did_you_mean
@@ -75,7 +76,13 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"{__package__}.commands.{COMMANDS[name]}"), name)
         command.epilog = command.epilog or EPILOGS.get(name)
         with_output_options(command)
+        command.format_options = partial(write_options, command)  # type: ignore[method-assign]
         return command
+
+    @override
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
     def resolve_command(
         self, context: click.Context, arguments: list[str], /
@@ -241,7 +248,7 @@ def _network_sentence(error: BaseException) -> str | None:
     from flux_tui.net.port import NetworkError
     from flux_tui.node.disk.chunker import AddError
 
-    people = (NetworkError, AddError, MetricsError, HomeError, StoreError, SettingsError)
+    people = (NetworkError, AddError, MetricsError, HomeError, StoreError, SettingsError, Failure)
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, OSError):

@@ -10,6 +10,7 @@ from flux_tui.cli.commands import demo as demo_command
 from flux_tui.cli.commands import node as node_command
 from flux_tui.cli.main import FAILED, OK, USAGE, run
 from flux_tui.cli.output import Failure
+from flux_tui.core.ids import raw_cid
 from flux_tui.demo import check, narrated_dashboard
 from flux_tui.gateway import gateway
 
@@ -125,3 +126,17 @@ def test_a_closed_stdout_is_one_sentence(
     for words in (["cat", root], ["get", root, "-o", "-"], ["export", "--car", root, "-"]):
         assert run([*words, "--home", str(home)]) == FAILED
         assert capfd.readouterr().err == "flux-tui: standard output is closed\n"
+
+
+def test_a_time_that_is_no_number_is_refused(home: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["cat", raw_cid(b"x"), "--timeout", "nan", "--home", str(home)]) == USAGE
+    assert "'nan' is not a number of seconds" in capfd.readouterr().err
+
+
+def test_the_help_shows_the_own_options_of_a_command_first(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["get", "--help"]) == OK
+    own, _, of_node = capfd.readouterr().out.partition("\nNode options:\n")
+    assert all(option in own for option in ("--output", "--timeout", "--json", "--quiet", "--help"))
+    assert "--listen" in of_node
+    assert "--listen" not in own
+    assert "Examples:" in of_node

@@ -66,9 +66,13 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable lines on stdout.")(command)
 
 
+class NodeOption(click.Option):
+    """An option of the node that a command starts. The help shows these after the command's own options."""
+
+
 def node_options(command: F) -> F:
     """Decorator: add the options that a node takes when it starts."""
-    return _with_options(command, OPTIONS)
+    return _with_options(command, OPTIONS, NodeOption)
 
 
 def limit_options(command: F) -> F:
@@ -76,9 +80,22 @@ def limit_options(command: F) -> F:
     return _with_options(command, LIMITS)
 
 
-def _with_options(command: F, options: Mapping[str, str]) -> F:
+def write_options(command: click.Command, context: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write the options of a help page: first the command's own, then those of the node that it starts."""
+    own: list[tuple[str, str]] = []
+    of_node: list[tuple[str, str]] = []
+    for parameter in command.get_params(context):
+        if (record := parameter.get_help_record(context)) is not None:
+            (of_node if isinstance(parameter, NodeOption) else own).append(record)
+    for heading, records in (("Options", own), ("Node options", of_node)):
+        if records:
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def _with_options(command: F, options: Mapping[str, str], kind: type[click.Option] = click.Option) -> F:
     for name, option in reversed(tuple(options.items())):
-        command = click.option(option, **_parameter(SETTINGS[name]))(command)
+        command = click.option(option, cls=kind, **_parameter(SETTINGS[name]))(command)
     return command
 
 
