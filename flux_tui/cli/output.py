@@ -41,7 +41,7 @@ def is_quiet() -> bool:
 
 def say(text: str) -> None:
     """Write a line for a person to stderr, unless `-q` was given. Ignore the error if nobody reads stderr any more."""
-    if not _Quiet.on or text.startswith(FAILED):
+    if not _Quiet.on:
         _say(text)
 
 
@@ -62,25 +62,32 @@ def say_dark_on_light(lines: Sequence[str]) -> None:
         click.secho(plain(line), fg="black", bg="bright_white", err=True)
 
 
+def _print(text: str) -> None:
+    """Write text and a newline to stdout. Raises Failure if it is closed."""
+    if sys.stdout is None:  # click.echo would write nothing, and say nothing
+        raise Failure(CLOSED)
+    click.echo(text)
+
+
 def tell(text: str) -> None:
-    """Write a line for a person to stdout."""
-    click.echo(plain(text))
+    """Write a line for a person to stdout. This and the functions below raise Failure if it is closed."""
+    _print(plain(text))
 
 
 def tell_lines(lines: Sequence[str]) -> None:
     """Write lines for a person to stdout, all at once."""
     if lines:
-        click.echo(plain_lines(*lines))
+        _print(plain_lines(*lines))
 
 
 def tell_path(path: object) -> None:
     """Write a path to stdout: made safe to show on a terminal, byte by byte on a pipe."""
-    click.echo(plain(str(path)) if sys.stdout.isatty() else str(path))
+    _print(str(path) if is_for_programs() else plain(str(path)))
 
 
 def print_exact(text: str) -> None:
     """Write text that this program made, such as a shell script, to stdout unchanged."""
-    click.echo(text)
+    _print(text)
 
 
 def print_json(value: Any) -> None:
@@ -94,13 +101,13 @@ def print_json_lines(values: Sequence[Any]) -> None:
 
     if values:
         lines = (json.dumps(value, separators=(",", ":")).replace("\x7f", "\\u007f") for value in values)
-        click.echo("\n".join(lines))
+        _print("\n".join(lines))
 
 
 def stdout_descriptor() -> int:
     """Return the descriptor of stdout, for bytes, after all that was printed. Raises Failure if it is closed."""
     if sys.stdout is None:
-        raise Failure("standard output is closed")
+        raise Failure(CLOSED)
     sys.stdout.flush()
     return sys.stdout.fileno()
 
@@ -120,8 +127,10 @@ def console(*, stderr: bool = False) -> Console:
     """Return a Rich console for tables and bars, without markup, emoji codes or highlighting.
 
     It writes to stdout, or with `stderr` to stderr. Where that is not a terminal, tables are as wide as their content:
-    a program gets every id whole.
+    a program gets every id whole. Raises Failure if stdout is meant and closed.
     """
+    if not stderr and sys.stdout is None:
+        raise Failure(CLOSED)
     stream = sys.stderr if stderr else sys.stdout
     wide = None if stream is not None and stream.isatty() else WIDE
     return Console(stderr=stderr, width=wide, markup=False, emoji=False, highlight=False)
@@ -134,6 +143,7 @@ def is_for_programs() -> bool:
 
 WIDE = 4000
 """Columns of a table that no terminal shows."""
+CLOSED = "standard output is closed"
 FAILED = "flux-tui: "
 """The beginning of a line on stderr that says why a command failed. No other line begins so."""
 
@@ -148,8 +158,8 @@ def log_failures_as(line: Callable[[str], str]) -> None:
 
 
 def say_failure(sentence: str) -> None:
-    """Write one sentence to stderr that says why a command failed."""
-    say(_failure_line(sentence))
+    """Write one sentence to stderr that says why a command failed, even after `-q`."""
+    _say(_failure_line(sentence))
 
 
 def failure_in(line: str) -> str | None:

@@ -648,13 +648,14 @@ def test_output_that_cannot_be_written(home: Path, arguments: tuple[str, ...]) -
     )
 
 
-def test_closed_standard_output(home: Path) -> None:
+@pytest.mark.parametrize("arguments", [("state", "--json"), ("state",), ("series",)])
+def test_closed_standard_output(home: Path, arguments: tuple[str, ...]) -> None:
     script = 'exec "$@" >&-'
     result = subprocess.run(
-        ["sh", "-c", script, "sh", sys.executable, "-m", "flux_tui", "state", "--json", "--home", str(home)],
+        ["sh", "-c", script, "sh", sys.executable, "-m", "flux_tui", *arguments, "--home", str(home)],
         stderr=subprocess.PIPE, timeout=20,
     )  # fmt: skip
-    assert (result.returncode, result.stderr) == (0, b"")
+    assert (result.returncode, result.stderr) == (1, b"flux-tui: standard output is closed\n")
 
 
 def test_a_terminal_with_a_small_character_set(tmp_path: Path) -> None:

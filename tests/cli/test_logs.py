@@ -52,7 +52,7 @@ def test_a_node_that_fails_says_why_as_a_line_of_its_log(tmp_path: Path) -> None
         )  # a busy machine starts it late
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = ["--listen", f"/ip4/127.0.0.1/tcp/{taken.getsockname()[1]}", "--no-mdns", "--log-json"]
-        done = flux("node", *listen, home=tmp_path / "home", check=False)
+        done = flux("node", "-q", *listen, home=tmp_path / "home", check=False)
         told = flux("want", raw_cid(b"x"), *listen, home=tmp_path / "other", check=False)
     assert done.returncode == told.returncode == 1
     line = json.loads(done.stderr.splitlines()[-1])

@@ -1,5 +1,6 @@
 """`flux-tui node`: run a node in the foreground, without a dashboard."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,8 @@ def node(home: Path | None, verbose: bool, as_json: bool, **flags: Any) -> None:
 
     def announce(peer_id: PeerId, addrs: tuple[str, ...], urls: tuple[str, ...]) -> None:
         told = {"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)}
-        print_json(told | ({"metrics": list(urls)} if urls else {}))
+        if sys.stdout is not None:  # a program that starts a node may have closed it
+            print_json(told | ({"metrics": list(urls)} if urls else {}))
         python_gc.exempt_all()
         tell_service_manager(READY)
 
