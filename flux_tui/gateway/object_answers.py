@@ -235,10 +235,12 @@ async def _as_body(root: Cid, names: tuple[str, ...], items: list[FolderItem]) -
 
 
 async def _next_leaves(leaves: AsyncGenerator[Leaf, None]) -> list[Leaf]:
-    """Return the next leaves of a file, at most LEAVES_AT_ONCE; none at its end."""
+    """Return the next leaves of a file, at most LEAVES_AT_ONCE; none at its end. At most one has its bytes with it."""
     batch: list[Leaf] = []
     while len(batch) < LEAVES_AT_ONCE and (leaf := await anext(leaves, None)) is not None:
         batch.append(leaf)
+        if leaf.data is not None:
+            break
     return batch
 
 

@@ -28,8 +28,9 @@ MAX_AHEAD = 512
 """Leaves that are expected at a time, where they are small."""
 MAX_DEPTH = 64
 """Inner nodes above a leaf. A balanced tree of 2⁵³ bytes has 5."""
-NODES_AHEAD = 2
-"""Inner nodes beside the present one that are expected."""
+NODES_AHEAD, NODE_BYTES_AHEAD = 2, 8 * 1024 * 1024
+"""Inner nodes beside the present one that are expected, at least; more until they stand for so many bytes of content:
+files by older tools have their content in inner nodes."""
 
 
 class Leaf(NamedTuple):
@@ -90,9 +91,10 @@ class ObjectReader:
         async with aclosing(self.leaves(cid, start, stop)) as leaves:
             while True:
                 new: list[Cid] = []
-                while not ended and (
+                # In large steps: it may wait for an inner node. But what is here already is yielded first.
+                while not (ended or (ahead and ahead[-1].data is not None)) and (
                     not ahead or bytes_ahead < READ_AHEAD // 2 or new
-                ):  # in large steps: it may wait for an inner node
+                ):
                     if bytes_ahead >= READ_AHEAD or len(ahead) >= MAX_AHEAD:
                         break
                     leaf = await anext(leaves, None)
@@ -183,6 +185,8 @@ class _Open:
         self.at = at
         self.told = False
         self._next = 0
+        self._expected = 0
+        """How many children were returned by `nodes_ahead`, or passed over."""
 
     def next_child(self) -> nodes.FileChild | None:
         """Return the next child with content, and move past it; None: there is none."""
@@ -194,9 +198,20 @@ class _Open:
         return None
 
     def nodes_ahead(self, end: int) -> list[Cid]:
-        """Return the inner nodes that follow the present child, as far as they are needed."""
-        following = self.node.children[self._next : self._next + NODES_AHEAD]
-        return [child.cid for child in following if not is_leaf(child.cid) and self.at + child.offset < end]
+        """Return the inner nodes that follow the present child, as far as they are needed. Each is returned once."""
+        found: list[Cid] = []
+        size = 0
+        for index in range(self._next, min(self._next + MAX_AHEAD, len(self.node.children))):
+            child = self.node.children[index]
+            enough = index >= self._next + NODES_AHEAD and size >= NODE_BYTES_AHEAD
+            if enough or self.at + child.offset >= end:
+                break
+            size += child.size
+            if index >= self._expected:
+                self._expected = index + 1
+                if child.size and not is_leaf(child.cid):
+                    found.append(child.cid)
+        return found
 
 
 def _cut(at: int, size: int, start: int, end: int) -> tuple[int, int] | None:

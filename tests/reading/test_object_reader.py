@@ -116,3 +116,19 @@ async def test_nodes_without_bytes_cost_no_steps() -> None:
         deep = file_node(blocks, (deep, 4))
     with pytest.raises(BadBlockError, match="inner nodes above a leaf"):
         await whole(ObjectReader(Table(blocks)).read(deep))
+
+
+async def test_content_inside_nodes_is_yielded_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_reader, "NODE_BYTES_AHEAD", 50)
+    blocks: Blocks = {}
+    parts = [bytes([number]) * 10 for number in range(40)]
+    nodes = [file_node(blocks, data=part) for part in parts]
+    root = file_node(blocks, *((node, 10) for node in nodes))
+    table = Table(blocks)
+    reading = ObjectReader(table).read(root)
+    for number in range(40):
+        assert bytes(await anext(reading)) == parts[number]
+        assert table.asked == [root, *nodes[: number + 1]], "no more than what is yielded is held"
+        assert table.expected[-1] == nodes[min(number + 5, 39)] or number > 34, "but it is on its way"
+    assert [one async for one in reading] == []
+    assert len(table.expected) <= 2 * len(nodes), "each is expected once, and once when it is needed"
