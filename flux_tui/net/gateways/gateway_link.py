@@ -73,7 +73,7 @@ class GatewayLink:
             case Cancel():
                 for cid in message.cids:
                     self._grants.pop(cid, None)
-                    if (scope := self._active.get(cid)) is not None:
+                    if (scope := self._active.pop(cid, None)) is not None:
                         scope.cancel()
                 return True
             case _:
@@ -137,8 +137,7 @@ class GatewayLink:
             if rest is not None:
                 await self._ask(cid, rest)
             else:
-                with trio.CancelScope() as self._active[cid]:
-                    await self._fetch(cid)
+                await self._fetch_until_cancelled(cid)
             self._failures = 0
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             self._failures += 1
@@ -146,7 +145,6 @@ class GatewayLink:
                 raise GatewayGoneError(_words(error)) from None
             self._no((cid,), Answered("busy", False, 5.0, _words(error)))
         finally:
-            self._active.pop(cid, None)
             limiter.release_on_behalf_of(token)
 
     # ── requests ────────────────────────────────────────────────────────────────────────────────
@@ -159,6 +157,18 @@ class GatewayLink:
             self._receiver.on_message(self.peer, offer)
         else:
             self._no((cid, *rest) if no.retry_after is not None or no.reason == "denied" else (cid,), no)
+
+    async def _fetch_until_cancelled(self, cid: Cid) -> None:
+        """Fetch a block, unless it is being fetched. A cancel ends it."""
+        if cid in self._active:
+            return
+        scope = self._active[cid] = trio.CancelScope()
+        try:
+            with scope:
+                await self._fetch(cid)
+        finally:
+            if self._active.get(cid) is scope:  # else it was cancelled, and may be granted again already
+                del self._active[cid]
 
     async def _fetch(self, cid: Cid) -> None:
         chunk = Chunk(cid=cid)
