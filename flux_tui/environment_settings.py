@@ -9,10 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flux_tui.core.series.settings_table import Kind, Setting
+from flux_tui.core.text.close_words import did_you_mean
+from flux_tui.core.text.plain import plain
 
 PREFIX = "FLUX_TUI_"
 OWN = ("ascii",)
 """Settings whose variable is read elsewhere: FLUX_TUI_ASCII may have any value (ui/rows/glyphs.py)."""
+OF_CONTAINERS = re.compile(r"SERVICE_(HOST|PORT.*)|PORT(_\d.*)?", re.DOTALL)
+"""Variables that a system of containers sets by itself for a service that is called flux-tui, without the prefix."""
 SWITCHES = {
     "1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False,
 }  # fmt: skip
@@ -34,6 +38,24 @@ def found_in(environment: Mapping[str, str], settings: Mapping[str, Setting]) ->
         if text and name not in OWN:
             found[name] = _value(setting.kind, text)
     return found
+
+
+def misspelt_in(environment: Mapping[str, str], settings: Mapping[str, Setting]) -> str | None:
+    """Return a sentence about a variable that is not read, but nearly has the name of a setting's; None: there is none.
+
+    Other variables of that prefix may be there (OF_CONTAINERS).
+    """
+    known = [variable_of(name) for name in settings]
+    for variable in sorted(environment):
+        name = variable.removeprefix(PREFIX)
+        read = variable in known or name == "HOME"
+        if name == variable or read or OF_CONTAINERS.fullmatch(name) or not environment[variable].strip():
+            continue
+        if did_you_mean(name, settings):
+            return (
+                f"the variable {plain(variable)} is not read{did_you_mean(variable, known).removesuffix('?')}"
+            )
+    return None
 
 
 def _value(kind: Kind, text: str) -> Any:

@@ -6,7 +6,7 @@ import pytest
 
 from flux_tui.config import SETTINGS, Settings, SettingsError
 from flux_tui.core.series.settings_table import Kind
-from flux_tui.environment_settings import OWN, found_in, variable_of
+from flux_tui.environment_settings import OWN, found_in, misspelt_in, variable_of
 from flux_tui.home import Home
 from tests.support.setting_values import other
 
@@ -55,3 +55,18 @@ def test_a_wrong_value_is_one_sentence(
         Settings.load(Home(tmp_path))
     assert variable.removeprefix("FLUX_TUI_").lower() in str(error.value)
     assert "environment" in str(error.value)
+
+
+def test_a_variable_whose_name_is_nearly_a_settings_is_found() -> None:
+    around = {"FLUX_TUI_HOME": "/x", "FLUX_TUI_UPLOAD_LIMIT": "1", "FLUX_TUI_MDNSS": "", "UPLOAD_LIMT": "1"}
+    around |= {
+        "FLUX_TUI_SERVICE_HOST": "10.0.0.1",
+        "FLUX_TUI_PORT_9464_TCP": "x",
+        "FLUX_TUI_PORT": "tcp://10.0.0.1:1",
+    }
+    assert misspelt_in(around, SETTINGS) is None
+    sentence = misspelt_in(around | {"FLUX_TUI_UPLOAD_LIMT": "1"}, SETTINGS)
+    assert sentence is not None
+    assert sentence.startswith(
+        "the variable FLUX_TUI_UPLOAD_LIMT is not read; did you mean FLUX_TUI_UPLOAD_LIMIT"
+    )

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flux_tui import __version__
+from flux_tui.config import SETTINGS
 from flux_tui.core.text.quantities import human_duration, human_size
 from flux_tui.doctor.checkup import Found, Patient, ok, unknown, wrong
+from flux_tui.environment_settings import misspelt_in
 from flux_tui.home import Home, HomeError
 from flux_tui.store.disk.disk_space import DiskSpace
 from flux_tui.store.disk.piped_files import PIPED
@@ -25,9 +27,11 @@ MAX_FOLDERS = 32
 
 
 def check_settings(patient: Patient) -> Found:
-    """Whether the settings of the home can be read."""
+    """Whether the settings of the home can be read, and the names of variables of the environment are right."""
     if patient.settings_error is not None:
         return wrong(f"{patient.settings_error}: mend that, or the node does not start")
+    if (misspelt := misspelt_in(os.environ, SETTINGS)) is not None:
+        return wrong(misspelt)
     return ok("the settings can be used")
 
 
@@ -57,7 +61,7 @@ def check_home(patient: Patient) -> Found:
         return wrong(f"the home {home.path} cannot be written: give yourself the rights (chmod u+rwx)")
     if home.identity.exists() and home.identity.stat().st_mode & 0o077:
         return wrong(
-            f"others can read the node's key {home.identity}: close it (chmod 600), as whoever has it is you"
+            f"others can read the node's key {home.identity}: close it (chmod 600), as it lets them act as you"
         )
     if patient.series_error is not None:
         return wrong(f"the series cannot be read: {patient.series_error}")

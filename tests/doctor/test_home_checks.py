@@ -182,3 +182,11 @@ def test_nothing_is_changed(home: Home) -> None:
     flux("doctor", "--ntp", "none", "--no-mdns", "--listen", "/ip4/127.0.0.1/tcp/0", home=home.path)
     assert sorted(os.listdir(home.path)) == before
     wait_for(lambda: home.running() is None, seconds=30)
+
+
+def test_a_misspelt_variable_of_the_environment(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FLUX_TUI_MIN_PEER", "4")
+    assert run(["doctor", "--only", "settings", "--home", str(home.path)]) == 1
+    assert "FLUX_TUI_MIN_PEER is not read; did you mean FLUX_TUI_MIN_PEERS" in capsys.readouterr().out
