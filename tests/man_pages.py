@@ -5,6 +5,7 @@ python -m tests.man_pages
 
 import re
 from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
 import click
@@ -39,7 +40,7 @@ def _page(context: click.Context) -> str:
     page.version = f"flux-tui {__version__}"
     page.date = ""
     page.short_help = _escaped(command.get_short_help_str(MAX_SHORT)).rstrip(".")
-    page.description = _escaped((command.help or "").replace("\b\n", "").replace("\b", ""))
+    page.description = _escaped(cleandoc(command.help or "").replace("\b\n", "").replace("\b", ""))
     page.synopsis = " ".join(command.collect_usage_pieces(context))
     page.options = [
         (option, _escaped(meaning))
@@ -53,7 +54,9 @@ def _page(context: click.Context) -> str:
             for name in command.list_commands(context)
             if (one := command.get_command(context, name)) is not None
         ]
-    lines = [line for line in str(page).splitlines() if line]
+    lines = [line for line in str(page).splitlines() if line.strip()]
+    title = context.command_path.upper()
+    lines[0] = lines[0].replace(f'"{title}"', f'"{title.replace(" ", "-")}"', 1)
     return "\n".join([*lines, *_epilog(command.epilog or EPILOGS.get(command.name or "") or "")]) + "\n"
 
 

@@ -24,6 +24,12 @@ def test_every_option_of_a_node_is_in_its_page() -> None:
     assert ".SH EXAMPLES" in page
 
 
+def test_the_title_is_the_name_of_the_page_and_paragraphs_are_not_indented() -> None:
+    page = (FOLDER / "flux-tui-get.1").read_text().splitlines()
+    assert page[0].startswith('.TH "FLUX-TUI-GET" "1"')
+    assert any(line.startswith("Starts this home's node") for line in page)
+
+
 def test_roff_has_nothing_to_say_about_them() -> None:
     if shutil.which("groff") is None:
         pytest.skip("groff is not installed")
