@@ -54,11 +54,11 @@ class OwnWants:
         entries, early = [], []
         for cid in cids:
             self._haves.pop(cid, None)
-            self._granted[cid] = None
             if (data := self._early.pop(cid, None)) is not None:
                 self._early_bytes -= len(data)
                 early.append((cid, data))
             else:
+                self._granted[cid] = None
                 entries.append(Entry(form_of(cid), self._next_priority(), tells=True))
         return entries, early
 

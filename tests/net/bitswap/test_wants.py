@@ -156,7 +156,9 @@ def test_a_block_that_comes_in_place_of_a_have_is_kept_for_its_grant() -> None:
     assert own.arrived(NODE, memoryview(b"node")) == "early"
     assert own.want([NODE]) == ([], [NODE])
     assert own.grant([NODE]) == ([], [(NODE, b"node")])
-    assert own.arrived(NODE, b"node") == "granted"
+    assert own.next is None, "nothing is to come"
+    own.want([NODE])
+    assert own.arrived(NODE, b"node") == "early", "it answers the second want, not the grant"
 
 
 def test_early_blocks_and_wants_are_bounded() -> None:
