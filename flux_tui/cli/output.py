@@ -141,6 +141,11 @@ def is_for_programs() -> bool:
     return sys.stdout is None or not sys.stdout.isatty()
 
 
+def are_words_for_programs() -> bool:
+    """Whether stderr is not a terminal: then no id is cut in the words for people, either."""
+    return sys.stderr is None or not sys.stderr.isatty()
+
+
 WIDE = 4000
 """Columns of a table that no terminal shows."""
 CLOSED = "standard output is closed"

@@ -36,9 +36,9 @@ class Progress:
         self._done: int | None = None
         self._title = plain(title)
         self._console = console(stderr=True)
-        quiet = quiet or is_quiet()
+        quiet = quiet or is_quiet() or sys.stderr is None
         self._quiet = quiet
-        self._fancy = sys.stderr.isatty() and not quiet
+        self._fancy = not quiet and sys.stderr.isatty()
         self._told_at = clock()
         self._told = ""
         wide = self._console.width

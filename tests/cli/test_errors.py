@@ -658,6 +658,16 @@ def test_closed_standard_output(home: Path, arguments: tuple[str, ...]) -> None:
     assert (result.returncode, result.stderr) == (1, b"flux-tui: standard output is closed\n")
 
 
+def test_closed_standard_error(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"f")
+    words = ["add", str(tmp_path / "f"), "--json", "--home", str(tmp_path / "home")]
+    result = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "flux_tui", *words],
+        stdout=subprocess.PIPE, timeout=20,
+    )  # fmt: skip
+    assert (result.returncode, json.loads(result.stdout)["size"]) == (0, 1)
+
+
 def test_a_terminal_with_a_small_character_set(tmp_path: Path) -> None:
     home = write(tmp_path / "home", ev.Requested(cid=CID, name="fünf 日本")).path
     few = os.environ | {"PYTHONIOENCODING": "latin-1"}

@@ -133,6 +133,18 @@ def test_a_progress_bar_shows_plain_text(
     assert is_plain(err)
 
 
+def test_without_stderr_there_is_no_progress_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("flux_tui.cli.progress.PLAIN_SECONDS", 0.0)
+    monkeypatch.setattr("sys.stderr", None)
+    with Progress("film.mkv") as bar:
+        bar.update(1, 2)
+        bar.tell("words")
+    assert capsys.readouterr().out == ""
+    assert output.are_words_for_programs()
+
+
 def test_log_lines_and_tracebacks_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
     written = io.StringIO()
     handler = logging.StreamHandler(written)

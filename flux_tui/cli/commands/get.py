@@ -22,7 +22,7 @@ from flux_tui.cli.content.looking import part_ticket
 from flux_tui.cli.get_destination import is_free, is_shared, state_of, target_of
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, the_home
 from flux_tui.cli.no_progress_words import Dials, waiting_for
-from flux_tui.cli.output import Failure, print_json, say, tell_path
+from flux_tui.cli.output import Failure, are_words_for_programs, print_json, say, tell_path
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.ticket import Ticket
 from flux_tui.core.ids import Cid, short
@@ -225,7 +225,9 @@ class _Fetching:
         self._told_at = 0.0
         self._told_trouble: str | None = None
         """The last reason for not being able to write that was shown to the person."""
-        self._bar = Progress(ticket.name or short(ticket.root), quiet=as_json)
+        self._bar = Progress(
+            ticket.name or (ticket.root if are_words_for_programs() else short(ticket.root)), quiet=as_json
+        )
 
     def run(self) -> ev.ObjectCompleted:
         """Push the want, wait until the object is whole, and return the entry that says so. Raises Failure.
@@ -293,7 +295,7 @@ class _Fetching:
             self._tell_trouble(pending.trouble)
         else:
             self._told_trouble = None
-        names = StateNames(self._state, self._called)
+        names = StateNames(self._state, self._called, whole=are_words_for_programs())
         note = waiting_for(self._state, self._ticket, time.time(), self._dials.failed, names)
         self._bar.update(done, size, note)
         if self._as_json and time.monotonic() - self._told_at >= JSON_SECONDS:

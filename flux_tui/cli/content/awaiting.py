@@ -8,7 +8,7 @@ from types import TracebackType
 
 from flux_tui.cli.arguments.time_limit import Patience, late
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series
-from flux_tui.cli.output import Failure, print_json, say
+from flux_tui.cli.output import Failure, are_words_for_programs, print_json, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 from flux_tui.core.series import events as ev
@@ -160,7 +160,7 @@ class Awaiting:
 
         def why() -> Failure:
             hold = self._state.holds.get(root)
-            names = StateNames(self._state, PetNames(self._home))
+            names = StateNames(self._state, PetNames(self._home), whole=are_words_for_programs())
             said = [
                 f"{names.peer(no.peer)} {no.reason}"
                 for no in (hold.refused.values() if hold is not None else ())

@@ -11,7 +11,7 @@ from flux_tui.cli.arguments.time_limit import WITHOUT_END, Patience, late
 from flux_tui.cli.background import ensure_node
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_cids
 from flux_tui.cli.no_progress_words import Dials, waiting_for
-from flux_tui.cli.output import Failure, say
+from flux_tui.cli.output import Failure, are_words_for_programs, say
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.content.object_paths import ObjectPath, is_path_or_address, parse_object_path
 from flux_tui.core.content.path_walk import Part, Walk, resolve
@@ -92,7 +92,7 @@ class Follower:
         """Return in words what the want for this block or object waits for. Empty: it is not wanted."""
         if self._state is None:
             return ""
-        names = StateNames(self._state, PetNames(self._home))
+        names = StateNames(self._state, PetNames(self._home), whole=are_words_for_programs())
         ticket = self._ticket._replace(root=cid)
         return waiting_for(self._state, ticket, time.time(), self._dials.failed, names)
 
