@@ -10,6 +10,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.series.want_explanation import NotPendingError, Why
 from flux_tui.core.series.want_explanation import why as explain
 from flux_tui.core.text.names import StateNames
+from flux_tui.core.text.phrases import object_words
 from flux_tui.core.text.why import why_sentence, why_words
 
 MAX_REMEMBERED = 256
@@ -44,7 +45,10 @@ class Explanations:
             return _explained(state, cid, now)
         found = self._last.get(cid)
         if found is None:
-            raise NotPendingError(f"{cid} is not pending")
+            known = state.objects.get(cid)
+            raise NotPendingError(
+                f"{cid} is not pending" + (f": it is {object_words(known)}" if known else "")
+            )
         return found
 
 

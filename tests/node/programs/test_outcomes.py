@@ -64,6 +64,8 @@ async def test_a_command_that_fails_raises_its_error_as_data(tmp_path: Path) -> 
                 await a.outcome(cmd.Cancel((LACKING,)))
             assert nothing.value.code == "not_pending"
             added = await a.outcome(cmd.Add(path))
+            with pytest.raises(NotPendingError, match="is not pending: it is whole"):
+                a.why(added.root)
             with pytest.raises(OutcomeError) as there:
                 await a.outcome(cmd.Get(added.root, file_of(tmp_path, 11, "taken")))
             assert there.value.code == "cannot_write"
