@@ -15,11 +15,13 @@ from flux_tui.core.fetching.holders import MIN_RATE
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 
-SETTLE_MIN, SETTLE_MAX = 1.0, 5.0
+SETTLE_MIN, SETTLE_MAX, SETTLE_UNKNOWN = 1.0, 20.0, 5.0
 """Seconds from the cancel until the chunk is granted to another holder. They are for the way there, for what the slow
-holder's system has still to send to others, and for the first report of progress."""
-SETTLE_SHARE = 0.25
-"""The share of the time that the slow holder takes for a chunk that this may take."""
+holder's system has still to send to others, and for the first report of progress. The third is for a holder whose rate
+is not known."""
+FIRST_PART = 128 * 1024
+"""Bytes that the slow holder has time to send. Of the first 64 KiB, nothing can be read before the last byte: they are
+one message of Noise. Where three getters shared a line of 256 kbit/s, they took up to ten seconds."""
 
 
 class Withdrawal(NamedTuple):
@@ -79,5 +81,6 @@ class Withdrawals:
 def _settle_seconds(batch: Batch, now: float) -> float:
     """Return the seconds until it is clear whether the holder had begun: first comes what it is sending here now."""
     holder = batch.holder
-    seconds = SETTLE_SHARE * batch.estimate / max(holder.rate, MIN_RATE) if holder.measured else SETTLE_MAX
+    size = min(FIRST_PART, batch.estimate)
+    seconds = size / max(holder.rate, MIN_RATE) if holder.measured else SETTLE_UNKNOWN
     return min(max(seconds, SETTLE_MIN), SETTLE_MAX) + holder.free_in(batch.estimate, now)

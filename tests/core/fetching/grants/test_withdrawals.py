@@ -4,7 +4,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.grants.leases import Batch, Leases
-from flux_tui.core.fetching.grants.withdrawals import SETTLE_MAX, SETTLE_MIN, Withdrawals
+from flux_tui.core.fetching.grants.withdrawals import SETTLE_MAX, SETTLE_MIN, SETTLE_UNKNOWN, Withdrawals
 from flux_tui.core.fetching.holders import Holder
 from flux_tui.core.ids import Cid, PeerId, dag_cid, raw_cid
 from flux_tui.core.wire import messages as msg
@@ -34,9 +34,9 @@ def test_a_withdrawal_ends_after_a_moment() -> None:
     withdrawals, _, _ = withdrawn()
     assert CHUNKS[0] in withdrawals
     assert CHUNKS[2] not in withdrawals
-    assert withdrawals.next_deadline() == SETTLE_MAX
-    assert not withdrawals.settled(SETTLE_MAX - 0.1)
-    assert settled(withdrawals, SETTLE_MAX) == CHUNKS[:2]
+    assert withdrawals.next_deadline() == SETTLE_UNKNOWN
+    assert not withdrawals.settled(SETTLE_UNKNOWN - 0.1)
+    assert settled(withdrawals, SETTLE_UNKNOWN) == CHUNKS[:2]
     assert CHUNKS[0] not in withdrawals
     assert withdrawals.next_deadline() == float("inf")
 
@@ -52,6 +52,17 @@ def test_a_chunk_whose_lease_has_ended_meanwhile_is_left_alone() -> None:
     withdrawals, leases, _ = withdrawn()
     leases.release(CHUNKS[0])
     assert settled(withdrawals, SETTLE_MAX) == [CHUNKS[1]]
+
+
+def test_a_slow_holder_has_time_for_its_first_message_of_noise() -> None:
+    """Where three getters shared 256 kbit/s, the first 64 KiB of a chunk took ten seconds, and were taken for none."""
+    _, leases, holder = withdrawn()
+    holder.rate, holder.measured = 10_500.0, True
+    withdrawals = Withdrawals(leases)
+    batch = leases.of_chunk(CHUNKS[0], holder)
+    assert batch is not None
+    withdrawals.add(batch, CHUNKS[:1], "moved", 0.0)
+    assert 1.1 * (1 << 16) / 10_500 < withdrawals.next_deadline() < SETTLE_MAX
 
 
 def test_the_moment_is_shorter_where_a_chunk_takes_less() -> None:
