@@ -83,6 +83,10 @@ class Seen:
         """Wait until it is gone."""
         await self.until(lambda: self.latest(peer) == "down")
 
+    async def was_down(self, peer: PeerId) -> None:
+        """Wait until it was gone at least once; it may be connected again by now."""
+        await self.until(lambda: ("down", peer) in self.links)
+
     def latest(self, peer: PeerId) -> str | None:
         return next((kind for kind, other in reversed(self.links) if other == peer), None)
 
