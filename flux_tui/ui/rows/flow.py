@@ -280,7 +280,7 @@ def _marks(
             drawn.append((glyphs.glyph(OWED), OWED.role))
         else:
             drawn.append((glyphs.glyph(WAITING), WAITING.role) if waiting else (" ", "text"))
-    _write_words(drawn, lane, shown)
+    _write_words(glyphs, drawn, lane, shown)
     return [span(text, role) for text, role in drawn]
 
 
@@ -324,20 +324,25 @@ def _cell(glyphs: Glyphs, cell: Cell, top: int) -> tuple[str, Role]:
     return glyphs.glyph(sign), sign.role
 
 
-def _write_words(drawn: list[tuple[str, Role]], lane: Lane, shown: Frame) -> None:
+def _write_words(glyphs: Glyphs, drawn: list[tuple[str, Role]], lane: Lane, shown: Frame) -> None:
     """Write into `drawn` a word at the right of each mark of a lane.
 
-    A word is left out if it does not fit, or if another mark is in its place.
+    A word is left out if it does not fit, or if another mark is in its place. In ASCII, where a sign can be a
+    letter, a space stands before the word if there is room for both.
     """
     for number in sorted(number for number in lane.cells if number >= shown.first):
         cell, column = lane.cells[number], number - shown.first
         word = _word(cell)
-        room = range(column + 1, column + 1 + len(word))
-        if not word or room.stop > shown.columns or any(shown.first + at in lane.cells for at in room):
-            continue
-        role = REASON_SIGNS[cell.reason].role if cell.kind == "no" and cell.reason else SIGNS[cell.kind].role
-        for at, letter in zip(room, word, strict=True):
-            drawn[at] = letter, role
+        for text in (word,) if glyphs.unicode else (f" {word}", word):
+            room = range(column + 1, column + 1 + len(text))
+            if word and room.stop <= shown.columns and not any(shown.first + at in lane.cells for at in room):
+                role = (
+                    REASON_SIGNS[cell.reason].role
+                    if cell.kind == "no" and cell.reason
+                    else SIGNS[cell.kind].role
+                )
+                drawn[room.start : room.stop] = [(letter, role) for letter in text]
+                break
 
 
 def _word(cell: Cell) -> str:

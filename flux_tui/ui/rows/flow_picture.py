@@ -184,4 +184,8 @@ def _state_words(view: View, peer: PeerState, size: int) -> tuple[Plain, Role]:
             f"{view.glyphs.glyph(sign)} {REASON_SHORT[peer.reason]} {human_seconds(peer.until - view.now)}"
         )
         return plain(words), sign.role
-    return (plain(f"{human_size(size / THICK_SECONDS)}/s"), "in") if size else (plain(""), "dim")
+    if size:
+        return plain(f"{human_size(size / THICK_SECONDS)}/s"), "in"
+    if peer.took_back:
+        return plain(f"{view.glyphs.glyph(REASON_SIGNS['not_held'])} changed"), "warn"
+    return plain(""), "dim"

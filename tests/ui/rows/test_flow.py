@@ -82,6 +82,18 @@ def test_ascii_and_narrow_lanes_say_the_same() -> None:
     assert "//" in found[next(name for name in found if name.endswith("ntwp"))]
 
 
+def test_in_ascii_no_sign_touches_its_word() -> None:
+    found = lanes(200, 0.25, unicode=False)
+    assert found["you"].split() == ["V", "want", "5", "peers"]
+    assert found["12D3…qYWE"].split() == ["+", "x", "denied", "never:", "denies"]
+    assert found["12D3…9NmA"].split() == ["+", "<%", "rate/////////-", "gone", "gone", "20", "s"]
+    assert "n not held " in found["12D3…5J4d"]
+
+
+def test_a_word_stays_where_a_space_before_it_has_no_room() -> None:
+    assert lanes(60, 2.0, unicode=False)["12D3…zcjN"].split() == ["+", "%", "rate//%rate", "in", "10", "s"]
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_orders_keep_all_lanes(order: str) -> None:
     assert set(lanes(80, 1.0, order=order)) == set(lanes(80, 1.0))

@@ -36,6 +36,7 @@ def test_everybody_has_a_place_and_nobody_changes_it() -> None:
             assert name in lines[row], (at, name)
     assert "gone" in picture(ANSWERS + 17)[3]
     assert "rate 25 s" in picture(ANSWERS)[3]
+    assert picture(ANSWERS + 17)[14].rstrip().endswith("∅ changed")
 
 
 @pytest.mark.parametrize("height", [9, 10, 17, 18, 21, 22])
