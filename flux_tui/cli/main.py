@@ -17,7 +17,7 @@ from typing_extensions import override
 from flux_tui import __version__
 from flux_tui.cli.arguments.help_epilogs import EPILOGS, MAIN
 from flux_tui.cli.arguments.options import home_option, node_options, output_options, write_options
-from flux_tui.cli.output import Failure, be_quiet, say_failure, show_error
+from flux_tui.cli.output import Failure, be_quiet, require_stdout, say_failure, show_error, tell
 from flux_tui.config import SettingsError
 from flux_tui.core.ids import BadIdError
 from flux_tui.core.text.close_words import did_you_mean
@@ -58,12 +58,23 @@ the dashboard.
 """
 
 
+class HelpContext(click.Context):
+    """The context of every command. It fails if stdout is closed, where Click would show no help and succeed."""
+
+    @override
+    def get_help(self) -> str:
+        require_stdout()
+        return super().get_help()
+
+
 class Commands(click.Group):
     """The group of commands.
 
     It handles a broken pipe and a signal before Click does. Options of a command may also stand before the
     command's name.
     """
+
+    context_class = HelpContext
 
     @override
     def list_commands(self, context: click.Context, /) -> list[str]:
@@ -76,6 +87,7 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(f"{__package__}.commands.{COMMANDS[name]}"), name)
         command.epilog = command.epilog or EPILOGS.get(name)
         with_output_options(command)
+        command.context_class = HelpContext
         command.format_options = partial(write_options, command)  # type: ignore[method-assign]
         return command
 
@@ -169,6 +181,12 @@ def _own_exceptions() -> Iterator[None]:
         raise
 
 
+def _show_version(context: click.Context, _option: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        tell(f"flux-tui, version {__version__}")
+        context.exit()
+
+
 @click.group(
     cls=Commands,
     invoke_without_command=True,
@@ -178,7 +196,14 @@ def _own_exceptions() -> Iterator[None]:
 @home_option
 @node_options
 @click.option("--mask", is_flag=True, help="Hide ids and addresses in the dashboard, for an audience.")
-@click.version_option(__version__, prog_name="flux-tui")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def cli(context: click.Context, /, home: Path | None, mask: bool, **flags: Any) -> None:
     """A push-only peer-to-peer file exchange that you can watch.

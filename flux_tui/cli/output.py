@@ -62,10 +62,15 @@ def say_dark_on_light(lines: Sequence[str]) -> None:
         click.secho(plain(line), fg="black", bg="bright_white", err=True)
 
 
+def require_stdout() -> None:
+    """Raise Failure if stdout is closed: click.echo would write nothing, and say nothing."""
+    if sys.stdout is None:
+        raise Failure(CLOSED)
+
+
 def _print(text: str) -> None:
     """Write text and a newline to stdout. Raises Failure if it is closed."""
-    if sys.stdout is None:  # click.echo would write nothing, and say nothing
-        raise Failure(CLOSED)
+    require_stdout()
     click.echo(text)
 
 
@@ -106,8 +111,7 @@ def print_json_lines(values: Sequence[Any]) -> None:
 
 def stdout_descriptor() -> int:
     """Return the descriptor of stdout, for bytes, after all that was printed. Raises Failure if it is closed."""
-    if sys.stdout is None:
-        raise Failure(CLOSED)
+    require_stdout()
     sys.stdout.flush()
     return sys.stdout.fileno()
 
@@ -129,8 +133,8 @@ def console(*, stderr: bool = False) -> Console:
     It writes to stdout, or with `stderr` to stderr. Where that is not a terminal, tables are as wide as their content:
     a program gets every id whole. Raises Failure if stdout is meant and closed.
     """
-    if not stderr and sys.stdout is None:
-        raise Failure(CLOSED)
+    if not stderr:
+        require_stdout()
     stream = sys.stderr if stderr else sys.stdout
     wide = None if stream is not None and stream.isatty() else WIDE
     return Console(stderr=stderr, width=wide, markup=False, emoji=False, highlight=False)

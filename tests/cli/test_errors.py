@@ -648,11 +648,14 @@ def test_output_that_cannot_be_written(home: Path, arguments: tuple[str, ...]) -
     )
 
 
-@pytest.mark.parametrize("arguments", [("state", "--json"), ("state",), ("series",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("state", "--json"), ("state",), ("series",), ("--help",), ("-h",), ("get", "--help"), ("--version",)],
+)
 def test_closed_standard_output(home: Path, arguments: tuple[str, ...]) -> None:
     script = 'exec "$@" >&-'
     result = subprocess.run(
-        ["sh", "-c", script, "sh", sys.executable, "-m", "flux_tui", *arguments, "--home", str(home)],
+        ["sh", "-c", script, "sh", sys.executable, "-m", "flux_tui", "--home", str(home), *arguments],
         stderr=subprocess.PIPE, timeout=20,
     )  # fmt: skip
     assert (result.returncode, result.stderr) == (1, b"flux-tui: standard output is closed\n")
