@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from flux_tui.home import Home
 from flux_tui.ui.dashboard.app import Dashboard
@@ -157,6 +158,19 @@ async def test_a_dashboard_error_is_written_to_a_file_not_to_the_screen(live: Li
     assert app.return_code == 1
     assert "ZeroDivisionError" in (tmp_path / "crash.log").read_text()
     assert app.return_value is True, "the node has no part in it, and runs on"
+
+
+@on_asyncio
+async def test_a_focus_that_came_late_is_no_error_when_the_screens_are_closed(live: Live) -> None:
+    app = live.dashboard()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("5")
+        panel = app.focused
+        assert panel is not None
+        await pilot.press("1")
+    assert not app.screen_stack
+    app._focus_came(events.DescendantFocus(panel))
+    assert app.parts.panels.current == "series"
 
 
 def test_a_dashboard_that_failed_ends_with_status_1_and_a_report_in_the_home(home: Home) -> None:

@@ -373,6 +373,8 @@ class Dashboard(App[bool]):
     @on(events.DescendantFocus)
     def _focus_came(self, event: events.DescendantFocus) -> None:
         name = event.widget.id
+        if not self.screen_stack:
+            return  # the dashboard is closing
         # Otherwise the focus has moved on meanwhile.
         if self.focused is event.widget and name in PANELS and name != self.parts.panels.current:
             self.parts.panels.set_current(name)
