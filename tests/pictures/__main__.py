@@ -10,13 +10,14 @@ the moment is the same: when many have said NO, much is on its way, and a part o
 import asyncio
 import io
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tests.pictures.target import target_of
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -228,10 +229,10 @@ def small(picture: bytes) -> bytes:
 
 def main() -> None:
     """Run the command."""
+    folder = target_of("tests.pictures", __doc__, "folder", ROOT / "screenshots")
     os.environ.pop("NO_COLOR", None)
     os.environ["TZ"] = "UTC"
     time.tzset()
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "screenshots"
     folder.mkdir(exist_ok=True)
     asyncio.run(take_all(folder))
     asyncio.run(take_in_a_browser(folder))

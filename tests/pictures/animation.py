@@ -2,12 +2,12 @@
 
     python -m tests.pictures.animation [FILE]
 
-Each frame has the lines that the panel draws at that moment (`ui/rows/flow.py`), made from the recording in `assets/`.
+Each frame has the lines that the panel draws at that moment (`ui/rows/flow.py`), made from a recording of a film that
+was stuck.
 CSS shows one frame after the other, so it moves wherever an image may, and needs no script.
 """
 
 import os
-import sys
 import time
 from html import escape
 from pathlib import Path
@@ -20,6 +20,7 @@ from flux_tui.ui.rows.flow import flow_rows, frame, step_words
 from flux_tui.ui.rows.glyphs import Glyphs, Role
 from flux_tui.ui.rows.view_and_lines import Line, View, span
 from flux_tui.ui.series.flow_marks import FlowWindow
+from tests.pictures.target import target_of
 
 ROOT = Path(__file__).parents[2]
 RECORDING = ROOT / "tests" / "ui" / "stuck.flux"
@@ -103,6 +104,6 @@ def _line(line: Line, y: int) -> str:
 if __name__ == "__main__":
     os.environ["TZ"] = "UTC"  # the same picture wherever it is made
     time.tzset()
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
+    target = target_of("tests.pictures.animation", __doc__, "file", FILE)
     target.write_text(svg(frames()))
     print(f"{target}: {target.stat().st_size:,} bytes")

@@ -9,7 +9,6 @@ comes back; one chunk is wanted that nobody has. What the third node saw of it i
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,6 +18,7 @@ from flux_tui.core.content.ticket import Ticket, parse_ticket
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.home import Home
 from tests.bench.nodes import Node, flux, running, state, wait_for
+from tests.pictures.target import target_of
 
 FILM, TALK, PHOTOS = 500 * 1024 * 1024, 3 * 1024 * 1024, 40
 PATIENCE_SECONDS = 120.0
@@ -87,7 +87,7 @@ def record(target: Path, work: Path) -> None:
 
 def main() -> None:
     """Run the command."""
-    target = Path(sys.argv[1] if len(sys.argv) > 1 else "assets/swarm.flux").absolute()
+    target = target_of("tests.pictures.record", __doc__, "file", Path("assets/swarm.flux")).absolute()
     work = Path(tempfile.mkdtemp(prefix="flux-tui-recording-"))
     try:
         record(target, work)
