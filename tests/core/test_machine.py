@@ -193,6 +193,18 @@ def test_a_cancel_counts_only_from_the_peer_that_granted() -> None:
     assert not script.machine.is_granted(OTHER, CHUNK)
 
 
+def test_a_cancel_is_confirmed_only_for_what_has_not_begun_to_leave() -> None:
+    script = Script(held={CHUNK: 7, (later := raw_cid(b"later")): 7})
+    script.give(up(OTHER))
+    script.give(inp.MessageCame(OTHER, msg.Grant(cids=(CHUNK, later), ttl=3)))
+    script.give(inp.ChunksLeaving(OTHER, (CHUNK,)))
+    cancel = inp.MessageCame(OTHER, msg.Cancel(cids=(CHUNK, later), confirm=True))
+    events, effects = script.give(cancel)
+    assert events == [ev.CancelReceived(peer=OTHER, cids=(later,))]
+    assert effects == [fx.Push(OTHER, msg.Cancelled(cids=(later,)))]
+    assert script.give(cancel) == ([], []), "nothing more was cancelled"
+
+
 def test_an_unrequested_chunk_is_a_fault() -> None:
     script = Script()
     script.give(up(OTHER))

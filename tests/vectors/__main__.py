@@ -55,6 +55,8 @@ DIRECT: tuple[tuple[Message, bytes], ...] = (
     (messages.Chunk(cid=LEAF), HELLO),
     (messages.Grant(cids=(LEAF, OTHER), ttl=2.5), b""),
     (messages.Cancel(cids=(OTHER,)), b""),
+    (messages.Cancel(cids=(LEAF, OTHER), confirm=True), b""),
+    (messages.Cancelled(cids=(OTHER,)), b""),
     (messages.StatusNo(cids=(ROOT,), reason="rate_limited", has_it=True, retry_after=1.25, text=""), b""),
     (
         messages.StatusNo(cids=(ROOT,), reason="denied", has_it=True, retry_after=None, text="members only"),

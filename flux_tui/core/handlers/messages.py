@@ -46,7 +46,9 @@ class MessageHandler:
                 self.custom_messages.refused(peer, message)
                 self.requester.answers.refused(peer, message)
             case msg.Cancel():
-                self.responder.cancelled(peer, message.cids)
+                self.responder.cancelled(peer, message)
+            case msg.Cancelled():
+                self.requester.scheduler.cancelled(peer, message.cids)
             case msg.CanHold():
                 self.origin.offered(peer, message.root, whole=message.whole)
             case msg.Held():
@@ -78,8 +80,10 @@ class MessageHandler:
                 self.keeper.message_dropped()
             case msg.CanHold() | msg.Release():
                 pass  # the hold is pushed again, and keepers repeat what they keep
-            case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error() | msg.Cancel():
+            case msg.Chunk() | msg.StatusNo() | msg.StatusYesButLater() | msg.Error():
                 pass  # the peer asks again if it misses this: pushes are fire and forget
+            case msg.Cancel() | msg.Cancelled():
+                pass  # a withdrawal ends without an answer, too, only later
             case msg.Custom():
                 self.custom_messages.dropped(peer, message)
             case msg.SealedIntent():

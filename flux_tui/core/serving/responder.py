@@ -31,6 +31,8 @@ from flux_tui.core.turn import Ledger
 from flux_tui.core.vocabulary import Refusal
 from flux_tui.core.wire.messages import (
     MAX_CIDS_DIRECT,
+    Cancel,
+    Cancelled,
     Error,
     Grant,
     Intent,
@@ -205,10 +207,15 @@ class Responder:
         if (wait := no.retry_after) is not None and peer in self.connected and peer not in self.uploads:
             self.waiting_line.expect(peer, wait, self.ledger.now)
 
-    def cancelled(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
-        """Remove chunks that a peer cancels from the peer's upload queue. A peer can cancel only its own grants."""
-        if mine := tuple(self.uploads.cancel(peer, cids)):
+    def cancelled(self, peer: PeerId, cancel: Cancel) -> None:
+        """Remove chunks that a peer cancels from the peer's upload queue. A peer can cancel only its own grants.
+
+        If the peer asks for it, tell it which of them will not be sent.
+        """
+        if mine := tuple(self.uploads.cancel(peer, cancel.cids)):
             self.ledger.emit(ev.CancelReceived(peer=peer, cids=mine))
+            if cancel.confirm:
+                self.ledger.do(Push(peer=peer, message=Cancelled(cids=mine)))
 
     def leaving(self, peer: PeerId, cids: tuple[Cid, ...]) -> None:
         """Note that chunks are now being written to a peer's stream. A cancel cannot stop them any more."""

@@ -214,6 +214,17 @@ class Cancel(_Wire, tag="cancel", frozen=True, kw_only=True):
     """The requester no longer wants these chunks, for which it sent a grant. The holder must not send them."""
 
     cids: Cids
+    confirm: bool = False
+    """Whether the holder is to answer with `Cancelled`."""
+
+
+class Cancelled(_Wire, tag="cancelled", frozen=True, kw_only=True):
+    """The answer to a cancel: these chunks were granted, and the holder will not send them.
+
+    Of the cancelled chunks, those that are missing here had already left, or are being sent.
+    """
+
+    cids: Cids
 
 
 class Route(_Wire, tag="route", frozen=True, kw_only=True):
@@ -268,6 +279,7 @@ Message: TypeAlias = (
     | Error
     | Grant
     | Cancel
+    | Cancelled
     | CanHold
     | Keep
     | Held
@@ -286,6 +298,7 @@ DirectKind: TypeAlias = Literal[
     "error",
     "grant",
     "cancel",
+    "cancelled",
     "can_hold",
     "keep",
     "held",

@@ -130,7 +130,7 @@ class BitswapLink:
                 if message.about == "want":
                     self._theirs.no(message, trio.current_time())
                     self._work()
-            case msg.Error() | msg.CanHold() | msg.Held() | msg.Release():
+            case msg.Error() | msg.Cancelled() | msg.CanHold() | msg.Held() | msg.Release():
                 pass  # these are only news to a peer that speaks flux
             case msg.Keep() | msg.Custom() | msg.Route():
                 return False

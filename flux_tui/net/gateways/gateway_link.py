@@ -19,6 +19,7 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import MAX_PAYLOAD
 from flux_tui.core.wire.messages import (
     Cancel,
+    Cancelled,
     Chunk,
     Grant,
     Message,
@@ -71,11 +72,7 @@ class GatewayLink:
             case Grant():
                 return self._granted(message)
             case Cancel():
-                for cid in message.cids:
-                    self._grants.pop(cid, None)
-                    if (scope := self._active.pop(cid, None)) is not None:
-                        scope.cancel()
-                return True
+                return self._cancelled(message)
             case _:
                 return True  # a gateway keeps nothing for others, and knows no other messages
 
@@ -89,6 +86,19 @@ class GatewayLink:
         for cid in asked:
             self._asks[cid] = rest if cid == asked[0] else ()
         self._news.set()
+        return True
+
+    def _cancelled(self, cancel: Cancel) -> bool:
+        ended: list[Cid] = []
+        for cid in cancel.cids:
+            scope = self._active.pop(cid, None)
+            if scope is not None:
+                scope.cancel()
+            if scope is not None or cid in self._grants:
+                self._grants.pop(cid, None)
+                ended.append(cid)
+        if cancel.confirm and ended:
+            self._receiver.on_message(self.peer, Cancelled(cids=tuple(ended)))
         return True
 
     def _granted(self, grant: Grant) -> bool:

@@ -13,7 +13,7 @@ from flux_tui.net.gateways.gateway_link import GatewayLink
 from flux_tui.net.gateways.with_gateways import gateway_peer_id
 from tests.support.networks import Seen
 
-LEAF = raw_cid(b"leaf")
+LEAF, OTHER_LEAF = raw_cid(b"leaf"), raw_cid(b"another leaf")
 URL = "http://gateway.example"
 
 
@@ -48,7 +48,8 @@ async def test_a_cancel_ends_a_request_also_if_the_block_was_asked_for_and_grant
             assert link.push(message)
             await trio.testing.wait_all_tasks_blocked()
         assert asked == ["GET", "HEAD"], "it is not fetched twice at a time"
-        assert link.push(msg.Cancel(cids=(LEAF,)))
+        assert link.push(msg.Cancel(cids=(LEAF, OTHER_LEAF), confirm=True))
         await trio.testing.wait_all_tasks_blocked()
         assert ended == 1
+        assert seen.messages[-1] == msg.Cancelled(cids=(LEAF,)), "the other one was not granted"
         nursery.cancel_scope.cancel()

@@ -347,12 +347,17 @@ class Scheduler:
     def _withdraw(
         self, batch: Batch, cids: list[Cid], cause: ev.LapseCause, to: PeerId | None = None
     ) -> None:
-        """Tell a slow holder not to send these chunks. Their leases end a little later (withdrawals.py).
+        """Tell a slow holder not to send these chunks. Their leases end when it says so, or later (withdrawals.py).
 
         `to`: the idle holder that is to send them; None: any.
         """
-        self.tell_cancel(batch.holder.peer, cids)
+        self.tell_cancel(batch.holder.peer, cids, confirm=True)
         self.withdrawals.add(batch, cids, cause, self.ledger.now, to)
+
+    def cancelled(self, peer: PeerId, cids: Collection[Cid]) -> None:
+        """Handle a holder's answer to a cancel: it will not send these chunks."""
+        self.withdrawals.confirm(peer, cids, self.ledger.now)
+        self._end_withdrawn()
 
     def _end_withdrawn(self) -> None:
         """End the leases of the withdrawn chunks that have not begun to come, and grant them to others."""
@@ -487,7 +492,7 @@ class Scheduler:
         """Return the time from which this peer may be granted chunks, in steady time; 0: at once."""
         return self.want_pusher.free_at(peer)
 
-    def tell_cancel(self, peer: PeerId, cids: list[Cid]) -> None:
-        """Tell a holder not to send these chunks."""
+    def tell_cancel(self, peer: PeerId, cids: list[Cid], *, confirm: bool = False) -> None:
+        """Tell a holder not to send these chunks. `confirm`: it is to say which of them it will not send."""
         for part in batches(cids, MAX_CIDS_DIRECT):
-            self.ledger.do(Push(peer=peer, message=Cancel(cids=part)))
+            self.ledger.do(Push(peer=peer, message=Cancel(cids=part, confirm=confirm)))

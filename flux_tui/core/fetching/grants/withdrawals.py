@@ -2,8 +2,10 @@
 
 A slow holder sends its peers one chunk each in turn. When this node learns that another peer has a chunk that waits
 there, the slow holder may just have begun to send it here: nothing of it has come yet, and a cancel is too late. If the
-chunk were granted to the other peer at once, it would come twice. So it keeps its lease for a moment after the cancel.
-If a part of it comes meanwhile, it stays with the slow holder.
+chunk were granted to the other peer at once, it would come twice. So it keeps its lease until the holder confirms the
+cancel: then it will not come, and another peer is granted it. A chunk that the holder has begun is never confirmed: it
+comes. A holder that confirms nothing is dead, or of an older version. Then the lease ends after a time, if no part of
+the chunk has come.
 """
 
 from collections.abc import Collection
@@ -15,11 +17,11 @@ from flux_tui.core.fetching.holders import MIN_RATE
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
 
-SETTLE_MIN, SETTLE_MAX, SETTLE_UNKNOWN = 1.0, 20.0, 5.0
-"""Seconds from the cancel until the chunk is granted to another holder. They are for the way there, for what the slow
-holder's system has still to send to others, and for the first report of progress. The third is for a holder whose rate
-is not known."""
-FIRST_PART = 128 * 1024
+SETTLE_MIN, SETTLE_MAX, SETTLE_UNKNOWN = 2.0, 60.0, 10.0
+"""Seconds from a cancel that is not confirmed until the chunk is granted to another holder. They are for the way there,
+for what the slow holder's system has still to send to others, and for the first report of progress. The third is for a
+holder whose rate is not known."""
+FIRST_PART = 256 * 1024
 """Bytes that the slow holder has time to send. Of the first 64 KiB, nothing can be read before the last byte: they are
 one message of Noise. Where three getters shared a line of 256 kbit/s, they took up to ten seconds."""
 
@@ -36,6 +38,8 @@ class Withdrawal(NamedTuple):
     """Why the leases end."""
     to: PeerId | None
     """The idle holder that is to send them; None: any."""
+    confirmed: bool = False
+    """Whether their holder has said that it will not send them."""
 
 
 class Withdrawals:
@@ -57,6 +61,16 @@ class Withdrawals:
         self._waiting.append(Withdrawal(batch, tuple(cids), now + _settle_seconds(batch, now), cause, to))
         self._cids.update(cids)
 
+    def confirm(self, peer: PeerId, cids: Collection[Cid], now: float) -> None:
+        """Let `settled` return those of these chunks that were withdrawn from this peer: it will not send them."""
+        confirmed = frozenset(cids)
+        for withdrawal in [one for one in self._waiting if one.batch.holder.peer == peer]:
+            if ours := tuple(cid for cid in withdrawal.cids if cid in confirmed):
+                self._waiting.remove(withdrawal)
+                self._waiting.append(withdrawal._replace(cids=ours, at=now, confirmed=True))
+                if rest := tuple(cid for cid in withdrawal.cids if cid not in confirmed):
+                    self._waiting.append(withdrawal._replace(cids=rest))
+
     def next_deadline(self) -> float:
         """Return when `settled` has something to return; infinity if there is no withdrawal."""
         return min((withdrawal.at for withdrawal in self._waiting), default=inf)
@@ -68,14 +82,15 @@ class Withdrawals:
         found: list[Withdrawal] = []
         for withdrawal in over:
             self._cids.difference_update(withdrawal.cids)
-            if cids := tuple(cid for cid in withdrawal.cids if self._still_waits(cid, withdrawal.batch, now)):
+            if cids := tuple(cid for cid in withdrawal.cids if self._is_over(cid, withdrawal, now)):
                 found.append(withdrawal._replace(cids=cids))
         return found
 
-    def _still_waits(self, cid: Cid, batch: Batch, now: float) -> bool:
-        """Whether a withdrawn chunk has its lease still, and no part of it has come."""
+    def _is_over(self, cid: Cid, withdrawal: Withdrawal, now: float) -> bool:
+        """Whether a withdrawn chunk has its lease still, and will not come."""
+        batch = withdrawal.batch
         held = self._leases.of_chunk(cid, batch.holder) is batch
-        return held and not batch.holder.is_coming(cid, batch.estimate, now)
+        return held and (withdrawal.confirmed or not batch.holder.is_coming(cid, batch.estimate, now))
 
 
 def _settle_seconds(batch: Batch, now: float) -> float:

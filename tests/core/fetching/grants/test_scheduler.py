@@ -8,6 +8,7 @@ from flux_tui.core.api import effects as fx
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.api.commands import Cancel, Get
 from flux_tui.core.content.unixfs_trees import FileBuilder
+from flux_tui.core.fetching.grants.withdrawals import SETTLE_UNKNOWN
 from flux_tui.core.fetching.holders import LEASE_MIN, MAX_HOLDERS
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.series import events as ev
@@ -395,6 +396,6 @@ def test_what_a_slow_holder_may_have_begun_to_send_is_not_moved_at_once(*, begun
     assert not fetching.granted.get(OTHER), "the first bytes may be on their way"
     if begun:
         coming(fetching, HOLDER, first, 16_000, 0.5)
-    fetching.wait(6.0)
+    fetching.wait(SETTLE_UNKNOWN)
     moved = fetching.granted.get(OTHER, [])
     assert first not in moved if begun else set(moved) == set(fetching.leaves)

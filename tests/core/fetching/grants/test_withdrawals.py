@@ -43,9 +43,21 @@ def test_a_withdrawal_ends_after_a_moment() -> None:
 
 def test_a_chunk_that_has_begun_to_come_stays() -> None:
     withdrawals, _, holder = withdrawn()
-    holder.coming(CHUNKS[1], 1000, 0.5, 1.0)
-    assert settled(withdrawals, SETTLE_MAX) == CHUNKS[:1]
+    holder.coming(CHUNKS[1], 1000, 0.5, SETTLE_UNKNOWN - 1.0)
+    assert settled(withdrawals, SETTLE_UNKNOWN) == CHUNKS[:1]
     assert CHUNKS[1] not in withdrawals
+
+
+def test_a_chunk_that_the_holder_will_not_send_is_free_at_once() -> None:
+    withdrawals, _, holder = withdrawn()
+    holder.coming(CHUNKS[0], 1000, 0.5, 0.5)  # a gateway ends what it has begun
+    withdrawals.confirm(OTHER, CHUNKS, 1.0)
+    assert not withdrawals.settled(1.0), "only its holder can say that"
+    withdrawals.confirm(HOLDER, [CHUNKS[0], CHUNKS[2]], 1.0)
+    assert settled(withdrawals, 1.0) == CHUNKS[:1]
+    assert CHUNKS[0] not in withdrawals
+    assert CHUNKS[1] in withdrawals, "it may have begun"
+    assert settled(withdrawals, SETTLE_UNKNOWN) == [CHUNKS[1]]
 
 
 def test_a_chunk_whose_lease_has_ended_meanwhile_is_left_alone() -> None:
@@ -93,10 +105,20 @@ class Waiting(Fetching):
         return events, effects
 
 
-def test_chunks_that_wait_are_cancelled_first_and_granted_to_another_holder_later() -> None:
+def test_chunks_that_wait_are_cancelled_first_and_granted_to_another_holder_when_that_is_confirmed() -> None:
     waiting = Waiting()
     assert waiting.cancelled == {HOLDER: waiting.mine}
     assert OTHER not in waiting.granted
+    waiting.give(inp.MessageCame(HOLDER, msg.Cancelled(cids=tuple(waiting.mine[2:]))), 1.0)
+    assert waiting.granted[OTHER] == waiting.mine[2:], "the others are being sent, or were"
+    waiting.give(inp.ChunkComing(HOLDER, waiting.mine[0], 10_000, 0.5), 30.0)
+    for cid in (*waiting.mine[:2], *waiting.mine[2:]):
+        waiting.land(OTHER if cid in waiting.mine[2:] else HOLDER, cid, 20.0)
+    assert waiting.machine.state.duplicate_factor == 1.0
+
+
+def test_without_an_answer_they_are_granted_to_another_holder_later() -> None:
+    waiting = Waiting()
     waiting.wait(SETTLE_MAX + 0.1)
     assert set(waiting.granted[OTHER]) <= set(waiting.mine)
 
