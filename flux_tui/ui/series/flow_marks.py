@@ -189,9 +189,10 @@ class FlowWindow:
         at, event = entry.at, entry.event
         match event:
             case ev.ChunkReceived():
-                self._granted.pop(event.cid, None)
+                granted = self._granted.pop(event.cid, None)
                 if self._is_about(event.roots or (event.cid,)):
-                    self._paid(event.peer, at, 1)
+                    # With a hedge, the chunk may come from another peer than the one that was granted it.
+                    self._paid(granted[0] if granted is not None else event.peer, at, 1)
                     self._mark(entry, event.peer, "chunks", size=event.size)
             case ev.Granted():
                 if self._is_about((event.root,) if event.root is not None else event.cids):
@@ -213,7 +214,9 @@ class FlowWindow:
                     self._mark(entry, event.peer, "have")
             case ev.LeaseLapsed():
                 if self._is_about((*event.cids, *event.roots), event.cids):
-                    gone = [cid for cid in event.cids if self._granted.pop(cid, None) is not None]
+                    gone = [cid for cid in event.cids if self._is_granted_to(event.peer, cid)]
+                    for cid in gone:
+                        del self._granted[cid]
                     self._paid(event.peer, at, len(gone))
                     if event.cause != "refused":  # the NO has a mark of its own
                         self._mark(entry, event.peer, "lapsed")
@@ -349,6 +352,10 @@ class FlowWindow:
         lane = self.lane(peer)
         lane.owes += chunks
         lane.owed[self.bin_of(at)] = lane.owes
+
+    def _is_granted_to(self, peer: PeerId, cid: Cid) -> bool:
+        granted = self._granted.get(cid)
+        return granted is not None and granted[0] == peer
 
     def _paid(self, peer: PeerId, at: float, chunks: int) -> None:
         lane = self.lane(peer)

@@ -47,6 +47,10 @@ def chunk(peer: PeerId, cid: Cid, *, roots: tuple[Cid, ...] = (FILM,)) -> ev.Chu
     return ev.ChunkReceived(cid=cid, size=100, peer=peer, roots=roots, fills=100)
 
 
+def lapsed(peer: PeerId, *cids: Cid) -> ev.LeaseLapsed:
+    return ev.LeaseLapsed(peer=peer, cids=cids, cause="deadline", roots=(FILM,))
+
+
 def kinds(found: FlowWindow, peer: PeerId) -> dict[int, str]:
     return {number: cell.kind for number, cell in found.lanes[peer].cells.items()}
 
@@ -79,6 +83,15 @@ def test_a_lease_lasts_from_its_grant_to_its_last_chunk() -> None:
     assert lane.owed == {1: 3, 2: 2, 3: 1, 5: 0}
     assert (lane.owes, lane.chunks, lane.bytes_in) == (0, 2, 200)
     assert kinds(found, ADA) == {1: "grant", 2: "chunks", 3: "chunks", 5: "lapsed"}
+
+
+def test_a_hedge_that_came_ends_what_its_first_holder_owes() -> None:
+    hedge = ev.Granted(peer=BOB, root=FILM, cids=CHUNKS[:1], deadline=99.0, hedge=True)
+    begun = ((1.0, grant(ADA, CHUNKS[0])), (1.0, grant(BOB, CHUNKS[1])), (2.0, hedge))
+    found = window(*begun, (3.0, chunk(BOB, CHUNKS[0])))
+    assert (found.lanes[ADA].owes, found.lanes[BOB].owes) == (0, 1)
+    found = window(*begun, (3.0, lapsed(BOB, CHUNKS[0])))
+    assert (found.lanes[ADA].owes, found.lanes[BOB].owes) == (1, 1)
 
 
 def test_the_strongest_mark_of_a_bin_is_shown_with_its_newest_entry() -> None:
