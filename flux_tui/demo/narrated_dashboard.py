@@ -56,7 +56,7 @@ class Story:
             state.node,
             look.panel,
             ends,
-            Pointer(look.select, look.about, look.picture, look.filter),
+            Pointer(look.select, look.about, look.picture, look.filter, look.from_start),
             "" if back else press,
             state.inspects,
         )

@@ -168,6 +168,8 @@ class Look(_Part, frozen=True, kw_only=True):
     """The content whose lanes Flow shows. Empty: all."""
     picture: bool = False
     """Whether Flow shows its picture, the node among its peers."""
+    from_start: bool = False
+    """Whether Flow shows all the time since the node started."""
     filter: str = ""
     """The filter of the panel, as a person types it."""
 
@@ -320,8 +322,8 @@ def _check_look(look: Look, names: set[str], contents: set[str]) -> None:
         _among(names | contents, [look.select])
     if look.about:
         _among(contents, [look.about])
-    if (look.about or look.picture) and look.panel != "flow":
-        raise BadFactError("only Flow shows one content, or a picture")
+    if (look.about or look.picture or look.from_start) and look.panel != "flow":
+        raise BadFactError("only Flow shows one content, or a picture, or all the time")
 
 
 def _check_action(action: Action, names: set[str], contents: set[str]) -> None:

@@ -131,12 +131,12 @@ def test_a_demo_goes_back_to_the_menu_by_enter(pages: Pages) -> None:
 
 
 def test_a_caption_tells_the_dashboard_where_to_look(pages: Pages) -> None:
-    look = Look(panel="flow", select="ada", about="film.mkv", picture=True, filter="x")
+    look = Look(panel="flow", select="ada", about="film.mkv", picture=True, filter="x", from_start=True)
     waits = StoryState("?", 4, 5, "you", look, press="read", inspects=True)
     pages.player._put(waits, waits.text)
     caption = Story(pages.player).caption
     assert (caption.node, caption.panel) == ("you", "flow")
-    assert caption.pointer == Pointer("ada", "film.mkv", True, "x")
+    assert caption.pointer == Pointer("ada", "film.mkv", True, "x", True)
     assert (caption.press, caption.inspects) == ("read", True)
     pages.player.move(-1)
     assert Story(pages.player).caption.press == "", "an earlier caption waits for nothing"

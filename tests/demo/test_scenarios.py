@@ -118,6 +118,10 @@ def test_captions_are_short_and_their_numbers_are_facts(name: str) -> None:
         for fact, words in IN_WORDS.items():
             shown = shown.replace("12,345", words, text.count(fact))
         assert len(wrapped(plain_lines(*shown.split("\n")), 80 - 7)) <= MAX_LINES, text
+    end = scenario.end
+    assert end.panel != "flow" or end.about or end.from_start, (
+        "what happened leaves the screen after a minute"
+    )
     assert scenario.about == scenario.about.strip()
     assert len(scenario.about) <= 54, "one line of a menu on a small terminal"
     assert len(scenario.lasts) <= 6

@@ -115,8 +115,8 @@ class Story:
             root = self._object(pointer.about)
             if root is None and pointer.about:
                 return
-            if root != self._flow.root:
-                self._flow.show_object(root)
+            if root != self._flow.root or pointer.from_start:
+                self._flow.show_object(root, from_start=pointer.from_start)
         self._filter(pointer.filter)
         self._panels.draw()
         if not pointer.select or self._select(pointer.select):

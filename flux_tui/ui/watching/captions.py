@@ -14,6 +14,8 @@ class Pointer(NamedTuple):
     """Whether Flow shows this node among its peers, not lanes over time."""
     filter: str = ""
     """The filter of the panel, as a person types it. Empty: none."""
+    from_start: bool = False
+    """Whether Flow shows all the time since the node started."""
 
 
 class Caption(NamedTuple):

@@ -28,6 +28,8 @@ class FlowFeed:
         self._orders = 0
         """How often the next order was chosen."""
         self._root: Cid | None = None
+        self._from_start = False
+        """Whether all the time since the node started is shown."""
         self.picture = False
         """Whether this node among its peers is drawn, not the lanes."""
 
@@ -48,9 +50,12 @@ class FlowFeed:
         """Whether some entries of the shown period were not read yet."""
         return any(reader.looking for reader in self._readers.values())
 
-    def show_object(self, root: Cid | None) -> None:
-        """Show only the messages about one object in the Flow panel. None: about all objects."""
-        self._root, self._step = root, None
+    def show_object(self, root: Cid | None, *, from_start: bool = False) -> None:
+        """Show only the messages about one object in the Flow panel. None: about all objects.
+
+        `from_start`: show all the time since the node started.
+        """
+        self._root, self._step, self._from_start = root, None, from_start
 
     def next_order(self) -> str:
         """Sort the peers in the Flow panel by the next criterion, and return its name."""
@@ -118,11 +123,14 @@ class FlowFeed:
     def _fitting(self, view: View) -> float:
         """Return the seconds of a column at which the shown object is visible from its begin.
 
-        If all objects are shown: the want that was begun last, or else the object that was begun last.
+        If all objects are shown: the want that was begun last, or else the object that was begun last. If all the
+        time is shown: the start of the node.
         """
         from flux_tui.ui.rows.flow import fitting_step
 
         state = view.state
+        if self._from_start and state.started_at is not None:
+            return fitting_step(view.width, state.started_at, view.now)
         if self._root is not None and (found := state.objects.get(self._root)) is not None:
             return fitting_step(view.width, found.since, view.now)
         begun = [one.since for one in state.pending.values()] or [one.since for one in state.objects.values()]

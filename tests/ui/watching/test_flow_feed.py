@@ -131,3 +131,12 @@ def test_the_stretch_begins_with_the_object_the_newest_want_or_the_start(watched
     assert 100 <= shown(BEGIN + 200) < 400, "the object"
     watched.feed.zoom(-1)
     assert shown(BEGIN + 200) < 100, "what the person chose"
+
+
+def test_loose_chunks_of_a_demo_that_is_over_stay_in_sight(watched: Watched) -> None:
+    cid = raw_cid(b"loose")
+    watched.add(BEGIN + 10, ev.Requested(cid=cid), no(), ev.Cancelled(cids=(cid,)))
+    for from_start in (False, True):
+        watched.feed.show_object(None, from_start=from_start)
+        window = watched.window(BEGIN + 1_000)
+        assert any(lane.cells for lane in window.lanes.values()) is from_start
