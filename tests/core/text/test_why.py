@@ -67,7 +67,7 @@ def test_the_title_tells_progress_and_silence() -> None:
         (LINE._replace(standing="gone"), f"gone since {clock(NOON)}"),
         (LINE._replace(standing="denies", reason="denied"), "denies this node"),
         (LINE._replace(standing="denies", reason="shutting_down"), "shutting_down"),
-        (LINE._replace(standing="has_none", has="none"), f"said so at {clock(NOON)}"),
+        (LINE._replace(standing="has_none", has="none"), f"said not_held at {clock(NOON)}"),
         (LINE._replace(standing="lacks", lacks=2), "did not have 2 chunks that it was granted"),
         (
             LINE._replace(standing="lacks", lacks=2, text="it\x1b changed"),
