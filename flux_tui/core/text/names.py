@@ -73,6 +73,20 @@ def _whole(text: Plain, width: int) -> Plain:
     return text
 
 
+def names_in(state: State, called: Mapping[PeerId, str] = NOBODY) -> dict[PeerId, str]:
+    """Return the names of peers: those that a person gave (`called`), and of gateways their hosts, such as `ipfs.io`.
+
+    A gateway's id is made from its address, and says nothing to a person. A person gave the address.
+    """
+    gateways = ((peer, found.addr) for peer, found in state.peers.items() if found.speaks == "http")
+    return {peer: host for peer, addr in gateways if (host := _host_of(addr))} | dict(called)
+
+
+def _host_of(url: str) -> str:
+    """Return the host of a URL, with its port if the URL names one; empty if there is none."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2]
+
+
 def distinct_names(
     peers: Iterable[PeerId],
     called: Mapping[PeerId, str] = NOBODY,
@@ -120,7 +134,7 @@ def _form(peer: PeerId, name: str | None, length: int, cut: Callable[[Plain, int
 
 
 class StateNames(Names):
-    """The names of objects in a state, and the names that a person gave to peers.
+    """The names of objects in a state, and those of peers (`names_in`).
 
     `whole`: ids are not shortened. That is for what a program may read.
     """
@@ -133,10 +147,11 @@ class StateNames(Names):
         self._peers: Mapping[PeerId, Plain] = {}
         if state is not None:
             self._named = (state.objects, state.holds, state.kept)
+            names = names_in(state, called)
             if whole:
-                self._peers = {peer: plain(name) for peer, name in called.items()}
+                self._peers = {peer: plain(name) for peer, name in names.items()}
             else:
-                self._peers = distinct_names((*state.peers, *called), called)
+                self._peers = distinct_names((*state.peers, *names), names)
 
     def name(self, cid: Cid) -> Plain:
         """Return an object's name, or the short form of its CID."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Set
 
 from flux_tui.core.ids import PeerId
-from flux_tui.core.text.names import distinct_names
+from flux_tui.core.text.names import distinct_names, names_in
 from flux_tui.core.text.plain import Plain
 from flux_tui.ui.rows import cell_width
 from flux_tui.ui.rows.glyphs import Glyphs
@@ -66,9 +66,10 @@ class Views:
 
         No two are the same.
         """
-        state, names = self._nodes.state, self._nodes.shown.names
+        state = self._nodes.state
+        names = names_in(state, self._nodes.shown.names)
         if self._formed_of is None or self._formed_of[0] != state.peers.keys() or self._formed_of[1] != names:
-            self._formed_of = frozenset(state.peers), dict(names)
+            self._formed_of = frozenset(state.peers), names
             own = () if state.peer_id is None else (state.peer_id,)
             self._forms = distinct_names((*state.peers, *names, *own), names, cell_width.cut)
         return self._forms

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.series.state import PeerState, State
-from flux_tui.core.text.names import WHO_WIDTH, StateNames, checked_name, distinct_names
+from flux_tui.core.text.names import WHO_WIDTH, StateNames, checked_name, distinct_names, names_in
 from flux_tui.core.text.plain import plain
 from flux_tui.ui.rows import cell_width
 
@@ -53,6 +53,23 @@ def test_names_that_are_cut_alike_are_told_apart_by_their_ids() -> None:
     assert distinct_names([one, two], called) == called, "where there is room, nothing is cut"
     forms = distinct_names([one, two], {**called, two: "raspberry one"}, cell_width.cut)
     assert forms == {one: "rasp…aaaa", two: "rasp…bbbb"}
+
+
+def test_a_gateway_is_called_by_its_host() -> None:
+    one, two, other = peer("aaaa"), peer("bbbb"), peer("cccc")
+    state = State(
+        peers={
+            one: PeerState(peer=one, addr="https://ipfs.example:8443/path", speaks="http"),
+            two: PeerState(peer=two, addr="http://user:secret@127.0.0.1:8080", speaks="http"),
+            other: PeerState(peer=other, addr="/ip4/192.0.2.7/tcp/4001"),
+        }
+    )
+    assert names_in(state) == {one: "ipfs.example:8443", two: "127.0.0.1:8080"}
+    assert names_in(state, {one: "mirror"})[one] == "mirror", "what a person called it counts more"
+    for whole in (False, True):
+        names = StateNames(state, {}, whole=whole)
+        assert names.peer(one) == "ipfs.example:8443"
+    assert names.peer(other) == plain(other)
 
 
 def test_a_state_names_its_peers_as_the_person_does() -> None:
