@@ -136,7 +136,9 @@ def _says(line: PeerLine, now: float) -> str:  # noqa: C901 - a flat match: one 
         case "denies":
             words = "denies this node" if line.reason in (None, "denied") else f"{line.reason}"
         case "has_none":
-            words = f"said not_held at {_clock(line.said_at)}"
+            words = f"said {line.reason or 'not_held'} at {_clock(line.said_at)}"
+            if line.until is not None and line.until > now:
+                words += f", left alone {_until(line, now)}"
         case _:
             assert_never(line.standing)
     if line.text and line.standing in ("ready", "unwritten", "has_none", "gone"):

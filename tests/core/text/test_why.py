@@ -68,6 +68,10 @@ def test_the_title_tells_progress_and_silence() -> None:
         (LINE._replace(standing="denies", reason="denied"), "denies this node"),
         (LINE._replace(standing="denies", reason="shutting_down"), "shutting_down"),
         (LINE._replace(standing="has_none", has="none"), f"said not_held at {clock(NOON)}"),
+        (
+            LINE._replace(standing="has_none", has="none", reason="busy", until=NOON + 12),
+            f"said busy at {clock(NOON)}, left alone until {clock(NOON + 12)} (4.0 s)",
+        ),
         (LINE._replace(standing="lacks", lacks=2), "did not have 2 chunks that it was granted"),
         (
             LINE._replace(standing="lacks", lacks=2, text="it\x1b changed"),
