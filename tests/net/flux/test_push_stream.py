@@ -16,6 +16,7 @@ from flux_tui.net.flux.push_stream import (
     FRAME_SECONDS,
     PAYLOAD_RATE,
     PROGRESS_SECONDS,
+    SLOW_SLICE,
     Outgoing,
     StalledError,
     StreamSource,
@@ -129,6 +130,8 @@ class Line:
         self.acknowledged: Counter[PeerId] = Counter()
         self.turns = UploadTurns(lambda peer: self.acknowledged[peer])
         self.lock = trio.Lock()
+        self.slices: list[int] = []
+        """The bytes of each write."""
 
 
 class LineStream:
@@ -142,6 +145,7 @@ class LineStream:
         raise AssertionError("nothing is read here")
 
     async def write(self, data: bytes) -> None:
+        self.line.slices.append(len(data))
         async with self.line.lock:
             await trio.sleep(len(data) / self.line.rate)
         self.line.acknowledged[self.peer] += len(data)
@@ -161,9 +165,9 @@ class Asked(Seen):
         return chunks
 
 
-async def written(rate: float) -> Asked:
+async def written(line: Line) -> Asked:
     """Write two chunks to each of two peers over one line."""
-    seen, line = Asked(), Line(rate)
+    seen = Asked()
     with trio.move_on_after(600):
         async with trio.open_nursery() as nursery:
             for number, peer in enumerate((PEER, OTHER)):
@@ -178,7 +182,9 @@ async def written(rate: float) -> Asked:
 async def test_on_a_slow_line_a_portion_is_taken_when_its_turn_has_come(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    seen = await written(32_000)
+    line = Line(32_000)
+    seen = await written(line)
+    assert max(line.slices) == SLOW_SLICE, "the peers see the progress of a chunk"
     assert all(spread for _, spread, _ in seen.asked)
     assert {peer for peer, _, _ in seen.asked[:2]} == {PEER, OTHER}, "a chunk for each, in turn"
     assert all(before >= 1 for _, _, before in seen.asked[2:]), "nothing is taken ahead"
@@ -187,5 +193,7 @@ async def test_on_a_slow_line_a_portion_is_taken_when_its_turn_has_come(
 async def test_on_a_fast_line_the_next_portion_is_taken_while_one_is_written(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
-    seen = await written(32_000_000)
+    line = Line(32_000_000)
+    seen = await written(line)
+    assert line.slices[-2] == 1 << 16, "large slices take less processor time"
     assert [before for _, spread, before in seen.asked if not spread][-1] < 3
