@@ -46,12 +46,13 @@ from flux_tui.core.peers.entry_costs import CID_BYTES, ENTRY_BYTES
 from flux_tui.core.series.address_book import MAX_BOOK, MAX_HEARSAY
 from flux_tui.core.series.events import REASONS
 from flux_tui.core.serving.announcements import HAVES_BURST, HAVES_RATE
-from flux_tui.core.wire import codec, exchange, messages
+from flux_tui.core.wire import codec, exchange, messages, provide
 from flux_tui.demo.scenario import load, names
 from flux_tui.home import Home
 from flux_tui.net import port
 from flux_tui.net.flux import push_stream
 from flux_tui.net.upstream import guarded_yamux
+from flux_tui.net.upstream.kad import MAX_RECORDS
 from flux_tui.node.exchange import TELLER_BURST, TELLER_RATE
 from flux_tui.ui.keys import ACTIONS, NARRATED, Action, sign
 from flux_tui.ui.rows.glyphs import REASON_SIGNS
@@ -275,6 +276,7 @@ def table(mark: str) -> list[list[str]]:
         ("messages", messages.MESSAGE_TYPES),
         ("intents", get_args(messages.IntentBody)),
         ("about peers", exchange.TOLD_TYPES),
+        ("about providers", (provide.Provided,)),
     ],
 )
 def test_its_protocol_tables_are_the_protocol(mark: str, kinds: tuple[type[msgspec.Struct], ...]) -> None:
@@ -322,6 +324,12 @@ def test_its_limits_are_those_of_the_code() -> None:
         "NOs to a peer that pushes more": f"{noes} at once, {no_rate} a second",
         "`have` that a node of this version pushes": f"{HAVES_BURST:.0f} at once, {HAVES_RATE:.0f} a second",
         "objects in a `have`": f"{messages.MAX_MORE_HAVES + 1}",
+        "provider records that a node of this version sends to one node": (
+            f"{provide.RECORDS_BURST:,.0f} at once, {provide.RECORDS_RATE:,.0f} a second; "
+            f"it accepts {provide.ADMITTED * provide.RECORDS_BURST:,.0f} "
+            f"and {provide.ADMITTED * provide.RECORDS_RATE:,.0f}"
+        ),
+        "provider records that a node keeps": f"{MAX_RECORDS:,}",
         "customs that a node of this version pushes": (
             f"{outbox.PUSH_BURST:.0f} at once, {outbox.PUSH_RATE:.0f} a second; "
             f"{outbox.BYTES_BURST:,.0f} bytes at once, {outbox.BYTES_RATE:,.0f} a second"
@@ -351,6 +359,7 @@ def test_its_protocols_are_those_that_are_spoken() -> None:
         port.KAD_PROTOCOL,
         port.ROUTE_PROTOCOL,
         port.PEERS_PROTOCOL,
+        port.PROVIDE_PROTOCOL,
         port.REFUSED_PROTOCOL,
     )
     for name in spoken:

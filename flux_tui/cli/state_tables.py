@@ -38,6 +38,9 @@ def print_state(state: State, now: float, names: Names = NO_NAMES) -> None:
     if state.announced_by is not None and state.running:
         left = counted(state.to_announce, "object")
         out.print(f"{left} to be announced, in {human_seconds(max(state.announced_by - now, 0.0))}")
+    if state.provided_by is not None and state.running:
+        left = counted(state.to_provide, "provider record")
+        out.print(f"{left} to be sent to the DHT, in {human_seconds(max(state.provided_by - now, 0.0))}")
     for addr in state.addrs if state.running else ():
         out.print(Text(plain(addr), "dim"), soft_wrap=True)
     _tried(out, state)

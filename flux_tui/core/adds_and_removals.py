@@ -149,8 +149,8 @@ class Sharing:
     def announce(self, root: Cid) -> None:
         """Announce a complete object to the swarm and the DHT. Does nothing if this node does not know the object."""
         if known := self.ledger.state.objects.get(root):
+            self.provider_records.add(root, wanted=self.responder.announcements.is_wanted(root))
             self.responder.announcements.add(root, known.name, known.size or 0)
-            self.provider_records.add(root)
 
     # ── removing ────────────────────────────────────────────────────────────────────────────────
 

@@ -302,6 +302,8 @@ class Machine:
                 self.dialling.failed(given.addr, given.text)
             case inp.RoutingChanged():
                 self._routing_changed(given)
+            case inp.RootsProvided(roots=roots, left=left, seconds=seconds):
+                self.ledger.emit(ev.RecordsProvided(roots=roots, left=left, seconds=round(seconds, 3)))
             case inp.AddrsChanged():
                 self._addrs_changed(given.addrs)
             case inp.ClockStepped():

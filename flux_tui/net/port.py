@@ -33,6 +33,8 @@ INTENT_TOPIC = "/flux/intent/1.0.0"
 KAD_PROTOCOL = "/flux/kad/1.0.0"
 ROUTE_PROTOCOL = "/flux/route/1.0.0"
 PEERS_PROTOCOL = "/flux/peers/1.0.0"
+PROVIDE_PROTOCOL = "/flux/provide/1.0.0"
+"""A stream on which a node tells another one, close to them in the DHT, which roots it has: many at once."""
 REFUSED_PROTOCOL = "/flux/refused/1.0.0"
 """A stream on which a node says why it takes no link of its peer, and when the peer may come back."""
 CIRCUIT = "p2p-circuit"
@@ -43,7 +45,7 @@ WIDTH = 4
 """How many of these an intent is routed to: each knows the same providers, unless it came late or lies."""
 MAX_FANOUT = 8
 """Providers that one node forwards one intent to."""
-MAX_PROVIDED = 16_384
+MAX_PROVIDED = 131_072
 """Roots that are kept provided; above this, the oldest are left out."""
 QUEUE_MESSAGES = 4096
 """Control messages waiting for one peer. A further one is dropped, and `push` returns False."""
@@ -162,6 +164,13 @@ class Receiver(Protocol):
     def on_routing(self, came: tuple[PeerId, ...], went: tuple[PeerId, ...]) -> None:
         """Called when the DHT's routing table has gained the nodes `came`, and lost the nodes `went`."""
 
+    def on_provided(self, roots: int, left: int, seconds: float) -> None:
+        """Called now and then in a long round of provider records, and at its end.
+
+        `roots`: those that other nodes were told of since the last call. `left`: those that wait. `seconds`: the time
+        until the last of them is told.
+        """
+
     def on_found(self, addr: str) -> None:
         """Called if mDNS found the multiaddr of a peer, ending in /p2p/…. The address is not dialled yet."""
 
@@ -188,10 +197,11 @@ class Network(Protocol):
     def publish(self, data: bytes) -> None:
         """Send a signed intent (its bytes) to the swarm by gossip. It may be lost."""
 
-    def provide(self, roots: Sequence[Cid]) -> None:
+    def provide(self, roots: Sequence[Cid], *, wanted: bool = False) -> None:
         """Tell the DHT that this node has these roots, and tell it again before the records expire.
 
-        At most MAX_PROVIDED roots are provided. The roots given last come first: the DHT takes a few a second.
+        At most MAX_PROVIDED roots are provided. `wanted`: peers wanted these roots before; they come before all others.
+        Of the others, the roots given last come first. `Receiver.on_provided` tells how far a long round is.
         """
 
     def withdraw(self, roots: Sequence[Cid]) -> None:

@@ -61,7 +61,7 @@ class EffectRunner:
             case fx.Introduce():
                 self._own_record.introduce(effect)
             case fx.Provide():
-                self._network.provide(effect.roots)
+                self._network.provide(effect.roots, wanted=effect.wanted)
             case fx.Withdraw():
                 self._network.withdraw(effect.roots)
             case (

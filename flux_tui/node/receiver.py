@@ -214,6 +214,10 @@ class NodeReceiver(Receiver):
         self._feed(inp.RoutingChanged(came=came, went=went))
 
     @override
+    def on_provided(self, roots: int, left: int, seconds: float) -> None:
+        self._feed(inp.RootsProvided(roots=roots, left=left, seconds=seconds))
+
+    @override
     def on_found(self, addr: str) -> None:
         self._feed(inp.PeerFound(addr=addr))
 

@@ -192,7 +192,7 @@ class MemoryNetwork(Network):
         self.gossip(self.peer_id, data)
 
     @override
-    def provide(self, roots: Sequence[Cid]) -> None:
+    def provide(self, roots: Sequence[Cid], *, wanted: bool = False) -> None:
         for root in roots:
             self._provided.add(root)
         self._spread()

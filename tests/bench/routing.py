@@ -33,7 +33,7 @@ from flux_tui.core.vocabulary import Speaks, Way
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent
 from flux_tui.net.addresses.dial_guard import told_by_person
 from flux_tui.net.connections.yamux_read_buffer import Piece
-from flux_tui.net.flux import dht_routing
+from flux_tui.net.flux.dht import dht_routing
 from flux_tui.net.flux.libp2p_network import Libp2pNetwork, open_network
 from flux_tui.net.port import LoadedChunk
 from tests.bench.report import Table, parser
@@ -88,6 +88,8 @@ class Host:
     def on_failure(self, text: str) -> None: ...
 
     def on_dial_failed(self, addr: str, why: str) -> None: ...
+    def on_provided(self, roots: int, left: int, seconds: float) -> None: ...
+
     def on_found(self, addr: str) -> None: ...
 
     def admits(self, peer: PeerId) -> bool:

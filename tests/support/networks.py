@@ -59,6 +59,7 @@ class Seen:
         """The agent version that each peer told last."""
         self.failed: list[tuple[str, str]] = []
         self.found: list[str] = []
+        self.provided: list[tuple[int, int, float]] = []
         self.table: set[PeerId] = set()
         """The nodes in the DHT so far."""
         self.known = 0
@@ -183,6 +184,9 @@ class Seen:
         self.table = self.table.union(came).difference(went)
         self.known = len(self.table)
         self._news.unpark_all()
+
+    def on_provided(self, roots: int, left: int, seconds: float) -> None:
+        self.provided.append((roots, left, seconds))
 
     def on_found(self, addr: str) -> None:
         self.found.append(addr)

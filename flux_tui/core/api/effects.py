@@ -81,9 +81,14 @@ class Introduce(_Effect, frozen=True):
 
 
 class Provide(_Effect, frozen=True):
-    """From now on, announce in the DHT that this node has these roots. The newest roots are announced first."""
+    """From now on, announce in the DHT that this node has these roots. The newest roots are announced first.
+
+    The input RootsProvided follows now and then while many roots wait.
+    """
 
     roots: tuple[Cid, ...]
+    wanted: bool = False
+    """A peer wanted these roots before they were here. They are announced before all others."""
 
 
 class Withdraw(_Effect, frozen=True):

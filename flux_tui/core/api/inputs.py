@@ -245,6 +245,14 @@ class RoutingChanged(_Input, frozen=True):
     went: tuple[PeerId, ...] = ()
 
 
+class RootsProvided(_Input, frozen=True):
+    """Nodes of the DHT were told of `roots` roots since the last such input. `left` wait, for about `seconds`."""
+
+    roots: int
+    left: int
+    seconds: float
+
+
 class PeerFound(_Input, frozen=True):
     """Discovery on the local network (mDNS) found an address of a peer."""
 
@@ -453,6 +461,7 @@ Input: TypeAlias = (
     | IntroductionCame
     | NameSuggested
     | RoutingChanged
+    | RootsProvided
     | PeerFound
     | NodeRead
     | Placed

@@ -46,6 +46,7 @@ def _fetching(event: ev.FetchingEvent) -> int:
             | ev.LeaseExtended()
             | ev.Cancelled()
             | ev.PushedHave()
+            | ev.RecordsProvided()
             | ev.ChunkReceived()  # it earns (Admission.earned)
         ):
             return 0

@@ -9,7 +9,7 @@ The announced roots are exactly those of which this node has all blocks.
   theirs 48 hours after they got it. Until then they may forward an intent to this node. For a withdrawn root
   it answers `not_held`; a node that never had the root stays silent.
 
-When a record is renewed, and to which nodes it is sent, is decided in net/flux/dht_routing.py.
+When a record is renewed, and to which nodes it is sent, is decided in net/flux/dht/dht_routing.py.
 """
 
 from flux_tui.core.api.effects import Provide, Withdraw
@@ -47,12 +47,12 @@ class ProviderRecords:
         if whole:
             self.ledger.do(Provide(roots=tuple(whole)))
 
-    def add(self, root: Cid) -> None:
-        """Announce the root of an object that is whole."""
+    def add(self, root: Cid, *, wanted: bool = False) -> None:
+        """Announce the root of an object that is whole. `wanted`: a peer wanted it before."""
         self._forget(root)
         self._note(root)
         self.withdrawn.discard(root)
-        self.ledger.do(Provide(roots=(root,)))
+        self.ledger.do(Provide(roots=(root,), wanted=wanted))
 
     def drop(self, *roots: Cid) -> None:
         """Withdraw the roots of objects that are gone or no longer whole."""

@@ -43,6 +43,7 @@ def shift(state: State, seconds: float) -> None:
         for origin in kept.origins:
             kept.origins[origin] += seconds
     state.announced_by = _moved(state.announced_by, seconds)
+    state.provided_by = _moved(state.provided_by, seconds)
     for second in state.recent:
         second.t += int(seconds)
 

@@ -26,8 +26,7 @@ RECENT_SECONDS = 120
 
 
 Extent: TypeAlias = Literal["all", "part", "some", "none"]
-"""How much of an object a peer has: all of it, a part that it counted, some of it (it did not say how much), or
-nothing."""
+"""How much of an object a peer has: all, a part that it counted, some (it did not say how much), or nothing."""
 Said: TypeAlias = Literal["yes", "no", "have", "error"]
 """What a peer said last about an object: yes, NO, that it can be asked for it, or that something failed there."""
 
@@ -437,14 +436,16 @@ class State(msgspec.Struct, dict=True):
 
     removing: dict[Cid, Removing] = {}
     """Removed objects whose blocks are still in the store."""
-
     refused: dict[Cid, str | None] = {}
     """Refused objects of which something is still on disk, with the paths that they were meant for."""
-
     to_announce: int = 0
     """Objects that are here and wait to be announced to the swarm."""
     announced_by: float | None = None
     """When the last of them will be announced, in seconds since 1970; None: none waits."""
+    to_provide: int = 0
+    """Roots whose provider records wait to be sent to other nodes of the DHT. Only a long round is reported."""
+    provided_by: float | None = None
+    """When the last of them will be sent, in seconds since 1970; None: no long round is under way."""
 
     chunk_count: int = 0
     chunk_bytes: int = 0
@@ -463,8 +464,7 @@ class State(msgspec.Struct, dict=True):
     def chunks(self) -> Mapping[Cid, bytes]:
         """The stored chunks by CID. The bytes of a chunk are read from disk when it is looked up.
 
-        Only a state from a running node (`FluxNode.derive_state`) has chunks. Any other state has an empty
-        mapping, because a series contains no chunk bytes.
+        Only a state from a running node (`FluxNode.derive_state`) has any: a series contains no chunk bytes.
         """
         found: Mapping[Cid, bytes] = self.__dict__.get("held", {})
         return found

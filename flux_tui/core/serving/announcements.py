@@ -69,6 +69,10 @@ class Announcements:
         for cid in cids:
             self._asked[cid] = peer
 
+    def is_wanted(self, root: Cid) -> bool:
+        """Whether a peer wanted this object while it was not here."""
+        return root in self._asked
+
     def add(self, root: Cid, name: str | None, size: int) -> None:
         """Announce an object as soon as its turn comes. If it waits already, it waits as the newest from now on."""
         self.forget(root)

@@ -52,6 +52,8 @@ def state_report(state: State) -> dict[str, Any]:
         "queued": state.queued,
         "to_announce": state.to_announce,
         "announced_by": state.announced_by,
+        "to_provide": state.to_provide,
+        "provided_by": state.provided_by,
         "errors": state.errors,
         "last_error": state.last_error,
     }

@@ -162,6 +162,7 @@ KINDS: Mapping[str, str] = {
     "lease_lapsed": "Granted chunks did not come. They can be granted to another holder.",
     "cancelled": "These are no longer wanted here.",
     "pushed_have": "An intent left this node: others can ask it for this object now.",
+    "records_provided": "Nodes of the DHT were told that this node has many roots, and how long the rest takes.",
     "delayed_yes": "A holder answered: yes, as soon as it is told which chunks.",
     "status_no": "A peer answered NO: whether it has it, why it does not send it now, and when to ask again.",
     "chunk_received": "A wanted chunk came, matches its hash, and is in the store.",

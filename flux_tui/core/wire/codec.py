@@ -27,6 +27,7 @@ import msgspec
 
 from flux_tui.core.wire.exchange import MAX_TOLD, TOLD_TYPES, Told
 from flux_tui.core.wire.messages import MESSAGE_TYPES, Intent, IntentBody, Message, SealedIntent
+from flux_tui.core.wire.provide import MAX_PROVIDE, Provided
 
 VERSION = 1
 PREFIX_BYTES = 8
@@ -146,6 +147,21 @@ def decode_told(data: bytes) -> Told:
     _check_known(value, _TOLD)
     told: Told = _convert(value, Told)
     return told
+
+
+def encode_provided(provided: Provided) -> bytes:
+    """Encode a message about roots that its sender has."""
+    return _pack(provided)
+
+
+def decode_provided(data: bytes) -> Provided:
+    """Decode a message about roots that its sender has. Raises BadFrameError, UnknownKindError."""
+    if len(data) > MAX_PROVIDE:
+        raise BadFrameError(f"{len(data)} bytes of provider records, the limit is {MAX_PROVIDE}")
+    value = _unpack(data)
+    _check_known(value, {"provide": Provided})
+    provided: Provided = _convert(value, Provided)
+    return provided
 
 
 def _pack(value: msgspec.Struct) -> bytes:

@@ -37,7 +37,7 @@ from flux_tui.net.connections.unlinked_connections import UnlinkedConnections
 from flux_tui.net.discovery.mdns import Mdns
 from flux_tui.net.discovery.peer_exchange import PeerExchange
 from flux_tui.net.discovery.peer_records import open_sealed, seal
-from flux_tui.net.flux.dht_routing import Dht
+from flux_tui.net.flux.dht.dht_routing import Dht
 from flux_tui.net.flux.gossip import Broadcast, open_broadcast
 from flux_tui.net.flux.libp2p_host import open_host, silence_libp2p
 from flux_tui.net.flux.link_table import LinkTable
@@ -320,8 +320,8 @@ class Libp2pNetwork(Network):
         self._broadcast.publish(data)
 
     @override
-    def provide(self, roots: Sequence[Cid]) -> None:
-        self.dht.provide(roots)
+    def provide(self, roots: Sequence[Cid], *, wanted: bool = False) -> None:
+        self.dht.provide(roots, wanted=wanted)
 
     @override
     def withdraw(self, roots: Sequence[Cid]) -> None:

@@ -13,18 +13,20 @@ What libp2p 0.8.1 does, and what is done about it here:
 - It does not note which peer named an address. `Lookups` does.
 
 Upstream: no issue is known. Tests: tests/net/upstream/test_kad.py fails when upstream changes;
-tests/net/flux/test_dht_routing.py shows what is done here.
+tests/net/flux/dht/test_dht_routing.py shows what is done here.
 """
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import trio
 from libp2p.abc import IHost, INetStream
 from libp2p.custom_types import TProtocol
+from libp2p.kad_dht.common import BUCKET_SIZE
 from libp2p.kad_dht.common import PROTOCOL_ID as IPFS_KAD
 from libp2p.kad_dht.peer_routing import PeerRouting
-from libp2p.kad_dht.provider_store import ProviderStore
+from libp2p.kad_dht.provider_store import ProviderRecord, ProviderStore
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import PeerInfo
 from typing_extensions import override
@@ -40,8 +42,8 @@ at a time, from any peers, and waits for each as long as the peer likes: twelve 
 """
 DIAL_SECONDS = 30.0
 """Seconds after which a connection that was asked for is no longer expected."""
-MAX_RECORDS = 65_536
-"""Roots for which this node keeps provider records for the swarm."""
+MAX_RECORDS = 131_072
+"""Provider records that this node keeps for the swarm. So many take 30 MB."""
 MAX_ADDRS = 8
 """Addresses kept of one provider."""
 
@@ -148,15 +150,86 @@ class KadPeerstore:
 class Records(ProviderStore):
     """The provider records that this node stores for the swarm: which nodes have which roots.
 
-    Their number is limited. Only addresses that the sending peer may name are stored.
+    Their number is limited. If there is one too many, the provider with the most records loses its oldest; a provider
+    that has the most itself gets no more. So nobody pushes out the records of those who have few.
+
+    Only addresses that the sending peer may name are stored. Keys that came together, and have no other providers,
+    share one table of providers. So tables are replaced, and never changed.
     """
+
+    def __init__(self, host: Any, peer_routing: Any = None) -> None:
+        super().__init__(host, peer_routing)
+        self._by_provider: dict[str, OrderedDict[bytes, None]] = {}
+        """The keys of each provider, the one renewed longest ago first."""
+        self.count = 0
+        """Records: pairs of a key and a provider."""
 
     @override
     def add_provider(self, key: bytes, provider: PeerInfo) -> None:
-        if key in self.providers or len(self.providers) < MAX_RECORDS:
-            admits = self.host.get_peerstore().admits  # type: ignore[attr-defined]  # net/upstream/peerstore.py
-            addrs = admits(provider.peer_id, provider.addrs[:MAX_ADDRS])
-            super().add_provider(key, PeerInfo(provider.peer_id, addrs))
+        self.add_all((key,), provider)
+
+    def add_all(self, keys: Sequence[bytes], provider: PeerInfo) -> int:
+        """Store a record of this provider for each key. Returns how many were stored, counted from the first."""
+        admits = self.host.get_peerstore().admits  # type: ignore[attr-defined]  # net/upstream/peerstore.py
+        addrs = admits(provider.peer_id, provider.addrs[:MAX_ADDRS])
+        name, record = str(provider.peer_id), ProviderRecord(PeerInfo(provider.peer_id, addrs))
+        alone = {name: record}
+        for number, key in enumerate(keys):
+            known = self.providers.get(key)
+            if known is None or name not in known:
+                if known is not None and len(known) >= BUCKET_SIZE:
+                    continue  # its providers are as many as an intent needs
+                if self.count >= MAX_RECORDS and not self._make_room(name):
+                    return number
+                known = self.providers.get(key)  # the room may have been made here
+                self.count += 1
+            self.providers[key] = alone if known is None or known.keys() == alone.keys() else known | alone
+            own = self._by_provider.setdefault(name, OrderedDict())
+            own[key] = None
+            own.move_to_end(key)
+        return len(keys)
+
+    @override
+    def get_providers(self, key: bytes) -> list[PeerInfo]:
+        found = self.providers.get(key, {})
+        return [record.provider_info for record in found.values() if not record.is_expired()]
+
+    @override
+    def cleanup_expired(self) -> None:
+        for name in tuple(self._by_provider):
+            while (key := self._oldest(name)) is not None and self.providers[key][name].is_expired():
+                self._remove(key, name)
+
+    def clear(self) -> None:
+        """Forget all records."""
+        self.providers.clear()
+        self._by_provider.clear()
+        self.count = 0
+
+    def _make_room(self, name: str) -> bool:
+        """Remove the oldest record of the provider with the most. Returns False if that is the provider `name`."""
+        most = max(self._by_provider, key=lambda one: len(self._by_provider[one]))
+        if len(self._by_provider.get(name, ())) >= len(self._by_provider[most]):
+            return False
+        key = self._oldest(most)
+        assert key is not None
+        self._remove(key, most)
+        return True
+
+    def _oldest(self, name: str) -> bytes | None:
+        return next(iter(self._by_provider.get(name, ())), None)
+
+    def _remove(self, key: bytes, name: str) -> None:
+        own = self._by_provider[name]
+        del own[key]
+        if not own:
+            del self._by_provider[name]
+        left = {other: record for other, record in self.providers[key].items() if other != name}
+        if left:
+            self.providers[key] = left
+        else:
+            del self.providers[key]
+        self.count -= 1
 
 
 class Lookups(PeerRouting):

@@ -41,6 +41,7 @@ KINDS: dict[str, Sign] = {
     "requested": Sign("→", ">", "accent"),
     "pushed_want": Sign("→", ">", "out"),
     "pushed_have": Sign("→", ">", "out"),
+    "records_provided": Sign("→", ">", "out"),
     "went_dormant": Sign("☾", "z", "dim"),
     "retry_set": Sign("↻", "~", "warn"),
     "granted": Sign("⇒", "=", "out"),

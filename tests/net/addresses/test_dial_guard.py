@@ -13,7 +13,7 @@ from multiaddr import Multiaddr
 from flux_tui.core.peers.address_dial_policy import TELLER_BURST, Reach
 from flux_tui.net.addresses import dial_guard
 from flux_tui.net.addresses.dial_guard import DialGuard, told_by, told_by_person
-from flux_tui.net.flux import dht_routing
+from flux_tui.net.flux.dht import dht_routing
 from tests.support.hosts import host_of, id_of
 from tests.support.networks import BOUND, Loopback, connect, node
 

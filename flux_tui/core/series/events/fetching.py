@@ -120,6 +120,17 @@ class PushedHave(FetchingBase, tag="pushed_have", frozen=True, kw_only=True):
     """Seconds until the last of them is announced."""
 
 
+class RecordsProvided(FetchingBase, tag="records_provided", frozen=True, kw_only=True):
+    """This node told other nodes of the DHT of many roots. Comes once a minute while many wait, and at the end."""
+
+    roots: int
+    """Roots that were told since the last such entry."""
+    left: int = 0
+    """Roots that wait to be told."""
+    seconds: float = 0.0
+    """Seconds until the last of them is told."""
+
+
 # ── flowing in: answers to our intents ──────────────────────────────────────────────────────────
 
 
@@ -206,6 +217,7 @@ FetchingEvent: TypeAlias = (
     | LeaseLapsed
     | Cancelled
     | PushedHave
+    | RecordsProvided
     | DelayedYes
     | StatusNo
     | ChunkReceived

@@ -54,6 +54,9 @@ def fold(state: State, event: ev.FetchingEvent) -> None:  # noqa: C901 - a flat 
         case ev.PushedHave():
             state.to_announce = event.left
             state.announced_by = state.at + event.seconds if event.left else None
+        case ev.RecordsProvided():
+            state.to_provide = event.left
+            state.provided_by = state.at + event.seconds if event.left else None
         case _:
             assert_never(event)
 

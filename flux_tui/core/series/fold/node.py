@@ -84,6 +84,7 @@ def _started(state: State, event: ev.NodeStarted) -> None:
     state.started_at = state.at
     state.adding.clear()
     state.to_announce, state.announced_by = 0, None
+    state.to_provide, state.provided_by = 0, None
     state.tried = ()
     # A killed node could not write that its streams had closed and its intents had ended.
     _disconnect_all(state)

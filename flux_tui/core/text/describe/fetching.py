@@ -41,6 +41,9 @@ def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat ma
             return f"{event.cause}: {human_size(event.size)}, {w.what((event.cid,))}{of}"
         case ev.HaveReceived():
             return f"has {event.name or w.names.name(event.root)}"
+        case ev.RecordsProvided():
+            left = f"; {event.left:,} to go, {human_seconds(event.seconds)}" if event.left else ""
+            return f"told the DHT of {counted(event.roots, 'root')}{left}"
         case ev.ErrorReceived():
             return w.names.text(event.text) if w.brief else f"says: {w.names.text(event.text)}"
         case _:

@@ -1,7 +1,7 @@
 """The DHT over real libp2p on loopback: its members, its records, and what strangers can do to it."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,12 +19,15 @@ from libp2p.peer.peerinfo import PeerInfo
 from multiaddr import Multiaddr
 
 from flux_tui.core.ids import dag_cid
+from flux_tui.core.limits import Backoff
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Error, Route, SealedIntent
+from flux_tui.core.wire.provide import MAX_PROVIDE, RECORDS_BURST, RECORDS_RATE
 from flux_tui.net.addresses.dial_guard import told_by
-from flux_tui.net.flux import dht_routing as dht_module
-from flux_tui.net.flux import libp2p_network, providing
-from flux_tui.net.flux.dht_routing import ROUTE, Dht
+from flux_tui.net.flux import libp2p_network
+from flux_tui.net.flux.dht import dht_routing as dht_module
+from flux_tui.net.flux.dht import provide_schedule, providing, record_streams
+from flux_tui.net.flux.dht.dht_routing import ROUTE, Dht
 from flux_tui.net.flux.noise_and_yamux import muxers, security
 from flux_tui.net.upstream import kad as kad_module
 from flux_tui.net.upstream.kad import KAD, MAX_SERVED_EACH, key_of
@@ -141,26 +144,87 @@ async def test_a_node_that_replaces_another_in_the_table_is_reported(monkeypatch
 # ── providing ───────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_more_roots_than_a_peer_accepts_at_once_all_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The peer takes ten in a window and silently drops the rest."""
-    monkeypatch.setattr(providing, "ADD_WINDOW", 0.6)
+async def test_many_roots_go_to_a_node_in_one_stream() -> None:
     async with met() as (a, b):
-        kad_of(b)._provider_rate_window = 0.5
+        asked = dht_of(a).statistics().asked
         a.network.provide(ROOTS)
         await until(lambda: records(b) == len(ROOTS))
         for root in ROOTS:
             (provider,) = kad_of(b).provider_store.get_providers(key_of(root))
             assert str(provider.peer_id) == a.id
             assert [str(addr) for addr in provider.addrs] == [a.addr]
+        assert dht_of(a).statistics().asked - asked <= 4, "a look-up, and one stream with all of them"
 
 
-async def test_the_newest_root_is_provided_first() -> None:
+async def test_a_node_of_an_earlier_version_gets_all_roots_within_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes ten in a window and silently drops the rest."""
+    monkeypatch.setattr(record_streams, "ADD_WINDOW", 0.6)
+    monkeypatch.setattr(providing, "RETRY", Backoff(0.1, 0.1))
+    async with met() as (a, b):
+        b.network._host.remove_stream_handler(record_streams.PROVIDE)  # type: ignore[attr-defined]
+        kad_of(b)._provider_rate_window = 0.5
+        a.network.provide(ROOTS)
+        await until(lambda: records(b) == len(ROOTS))
+        await until(lambda: dht_of(a)._providing.schedule.kept == set(ROOTS))
+
+
+async def test_a_sender_above_the_budget_hears_how_much_was_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest comes later: nothing is lost, and it is no fault."""
+    monkeypatch.setattr(record_streams, "ADMITTED", 25 / RECORDS_BURST)
+    monkeypatch.setattr(providing, "RETRY", Backoff(0.1, 0.1))
+    async with met() as (a, b):
+        a.network.provide(ROOTS)
+        await until(lambda: records(b) >= 25)
+        await until(lambda: records(b) == len(ROOTS))
+        assert not b.seen.faults
+
+
+async def test_a_budget_limits_the_roots_that_a_node_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_streams, "RECORDS_BURST", 10.0)
+    monkeypatch.setattr(record_streams, "RECORDS_RATE", 0.001)
+    monkeypatch.setattr(providing, "MAX_KEYS", 5)
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         a.network.provide(ROOTS[:20])
         await connect(a, b)
-        await until(lambda: records(b) == 9)  # the others wait until the peer takes more
+        await until(lambda: records(b) == 10)  # the others wait until the budget allows more
+        await settled()
         kept = set(kad_of(b).provider_store.providers)
-        assert kept == {key_of(root) for root in ROOTS[11:20]}
+        assert kept == {key_of(root) for root in ROOTS[10:20]}, "the newest came first"
+
+
+async def test_a_long_round_is_reported_from_its_begin_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providing, "REPORT_LEFT", 8)
+    monkeypatch.setattr(providing, "MAX_KEYS", 16)
+    async with met() as (a, b):
+        a.network.provide(ROOTS[:4])
+        await until(lambda: records(b) == 4)
+        assert not a.seen.provided, "a short round is not"
+        a.network.provide(ROOTS[4:])
+        await until(lambda: records(b) == len(ROOTS) and len(a.seen.provided) == 2)
+        (first, left, seconds), (rest, none, zero) = a.seen.provided
+        assert (first, left, rest, none, zero) == (16, 20, 20, 0, 0.0)
+        assert seconds >= 20 / RECORDS_RATE
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", b"x" * (MAX_PROVIDE + 1)])
+async def test_invalid_provider_records_are_a_fault_of_the_peer(body: bytes) -> None:
+    async with met() as (a, b):
+        stream = await a.network._host.new_stream(ID.from_base58(b.id), [record_streams.PROVIDE])  # type: ignore[attr-defined]
+        await stream.write(len(body).to_bytes(4, "big") + body[:100])
+        await b.seen.until(lambda: b.seen.faults)
+        assert [(peer, fault) for peer, fault, _ in b.seen.faults] == [(a.id, "garbage")]
+        assert not records(b)
+
+
+async def test_nothing_is_stored_for_a_banned_node() -> None:
+    async with met() as (a, b):
+        b.network._links.table.ban(a.id, 600.0)  # type: ignore[attr-defined]
+        with pytest.raises((StreamFailure, StreamError)):
+            stream = await a.network._host.new_stream(ID.from_base58(b.id), [record_streams.PROVIDE])  # type: ignore[attr-defined]
+            await stream.read(4)
+        assert not records(b)
 
 
 async def test_provider_records_are_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +232,7 @@ async def test_provider_records_are_renewed(monkeypatch: pytest.MonkeyPatch) -> 
     async with met() as (a, b):
         a.network.provide(ROOTS[:2])
         await until(lambda: records(b) == 2)
-        kad_of(b).provider_store.providers.clear()  # as after 48 hours, or a restart
+        dht_of(b)._records.clear()  # as after 48 hours, or a restart
         await until(lambda: records(b) == 2)
 
 
@@ -181,7 +245,7 @@ async def test_a_withdrawn_root_is_not_provided_again(monkeypatch: pytest.Monkey
         await connect(a, b)
         await until(lambda: records(b) == 2)
         a.network.withdraw(ROOTS[1:2])
-        kad_of(b).provider_store.providers.clear()  # as after 48 hours, or a restart
+        dht_of(b)._records.clear()  # as after 48 hours, or a restart
         async with node(Loopback(), 3) as late:
             await connect(late, b)
             await until(lambda: records(late) == 1 and records(b) == 1)
@@ -199,16 +263,16 @@ async def test_a_root_withdrawn_during_a_round_is_sent_to_no_more_peers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with met() as (a, b):
-        store = kad_of(a).provider_store
-        send, begun = store._send_add_provider, trio.Event()
+        providing_of_a = dht_of(a)._providing
+        send, begun = providing_of_a._send, trio.Event()
 
-        async def slowly(peer: ID, key: bytes) -> bool:
-            if key == key_of(ROOTS[0]):
+        async def slowly(peer: ID, waiting: Callable[[], Sequence[bytes]]) -> int:
+            if key_of(ROOTS[0]) in waiting():
                 begun.set()
                 await trio.sleep_forever()
-            return await send(peer, key)
+            return await send(peer, waiting)
 
-        monkeypatch.setattr(store, "_send_add_provider", slowly)
+        monkeypatch.setattr(providing_of_a, "_send", slowly)
         a.network.provide(ROOTS[:1])
         with trio.fail_after(BOUND):
             await begun.wait()
@@ -230,9 +294,26 @@ async def test_nodes_that_come_later_get_provider_records_too() -> None:
             await until(lambda: records(late) == 2)
 
 
+async def test_a_root_withdrawn_while_the_budget_is_used_up_is_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(record_streams, "RECORDS_BURST", 4.0)
+    monkeypatch.setattr(record_streams, "RECORDS_RATE", 8.0)
+    monkeypatch.setattr(providing, "MAX_KEYS", 4)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        a.network.provide(ROOTS[:8])
+        await connect(a, b)
+        await until(lambda: records(b) == 4)  # the other four wait for the budget
+        a.network.withdraw(ROOTS[1:2])
+        await until(lambda: records(b) == 7)
+        await settled()
+        kept = set(kad_of(b).provider_store.providers)
+        assert kept == {key_of(root) for root in ROOTS[:8] if root != ROOTS[1]}
+
+
 async def test_records_of_others_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kad_module, "MAX_RECORDS", 3)
-    monkeypatch.setattr(providing, "MAX_PROVIDED", 8)
+    monkeypatch.setattr(provide_schedule, "MAX_PROVIDED", 8)
     async with met() as (a, b):
         a.network.provide(ROOTS)
         await until(lambda: len(dht_of(a)._providing.schedule.kept) == 8)

@@ -1,16 +1,17 @@
 """The DHT: finds nodes of the swarm by key, and routes intents to the nodes that provide the wanted roots.
 
 Kademlia is libp2p's own (KadDHT), on this node's host and in its swarm only. A root is provided to the
-CLOSEST nodes (`flux/providing.py`). An intent is routed to WIDTH of those, which forward it to the providers
+CLOSEST nodes (`flux/dht/providing.py`). An intent is routed to WIDTH of those, which forward it to the providers
 that they know. No node asks another for a list of providers. The answers go directly to the intent's
 origin.
 
 What libp2p 0.8.1 does, and what is done about it here:
 
 - It speaks `/ipfs/kad/1.0.0`, whatever `protocol_prefix` says. `KadHost` (`upstream/kad.py`) stands between it and
-  the host. So a flux node neither answers nor asks a node of the public DHT (tests/net/flux/test_dht_routing.py).
+  the host. So a flux node neither answers nor asks a node of the public DHT (tests/net/flux/dht/test_dht_routing.py).
 - It would store values from strangers, up to 50,000 of 1 MiB. Here it accepts no values. It would also store any
-  number of provider records; here at most MAX_RECORDS.
+  number of provider records; here at most MAX_RECORDS. It takes ten from one peer in ten seconds; nodes of this
+  version send each other a thousand at once, by a protocol of their own (`flux/dht/record_streams.py`).
 - Its background service looks up random keys in all buckets and writes its records to disk. Here that service is
   not run. `run` does only the necessary parts: query new neighbours, look up the nodes nearest to this node, remove
   expired records.
@@ -41,7 +42,8 @@ from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Message, Route
 from flux_tui.net.connections.streams import exactly, try_to_close
 from flux_tui.net.connections.supervisor import Supervisor, Tasks
-from flux_tui.net.flux.providing import GROWTH, Providing
+from flux_tui.net.flux.dht.providing import GROWTH, Providing
+from flux_tui.net.flux.dht.record_streams import RecordStreams
 from flux_tui.net.port import CLOSEST, MAX_FANOUT, ROUTE_PROTOCOL, WIDTH, Receiver
 from flux_tui.net.upstream.kad import MAX_SERVED, KadHost, Lookups, Records, key_of
 
@@ -124,7 +126,6 @@ class Dht:
         )
         self._kad._inbound_limiter = trio.CapacityLimiter(MAX_SERVED)
         self._kad.peer_routing = Lookups(facade, self._kad.routing_table)
-        self._kad.provider_store = Records(facade, self._kad.peer_routing)
         self._known = 0
         self._table: frozenset[ID] = frozenset()
         """The nodes that the receiver was told of."""
@@ -132,7 +133,9 @@ class Dht:
         self._sends_in, self._sends = trio.open_memory_channel[tuple[PeerInfo, Route]](QUEUE_SENDS)
         self._meet_in, self._meet = trio.open_memory_channel[tuple[float, ID]](QUEUE_MEETINGS)
         self._cache: BoundedTable[Cid, _Closest] = BoundedTable(MAX_CACHED, refresh=True)
-        self._providing = Providing(host.get_id(), self._find_closest, self._send_record)
+        self._records = self._kad.provider_store = Records(facade, self._kad.peer_routing)
+        streams = RecordStreams(self._kad_host, self._records, receiver, is_banned, self._add_provider)
+        self._providing = Providing(host.get_id(), self._find_closest, streams.send, receiver.on_provided)
         self._look = trio.Event()
         self._taking = 0
         self._sent = 0
@@ -140,9 +143,9 @@ class Dht:
 
     # ── what the node asks of it ────────────────────────────────────────────────────────────────
 
-    def provide(self, roots: Sequence[Cid]) -> None:
+    def provide(self, roots: Sequence[Cid], *, wanted: bool = False) -> None:
         """Tell the DHT that this node has these roots. See net.port.Network.provide."""
-        self._providing.provide(roots)
+        self._providing.provide(roots, wanted=wanted)
 
     def withdraw(self, roots: Sequence[Cid]) -> None:
         """Stop telling the DHT that this node has these roots. See net.port.Network.withdraw."""
@@ -184,8 +187,9 @@ class Dht:
 
     def statistics(self) -> "Statistics":
         """Return the present numbers about this node's DHT."""
-        records = sum(len(providers) for providers in self._kad.provider_store.providers.values())
-        return Statistics(self._kad.routing_table.size(), records, self._kad_host.asked, self._sent)
+        return Statistics(
+            self._kad.routing_table.size(), self._records.count, self._kad_host.asked, self._sent
+        )
 
     async def run(self) -> None:
         """Run all background tasks of the DHT, until cancelled."""
@@ -328,8 +332,8 @@ class Dht:
         self._tell_size()
         return found
 
-    async def _send_record(self, peer: ID, key: bytes) -> bool:
-        """Send a node a provider record: this node has the root with this key. Returns whether it was accepted."""
+    async def _add_provider(self, peer: ID, key: bytes) -> bool:
+        """Send a node ADD_PROVIDER: this node has the root with this key. Returns whether it was sent."""
         return await self._kad.provider_store._send_add_provider(peer, key)
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
