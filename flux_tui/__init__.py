@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     from flux_tui.core.series.giving_policy import ObjectRule, Policy, PolicyChange
     from flux_tui.core.series.state import ObjectState, State
     from flux_tui.core.series.want_explanation import NotPendingError, Why
+    from flux_tui.core.text.as_json import entry_report
     from flux_tui.core.vocabulary import ErrorCode, Reason, Refusal
     from flux_tui.core.wire.messages import Intent
     from flux_tui.home import HomeBusyError, HomeError
@@ -248,6 +249,7 @@ __all__ = [
     "WentDormant",
     "Why",
     "__version__",
+    "entry_report",
     "format_ticket",
     "parse_cid",
     "parse_peer_id",
@@ -306,6 +308,7 @@ _PLACES = {
         "NotPendingError",
         "Why",
     ),
+    "flux_tui.core.text.as_json": ("entry_report",),
     "flux_tui.core.vocabulary": (
         "ErrorCode",
         "Reason",

@@ -11,9 +11,7 @@ import json
 import sys
 from functools import partial
 
-import msgspec
-
-from flux_tui import Entry
+from flux_tui import Entry, entry_report
 from flux_tui.aio import FluxNode
 
 PAGE = b"""<!doctype html><title>series</title><pre id=out></pre><script>
@@ -22,12 +20,7 @@ new EventSource("/events").onmessage = event => out.append(event.data + "\\n")</
 
 def line(entry: Entry) -> bytes:
     """Return an entry as one server-sent event. Its text is JSON: the page shows it as text, whoever wrote it."""
-    fields = {"at": entry.at, "event": type(entry.event).__name__, **msgspec.to_builtins(vars_of(entry))}
-    return f"id: {entry.seq}\ndata: {json.dumps(fields)}\n\n".encode()
-
-
-def vars_of(entry: Entry) -> dict[str, object]:
-    return msgspec.structs.asdict(entry.event)
+    return f"id: {entry.seq}\ndata: {json.dumps(entry_report(entry))}\n\n".encode()
 
 
 async def serve(node: FluxNode, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

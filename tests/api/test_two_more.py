@@ -57,8 +57,8 @@ def test_a_page_shows_the_series_as_it_grows(tmp_path: Path, capsys: pytest.Capt
         return got
 
     entries = asyncio.run(run())
-    assert entries[0]["event"] == "NodeStarted"
-    assert entries[-1]["event"] == "ObjectAdded"
+    assert entries[0]["event"] == "node_started"
+    assert entries[-1]["event"] == "object_added"
     assert entries[-1]["name"] == "<b>f"
 
 
@@ -74,7 +74,7 @@ def read(page: str, path: Path, home: Path) -> list[dict[str, object]]:
         for raw in events:
             if raw.startswith(b"data: "):
                 found_entries.append(json.loads(raw[6:]))
-                if found_entries[-1]["event"] == "ObjectAdded":
+                if found_entries[-1]["event"] == "object_added":
                     break
     Home(home).push(Stop())
     return found_entries
