@@ -48,9 +48,9 @@ class LinkTable:
     def __init__(self) -> None:
         self._links: dict[PeerId, Link] = {}
         self._banned: BoundedTable[PeerId, tuple[float, Reason]] = BoundedTable(MAX_BANNED)
+        """Peers that are refused for a while, each with the end of that time (of trio's clock) and the reason."""
         self._left: BoundedSet[PeerId] = BoundedSet(MAX_BANNED)
         """Peers that are refused only because a person left them."""
-        """Peers that are refused for a while, each with the end of that time (of trio's clock) and the reason."""
         self._known: BoundedSet[PeerId] = BoundedSet(MAX_KNOWN, refresh=True)
         self._returns: BoundedTable[PeerId, deque[float]] = BoundedTable(MAX_KNOWN, refresh=True)
         """When the latest links of each peer came up."""
@@ -96,7 +96,7 @@ class LinkTable:
 
     def leave(self, peer: PeerId, seconds: float) -> None:
         """Refuse links to this peer for so many seconds, unless `forgive` comes before: it did nothing wrong."""
-        blameless = not self.is_banned(peer)
+        blameless = not self.is_banned(peer) or peer in self._left
         self.ban(peer, seconds)
         if blameless:
             self._left.add(peer)

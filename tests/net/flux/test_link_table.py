@@ -171,6 +171,16 @@ async def test_only_a_peer_that_was_left_is_forgiven() -> None:
     assert [table.is_banned(name(number)) for number in (1, 2, 3)] == [False, True, True]
 
 
+async def test_a_peer_that_was_left_twice_is_forgiven_as_well(autojump_clock: trio.testing.MockClock) -> None:
+    table = LinkTable()
+    table.leave(name(1), 60.0)
+    await trio.sleep(1.0)
+    table.leave(name(1), 60.0)
+    assert table.why_refused(name(1)).startswith("this node has left the peer")
+    table.forgive(name(1))
+    assert not table.is_banned(name(1))
+
+
 async def test_there_is_room_for_128_peers_that_dial_in(autojump_clock: trio.testing.MockClock) -> None:
     table = LinkTable()
     for number in range(128):

@@ -167,9 +167,7 @@ class Relay:
     async def _reserve(self, stream: INetStream, peer: ID) -> None:
         now = trio.current_time()
         swarm: Any = self._host.get_network()
-        for other in [other for other, until in self._reservations.items() if until <= now]:
-            del self._reservations[other]
-            swarm.unprotect(other, CIRCUIT)
+        self._forget_gone(swarm, now)
         full = peer not in self._reservations and len(self._reservations) >= min(
             self._terms.reservations, MAX_RESERVATIONS
         )
@@ -181,6 +179,13 @@ class Relay:
         addrs = [addr.to_bytes() for addr in self._host.get_addrs()]
         made = Reservation(expire=int(time.time() + RESERVED_SECONDS), addrs=addrs)
         await _answer(stream, HopMessage, Status.OK, reservation=made, limit=self._terms.limit)
+
+    def _forget_gone(self, swarm: Any, now: float) -> None:
+        """Forget the reservations that are over, and those of nodes without a connection: they have to reserve anew."""
+        for other, until in list(self._reservations.items()):
+            if until <= now or not swarm.connections.get(other):
+                del self._reservations[other]
+                swarm.unprotect(other, CIRCUIT)
 
     async def _connect(self, stream: INetStream, peer: ID, target: ID) -> None:
         """Connect `peer` with `target`, and forward their bytes until `_join` ends. `stream`: the peer's request.

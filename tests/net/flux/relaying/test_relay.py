@@ -169,6 +169,22 @@ async def test_a_node_without_a_reservation_is_not_reached(monkeypatch: pytest.M
             assert "it takes no more reservations" in late.seen.failed[0][1]
 
 
+async def test_a_node_that_is_gone_leaves_its_reservation_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reservation lasts an hour. A relay with few of them would else have none left after a few visitors."""
+    monkeypatch.setattr(relay, "MAX_RESERVATIONS", 1)
+    async with member(1, serve_relay=True) as middle:
+        async with member(2, relays=[middle.addr]) as first:
+            await first.seen.up(middle.id)
+            async with member(3, relays=[middle.addr]) as second:
+                await second.seen.until(lambda: second.seen.failed)
+                assert "it takes no more reservations" in second.seen.failed[0][1], "the first is there"
+        await middle.seen.down(first.id)
+        async with member(4, relays=[middle.addr]) as third:
+            await third.seen.until(lambda: third.seen.links or third.seen.failed)
+            assert third.seen.failed == []
+            assert third.seen.links == [("up", middle.id)], "a node with a reservation links to its relay"
+
+
 @pytest.mark.parametrize(
     ("terms", "why"),
     [(relay.Terms(size=2 * MIB), "bytes"), (relay.Terms(seconds=2.0), "seconds")],
