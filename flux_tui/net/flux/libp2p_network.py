@@ -206,9 +206,10 @@ async def _open(
         if announced:
             outer.announce(announced, receiver.on_failure)
         tasks.keep(outer.run)
-        tasks.keep(outer.watch, network.moved)
+        mapping = PortMapping(own, outer, (NatPmp, LeasedUpnp))
+        tasks.keep(outer.watch, partial(_call, network.moved, mapping.look_again))
         if port_mapping:
-            tasks.keep(PortMapping(own, outer, (NatPmp, LeasedUpnp)).run)
+            tasks.keep(mapping.run)
         tasks.keep(dht.run)
         tasks.keep(exchange.run)
         tasks.keep(Keepalive(lambda: list(budget.connections)).run)
@@ -217,7 +218,7 @@ async def _open(
         if use_mdns:
             tasks.keep(Mdns(lambda: own.direct, network.found).run, lambda: own.changed)
         tasks.keep(own.watch, partial(listen_on, host), network.moved, network.tell_addrs)
-        tasks.keep(wakings.watch, network.woke)
+        tasks.keep(wakings.watch, partial(_call, network.woke, mapping.look_again))
         tasks.keep(reconnects.run, dials.reach_again)
         try:
             yield network
@@ -411,6 +412,12 @@ class Libp2pNetwork(Network):
             return key is not None and key.verify(data, signature)
         except Exception:  # libsodium's own errors for a signature of the wrong form
             return False
+
+
+def _call(*functions: Callable[[], None]) -> None:
+    """Call all of these functions, in this order."""
+    for function in functions:
+        function()
 
 
 def _probe_soon(tasks: Tasks, connection: INetConn) -> None:

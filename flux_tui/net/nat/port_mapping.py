@@ -1,14 +1,16 @@
 """Keeps this node's port mapped on the router, by NAT-PMP or UPnP, while the node runs.
 
 The router keeps the mapping for LEASE_SECONDS. The node renews it after half of this time, and removes it when it ends.
-It looks for the router again when this machine's addresses change. The outer address that the router names is only a
-claim, until a peer has dialled it back (`outer_addrs.py`). Nothing is mapped for a node that listens only on loopback,
-or that has a public IPv4 address.
+It looks for the router again when this machine's addresses change, and when the machine has slept. It also does so when
+peers see the node at another outer address: the router may have started anew, and forgotten the mapping. The outer
+address that the router names is only a claim, until a peer has dialled it back (`outer_addrs.py`). Nothing is mapped
+for a node that listens only on loopback, or that has a public IPv4 address.
 """
 
 import logging
 import random
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Protocol
 
 import trio
@@ -26,6 +28,8 @@ LEASE_SECONDS = 1200
 RENEW_SECONDS = 0.5 * LEASE_SECONDS
 AGAIN = Backoff(first=60.0, most=1800.0)
 """The wait until a router is looked for again."""
+AGAIN_SECONDS = 30.0
+"""The least seconds between two searches for the router because of `look_again`: any peer can cause it."""
 ASK_SECONDS, LEAVE_SECONDS = 10.0, 2.0
 """Seconds for the router to answer; and at the end of the node."""
 OTHER_PORTS = range(20_000, 60_000)
@@ -63,6 +67,14 @@ class PortMapping:
         """The router on which a port is mapped."""
         self._port = 0
         """The outer port."""
+        self._asked_at = -inf
+        """When the router was looked for last."""
+        self._wait = trio.CancelScope()
+        """The wait until it is looked for again."""
+
+    def look_again(self) -> None:
+        """Look for the router again soon, and map the port anew: it may not be mapped any more."""
+        self._wait.deadline = min(self._wait.deadline, self._asked_at + AGAIN_SECONDS)
 
     async def run(self) -> None:
         """Keep the port mapped, until cancelled. Then remove the mapping."""
@@ -70,9 +82,12 @@ class PortMapping:
         try:
             while True:
                 before = self._own.direct
+                self._asked_at, self._wait = trio.current_time(), trio.CancelScope()
                 mapped = await self._map()
                 failures = 0 if mapped else failures + 1
-                with trio.move_on_after(RENEW_SECONDS if mapped else AGAIN.wait(failures)):
+                wait = RENEW_SECONDS if mapped else AGAIN.wait(failures)
+                self._wait.deadline = min(self._wait.deadline, trio.current_time() + wait)
+                with self._wait:
                     while self._own.direct == before:
                         await self._own.changed.wait()
         finally:

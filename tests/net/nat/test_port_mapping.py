@@ -10,7 +10,14 @@ from trio.testing import MockClock
 from flux_tui.core.ids import PeerId
 from flux_tui.net.addresses.own_addrs import OwnAddrs
 from flux_tui.net.nat import port_mapping
-from flux_tui.net.nat.port_mapping import AGAIN, LEASE_SECONDS, OTHER_PORTS, RENEW_SECONDS, PortMapping
+from flux_tui.net.nat.port_mapping import (
+    AGAIN,
+    AGAIN_SECONDS,
+    LEASE_SECONDS,
+    OTHER_PORTS,
+    RENEW_SECONDS,
+    PortMapping,
+)
 
 ME = PeerId("12D3KooWD1kRAPHRi1sbUbSktjh5Wcc2w975CpUJ8GwHicxea2em")
 INNER = f"/ip4/192.168.1.2/tcp/4001/p2p/{ME}"
@@ -129,6 +136,43 @@ async def test_in_another_network_the_router_is_looked_for_at_once(
     house.moves(INNER.replace("192.168.1.2", "10.0.0.2"))
     await trio.sleep(1)
     assert house.claims == ("/ip4/45.10.0.2/tcp/4001",)
+
+
+async def test_a_router_that_has_forgotten_the_mapping_is_asked_again_soon_and_not_all_the_time(
+    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    house = House(monkeypatch)
+    nursery.start_soon(house.mapping.run)
+    await trio.sleep(AGAIN_SECONDS + 1)
+    house.mapped.clear()
+    house.ip = "45.10.7.7"
+    house.mapping.look_again()
+    await trio.sleep(1)
+    assert house.mapped == {4001: (4001, LEASE_SECONDS)}
+    assert house.claims == ("/ip4/45.10.7.7/tcp/4001",)
+    for _ in range(100):
+        house.mapping.look_again()
+        await trio.sleep(AGAIN_SECONDS / 10)
+    assert 10 <= house.asked <= 12
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["mapped", "not mapped"])
+async def test_a_router_that_changes_while_it_is_asked_is_asked_once_more(
+    monkeypatch: pytest.MonkeyPatch, nursery: trio.Nursery, autojump_clock: MockClock, kept: bool
+) -> None:
+    house = House(monkeypatch)
+
+    async def slow() -> str | None:
+        house.asked += 1
+        await trio.sleep(5)
+        return "45.10.0.2" if kept else None
+
+    monkeypatch.setattr(house, "find", slow)
+    nursery.start_soon(house.mapping.run)
+    await trio.sleep(2)
+    house.mapping.look_again()
+    await trio.sleep(AGAIN_SECONDS)
+    assert house.asked == 2
 
 
 @pytest.mark.parametrize(
