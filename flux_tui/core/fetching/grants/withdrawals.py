@@ -22,8 +22,8 @@ SETTLE_MIN, SETTLE_MAX, SETTLE_UNKNOWN = 2.0, 60.0, 10.0
 for what the slow holder's system has still to send to others, and for the first report of progress. The third is for a
 holder whose rate is not known."""
 FIRST_PART = 256 * 1024
-"""Bytes that the slow holder has time to send. Of the first slice, of 64 KiB at most, nothing can be read before its last
-byte has come: it is one message of Noise."""
+"""Bytes that the slow holder has time to send. Of the first slice, of 64 KiB at most, nothing can be read before its
+last byte has come: it is one message of Noise."""
 
 
 class Withdrawal(NamedTuple):
