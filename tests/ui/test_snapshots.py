@@ -20,7 +20,11 @@ async def _load(pilot: Pilot[bool]) -> None:
     await pilot.pause()
     app = pilot.app
     assert isinstance(app, Dashboard)
-    app.parts.nodes.source.go_to(640)
+    source = app.parts.nodes.source
+    while source.loading or not source.last_seq:  # a busy machine has not read it yet
+        app.parts.ticker.tick()
+        await pilot.pause()
+    source.go_to(640)
     app.parts.ticker.tick()
     await pilot.pause()
 
@@ -57,5 +61,10 @@ def test_objects(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     async def press(pilot: Pilot[bool]) -> None:
         await _load(pilot)
         await pilot.press("8")
+        await pilot.pause()
+        app = pilot.app
+        assert isinstance(app, Dashboard)
+        app.parts.ticker.draw()
+        await pilot.pause()
 
     assert snap_compare(replayed(), terminal_size=size, run_before=press)
