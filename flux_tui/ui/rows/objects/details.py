@@ -106,13 +106,8 @@ def _taker_line(view: View, found: ObjectState, one: Fetcher) -> Line:
     share = share_of(found, one)
     at = one.sent_at if one.sent_at is not None else one.asked_at
     ago = human_seconds(max(0.0, view.now - at))
-    total = f" of {found.chunks_total:,}" if found.chunks_total else ""
     left = one.granted - one.chunks
-    words = (
-        f"{one.chunks:,}{total} blocks, {human_size(one.bytes_out)}, {ago} ago"
-        if one.chunks
-        else f"asked {ago} ago"
-    )
+    words = f"{_taken(found, one)}, {ago} ago" if one.chunks else f"asked {ago} ago"
     line: Line = [
         span(f"{INDENT}{view.glyphs.up} ", "out"),
         span(cell_width.fit(view.peer(one.peer), 10) + " ", "peer"),
@@ -125,6 +120,15 @@ def _taker_line(view: View, found: ObjectState, one: Fetcher) -> Line:
     if one.estimated:
         line.append(span(", estimated: it takes several things at once", "warn"))
     return line
+
+
+def _taken(found: ObjectState, one: Fetcher) -> str:
+    """Return how many blocks a peer took. What may belong to other objects is about so many, and at most all."""
+    if not found.chunks_total:
+        return f"{one.chunks:,} blocks, {human_size(one.bytes_out)}"
+    if one.estimated:
+        return f"about {min(one.chunks, found.chunks_total):,} of {found.chunks_total:,} blocks"
+    return f"{one.chunks:,} of {found.chunks_total:,} blocks, {human_size(one.bytes_out)}"
 
 
 # ── files ───────────────────────────────────────────────────────────────────────────────────────

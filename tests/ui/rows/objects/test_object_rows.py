@@ -167,8 +167,16 @@ def test_a_sharer_sees_who_took_how_much() -> None:
     assert under[2].startswith("↑ 12D3…AAAA")
     assert under[2].endswith("100% 4 of 4 blocks, 1000 B, 1:34 ago")
     assert under[3].endswith(
-        "25% 1 of 4 blocks, 250 B, 1:31 ago, 1 to go, estimated: it takes several things at once"
+        "25% about 1 of 4 blocks, 1:31 ago, 1 to go, estimated: it takes several things at once"
     )
+
+
+def test_nobody_took_more_blocks_than_there_are() -> None:
+    """Blocks of another object that the peer takes at the same time may be counted here."""
+    state = sharing()
+    state.fetchers[FILM][BOB].chunks = 6
+    (line,) = (one for one in texts(rows_of(state, "shared", Selected(FILM))) if "BBBB" in one and "↑" in one)
+    assert "100% about 4 of 4 blocks, 1:31 ago, estimated" in line
 
 
 def test_while_masked_no_line_tells_who_or_where() -> None:
