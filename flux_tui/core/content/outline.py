@@ -133,10 +133,16 @@ class Outline:
 
         Returns none if the node was added before. Raises BadBlockError or TooLargeError.
         """
+        if cid in self._known:
+            return []
+        return self.add_decoded(cid, unixfs_trees.decode_node(cid, data))
+
+    def add_decoded(self, cid: Cid, node: nodes.Node) -> list[Cid]:
+        """Do the same as `add` for a node that is decoded already. Raises BadBlockError or TooLargeError."""
         self.lacking.discard(cid)
         if cid in self._known:
             return []
-        inner = self._known[cid] = self._read(unixfs_trees.decode_node(cid, data))
+        inner = self._known[cid] = self._read(node)
         if not inner.edges and not inner.own.places:
             self.carried_bytes += inner.size
         if len(self._known) + len(self.sizes) > MAX_PLACES:

@@ -47,6 +47,8 @@ MAX_NAME = 255
 """Bytes of one name, as in file systems."""
 _NO_LINKS = b"\x0a"
 """How a node begins whose first field is not a link."""
+_HEX_DIGITS = frozenset("0123456789ABCDEF")
+"""The digits of a slot before a name in a shard."""
 SHARD_THRESHOLD = 256 * 1024
 """Bytes of a folder's block above which it becomes a HAMT (the profile's `block-bytes`)."""
 
@@ -281,9 +283,9 @@ def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
 def _slot(text: str, digits: int, fanout: int) -> int:
     if len(text) < digits:
         raise BadBlockError("a folder's shard with a name that is too short")
-    if not set(text) <= set("0123456789ABCDEF") or int(text, 16) >= fanout:
+    if not _HEX_DIGITS.issuperset(text) or (slot := int(text, 16)) >= fanout:
         raise BadBlockError(f"a folder's shard with a slot that there is not: {text!r}")
-    return int(text, 16)
+    return slot
 
 
 def _symlink(links: tuple[PBLink, ...], body: UnixFS) -> SymlinkNode:

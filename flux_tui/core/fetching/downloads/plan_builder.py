@@ -25,9 +25,12 @@ class PlanSlice(NamedTuple):
     inner: list[Cid]
 
 
-def plan_node(download: Download, cid: Cid, data: bytes) -> Iterator[PlanSlice]:
-    """Yield the plan of where the content of an inner node belongs, in slices. Raises BadBlockError."""
-    node = unixfs_trees.decode_node(cid, data)
+def plan_node(download: Download, cid: Cid, block: bytes | nodes.Node) -> Iterator[PlanSlice]:
+    """Yield the plan of where the content of an inner node belongs, in slices. Raises BadBlockError.
+
+    `block`: the node's bytes, or the node if it is decoded already.
+    """
+    node = block if isinstance(block, tuple) else unixfs_trees.decode_node(cid, block)
     builder = _PlanBuilder(download)
     for location in download.take_locations(cid):
         mode = None if isinstance(node, nodes.SymlinkNode) else node.mode

@@ -17,6 +17,7 @@ from math import inf
 from typing import NamedTuple
 
 from flux_tui.core.api.effects import FinishTree, Place, ReadNode
+from flux_tui.core.content import nodes
 from flux_tui.core.content.outline import TooLargeError, Totals, more_than_said
 from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.fetching.downloads.download import Download
@@ -126,8 +127,8 @@ class Planning:
 
     def read(self, download: Download, cid: Cid) -> None:
         """Get an inner node: from memory, or ask the store for it, or let it be fetched from the swarm."""
-        if (data := download.cached(cid)) is not None:
-            self._begin(download, self._plan(download, cid, data))
+        if (block := download.cached(cid)) is not None:
+            self._begin(download, self._plan(download, cid, block))
         elif self.ledger.holdings.size_of(cid) is not None:
             self.ask(download, ReadNode(root=download.root, cid=cid))
         else:
@@ -272,8 +273,8 @@ class Planning:
         else:
             self.read(download, download.root)
 
-    def _plan(self, download: Download, cid: Cid, data: bytes) -> _Work:
-        yield from self._steps(download, plan_node(download, cid, data))
+    def _plan(self, download: Download, cid: Cid, block: bytes | nodes.Node) -> _Work:
+        yield from self._steps(download, plan_node(download, cid, block))
 
     def _steps(self, download: Download, steps: Iterable[PlanSlice]) -> _Work:
         for place, inner in steps:

@@ -164,8 +164,11 @@ class Leases:
 
     def of_chunk(self, cid: Cid, holder: Holder) -> Batch | None:
         """Return this holder's lease of a chunk, or its hedge of it; None if it has neither."""
-        found = (self.by_chunk.get(cid), self.hedges.get(cid))
-        return next((batch for batch in found if batch is not None and batch.holder is holder), None)
+        batch = self.by_chunk.get(cid)  # this runs twice for each chunk that comes
+        if batch is not None and batch.holder is holder:
+            return batch
+        batch = self.hedges.get(cid)
+        return batch if batch is not None and batch.holder is holder else None
 
     def release(self, cid: Cid) -> list[Batch]:
         """End all leases of a chunk that came or is not wanted any more. Returns the batches that contained it."""

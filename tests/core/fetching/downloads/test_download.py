@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from flux_tui.core.api.effects import FinishTree
-from flux_tui.core.content.unixfs_trees import BadBlockError
+from flux_tui.core.content.unixfs_trees import BadBlockError, decode_node
+from flux_tui.core.fetching.downloads import download as download_module
 from flux_tui.core.fetching.downloads.download import MAX_SKIPPED, Download, Location
 from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap, bitmap
+from flux_tui.core.fetching.downloads.plan_builder import plan_node
 from flux_tui.core.ids import Cid, dag_cid, raw_cid
 from tests.support.fetching import tree
-from tests.support.objects import whole
+from tests.support.objects import LEAF, Blocks, folder, whole
 from tests.support.script import HOLDER, OTHER
 
 SIZE = 10
@@ -206,6 +208,34 @@ def test_an_inner_node_that_cannot_be_read_any_more_is_missing_again() -> None:
     download.miss(ROOTS[0])
     assert ROOTS[0] not in download.have
     assert list(download.missing) == [ROOTS[0]]
+
+
+def test_inner_nodes_stay_decoded_up_to_a_limit_then_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks: Blocks = {}
+    below = [folder(blocks, (f"name {number}", LEAF, 4)) for number in range(3)]
+    root = folder(blocks, *((f"folder {number}", cid, 4) for number, cid in enumerate(below)))
+    limit = len(blocks[root]) + len(blocks[below[0]])
+    monkeypatch.setattr(download_module, "DECODED_BYTES", limit)
+    download = Download(root, path="/x", tree=True, by=None, size=None)
+    for cid in (root, *below):
+        download.add_node(cid, blocks[cid])
+    assert download.cached(root) == decode_node(root, blocks[root])
+    assert download.cached(below[0]) == decode_node(below[0], blocks[below[0]])
+    assert [download.cached(cid) for cid in below[1:]] == [blocks[cid] for cid in below[1:]]
+
+    assert download.outline is not None
+    download.add_up(whole(download.outline.sum_up()))
+    planned: list[str] = []
+    todo = [root]
+    while todo:
+        cid = todo.pop()
+        block = download.cached(cid)
+        assert block is not None, "it is kept until it is planned"
+        for place, inner in plan_node(download, cid, block):
+            planned += [*place.folders, *(file.rel for file in place.files)]
+            todo += inner
+        assert download.cached(cid) is None, "what is planned takes no memory"
+    assert sorted(planned) == ["", *(f"folder {n}" + end for n in range(3) for end in ("", f"/name {n}"))]
 
 
 def test_it_finishes_once_and_only_when_nothing_is_left_to_do() -> None:
