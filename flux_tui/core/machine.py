@@ -412,7 +412,7 @@ class Machine:
 
     def _failed(self, given: inp.Failed) -> None:
         event = ev.ErrorOccurred(
-            text=given.text, cid=given.cid, path=given.path, by=given.by, code=given.code
+            text=given.text, cid=given.cid, path=given.path, addr=given.addr, by=given.by, code=given.code
         )
         self.ledger.emit(event)
 

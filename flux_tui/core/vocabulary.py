@@ -62,8 +62,8 @@ LapseCause: TypeAlias = Literal[
 
 ErrorCode: TypeAlias = Literal[
     "other", "cannot_add", "not_pending", "not_adding", "not_shared", "not_whole", "kept_for_others", "kept_by_others",
-    "not_kept", "too_many", "cannot_write", "refused", "not_reached", "not_dialled", "not_sent", "file_changed",
-    "left_out", "handler_failed", "strangers_limited",
+    "not_kept", "too_many", "cannot_write", "refused", "not_reached", "small_packets", "not_dialled", "not_sent",
+    "file_changed", "left_out", "handler_failed", "strangers_limited",
 ]  # fmt: skip
 """What failed, for programs. The text of an error is for people, and may change.
 
@@ -78,6 +78,7 @@ ErrorCode: TypeAlias = Literal[
 - cannot_write: an object cannot be written to its path.
 - refused: the blocks of an object contradict each other, or it is too large.
 - not_reached: nobody answers at an address.
+- small_packets: large packets to or from a peer are lost on the way.
 - not_dialled: the budget for strangers' addresses is spent.
 - not_sent: a custom message did not reach its peer.
 - file_changed: a shared file was changed or removed.

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from flux_tui.core.text.names import short_addr
+from flux_tui.core.text.plain import plain
 from flux_tui.core.text.quantities import human_duration, some
 from flux_tui.doctor.checkup import Found, Patient, ok, unknown, wrong
 from flux_tui.doctor.mdns_probe import comes_back
@@ -172,6 +174,9 @@ def check_peers(patient: Patient) -> Found:
         return unknown("no node of this home runs, so it has no peers: start it (flux-tui node)")
     if not state.running:
         return unknown("the node is just starting: look again")
+    for peer in state.peers.values():
+        if peer.connected and peer.unreached:
+            return wrong(f"{short_addr(plain(peer.addr))} {plain(peer.unreached)}")
     if state.connected:
         return ok(f"{state.connected:,} peer{'s are' if state.connected > 1 else ' is'} connected")
     age = patient.now() - (state.started_at or patient.now())

@@ -21,7 +21,7 @@ from typing import NamedTuple, Protocol
 from flux_tui.core.errors import FluxError
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.address_dial_policy import Reach
-from flux_tui.core.vocabulary import Speaks, Way
+from flux_tui.core.vocabulary import ErrorCode, Speaks, Way
 from flux_tui.core.wire.exchange import OpenedRecord
 from flux_tui.core.wire.messages import Chunk, Message, Route, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
@@ -152,10 +152,10 @@ class Receiver(Protocol):
     def on_addrs(self, addrs: tuple[str, ...]) -> None:
         """Called when the addresses at which this node can be dialled have changed to `addrs`."""
 
-    def on_failure(self, text: str) -> None:
-        """Called if a task of the network failed, and was ended or restarted. `text`: a sentence.
+    def on_failure(self, text: str, *, addr: str | None = None, code: ErrorCode = "other") -> None:
+        """Called if a task of the network failed, and was ended or restarted, or if the network loses packets.
 
-        The log has the traceback.
+        `text`: a sentence; of a failed task, the log has the traceback. `addr`: the peer's address that it is about.
         """
 
     def on_dial_failed(self, addr: str, why: str) -> None:

@@ -9,7 +9,7 @@ from typing_extensions import override
 from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.peers.intent_limits import IntentLimits
-from flux_tui.core.vocabulary import Speaks, Way
+from flux_tui.core.vocabulary import ErrorCode, Speaks, Way
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Message, Route, SealedIntent, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
@@ -202,8 +202,8 @@ class NodeReceiver(Receiver):
         self._feed(inp.AddrsChanged(addrs=addrs))
 
     @override
-    def on_failure(self, text: str) -> None:
-        self._feed(inp.Failed(text=text))
+    def on_failure(self, text: str, *, addr: str | None = None, code: ErrorCode = "other") -> None:
+        self._feed(inp.Failed(text=text, addr=addr, code=code))
 
     @override
     def on_dial_failed(self, addr: str, why: str) -> None:

@@ -13,12 +13,15 @@ import pytest
 import trio
 
 from flux_tui.config import Settings
-from flux_tui.core.series.events import TriedAddr
+from flux_tui.core.series.events import Entry, ErrorOccurred, TriedAddr
+from flux_tui.core.series.fold import apply
 from flux_tui.core.series.state import State
+from flux_tui.core.text.names import short_addr
 from flux_tui.doctor import network_checks
 from flux_tui.doctor.checkup import Patient
 from flux_tui.doctor.swarm_probe import ask_for_key
 from flux_tui.home import Home
+from flux_tui.net.flux.peer_links import SMALL_ONLY
 from flux_tui.node.node import FluxNode
 from tests.support.nodes_here import LOOPBACK
 
@@ -181,6 +184,13 @@ async def test_no_peers(tmp_path: Path) -> None:
             with trio.fail_after(60):
                 while not node.derive_state().connected:  # noqa: ASYNC110
                     await trio.sleep(0.05)
-            assert await found(node.derive_state(), 90.0) == ("ok", "1 peer is connected")
+            connected = node.derive_state()
+            assert await found(connected, 90.0) == ("ok", "1 peer is connected")
+            (peer,) = connected.peers.values()
+            lost = ErrorOccurred(text=f"{peer.addr} {SMALL_ONLY}", addr=peer.addr, code="small_packets")
+            apply(connected, Entry(connected.seq + 1, time.time(), lost))
+            verdict, text = await found(connected, 90.0)
+            assert verdict == "wrong"
+            assert text == f"{short_addr(peer.addr)} {SMALL_ONLY}"
     verdict, text = network_checks.check_peers(Patient(home, LOOPBACK, state=state))
     assert (verdict, "no node of this home runs" in text) == ("unknown", True)

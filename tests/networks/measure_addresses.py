@@ -1,5 +1,8 @@
 """Addresses: laptops with many of them, hosts with IPv6 only, and packets that are too large for the way."""
 
+import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
@@ -105,8 +108,19 @@ def path_mtu(lab: Lab) -> str:
         flux = f"flux {time.monotonic() - began:.1f} s"
     except AssertionError:
         flux = f"flux {getter.have():,} bytes within 90 s"
-    words = [entry.event.text for entry in getter.entries() if type(entry.event).__name__ == "ErrorOccurred"]  # type: ignore[union-attr]
-    return f"{curl}; {flux}; {words}"
+    command = [
+        sys.executable,
+        "-m",
+        "flux_tui",
+        "doctor",
+        "--only",
+        "peers",
+        "--json",
+        "--home",
+        str(getter.home),
+    ]
+    told = subprocess.run([*other.prefix, *command], capture_output=True, text=True, check=False).stdout
+    return f"{curl}; {flux}; the doctor says: {json.loads(told)['text']}"
 
 
 MEASUREMENTS: dict[str, Callable[[Lab], str]] = {

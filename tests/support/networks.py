@@ -10,7 +10,7 @@ import trio.testing
 from libp2p.crypto.ed25519 import create_new_key_pair
 
 from flux_tui.core.ids import Cid, PeerId, raw_cid
-from flux_tui.core.vocabulary import Speaks, Way
+from flux_tui.core.vocabulary import ErrorCode, Speaks, Way
 from flux_tui.core.wire.messages import Chunk, Error, Message, Route, SealedIntent, Want
 from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.net.flux import libp2p_network
@@ -171,7 +171,7 @@ class Seen:
         self.unknown.append((peer, kind))
         self._news.unpark_all()
 
-    def on_failure(self, text: str) -> None:
+    def on_failure(self, text: str, *, addr: str | None = None, code: ErrorCode = "other") -> None:
         self.failures.append(text)
 
     def on_dial_failed(self, addr: str, why: str) -> None:

@@ -389,6 +389,7 @@ class Failed(_Input, frozen=True):
     text: str
     cid: Cid | None = None
     path: str | None = None
+    addr: str | None = None
     by: str | None = None
     code: ErrorCode = "other"
 

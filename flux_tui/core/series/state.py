@@ -253,7 +253,7 @@ class PeerState(msgspec.Struct):
     vague: int = 0
     """NOs without a time about objects that the peer has, since its last chunk came. Each doubles the wait."""
     unreached: str = ""
-    """Why the peer could not be dialled since it was last connected, in words. Empty: no dial failed."""
+    """Why no dial reached the peer since it was connected; if it is, that large packets to it are lost. Or empty."""
     denies: bool = False
     """Whether the peer's last NO applies to everything that it has."""
     counts: dict[Reason, int] = {}

@@ -293,3 +293,13 @@ def local_ip_of(sock: trio.socket.SocketType | None) -> str | None:
         return None if sock is None else str(sock.getsockname()[0])
     except OSError:  # it is closed
         return None
+
+
+def segment_of(sock: trio.socket.SocketType | None) -> int | None:
+    """Return how many bytes of a TCP stream fit into one packet of this socket; None if this cannot be known."""
+    if sock is None or not hasattr(socket, "TCP_MAXSEG"):
+        return None
+    try:
+        return int(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG))
+    except (OSError, ValueError):  # it is closed
+        return None

@@ -3,6 +3,7 @@
 A link is *opening* until both sides have opened a stream, then *up*, and *over* when its streams are closed.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -28,7 +29,8 @@ class Link:
     """The push link to one peer: one stream that this node opened, and one that the peer opened.
 
     `after`: an event that is set when the streams of the previous link to this peer are closed. `lag`: seconds that an
-    attempt to open this node's stream may still take when the peer's stream has come on another connection.
+    attempt to open this node's stream may still take when the peer's stream has come on another connection. `on_large`:
+    called when the first large chunk has passed on the link, in either direction.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class Link:
         after: trio.Event | None = None,
         turns: UploadTurns | None = None,
         lag: float = LAG_SECONDS[0],
+        on_large: Callable[["Link"], None] = lambda link: None,
     ) -> None:
         self.peer = peer
+        self._on_large = on_large
         self._lag = lag
         self.after = after
-        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices, turns)
+        self.outgoing = Outgoing(peer, receiver, WRITE_BYTES, write_slices, turns, self.carries_large)
         self.inbound: INetStream | None = None
         """The stream that the peer opened."""
         self.outbound: INetStream | None = None
@@ -73,6 +77,8 @@ class Link:
         """Something came on the peer's stream: the peer had its side of the link up."""
         self.took = False
         """Whether a wanted chunk came on it."""
+        self.carried_large = False
+        """Whether a large chunk passed on it, in either direction."""
         self._replaced = 0
         self._first = trio.CancelScope()
         """The wait for the first bytes of the peer's stream."""
@@ -207,6 +213,12 @@ class Link:
         """Return a cancel scope for the wait for the peer's first bytes. `accept` cancels it on a new stream."""
         self._first = trio.CancelScope()
         return self._first
+
+    def carries_large(self) -> None:
+        """Note that a large chunk passed on the link."""
+        if not self.carried_large:
+            self.carried_large = True
+            self._on_large(self)
 
     def heard(self) -> None:
         """Note that bytes came on the peer's stream."""

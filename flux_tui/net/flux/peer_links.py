@@ -28,6 +28,7 @@ from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
+from flux_tui.net.addresses.large_packets import LargePackets
 from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.connections.supervisor import Tasks
@@ -35,9 +36,11 @@ from flux_tui.net.connections.upload_turns import UploadTurns
 from flux_tui.net.flux.link import CLOSED, LAG_SECONDS, Link, is_gone
 from flux_tui.net.flux.link_table import LinkTable
 from flux_tui.net.flux.noise_and_yamux import source_of, widen
-from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StalledError, read_from
+from flux_tui.net.flux.push_stream import LARGE_CHUNK, EndOfStreamError, Source, StalledError, read_from
 from flux_tui.net.flux.refusals import Refusals
 from flux_tui.net.port import BAN_SECONDS, MOVE_PROTOCOL, PUSH_PROTOCOL, Receiver
+from flux_tui.net.upstream.guarded_yamux import GuardedYamux
+from flux_tui.net.upstream.own_addresses import SMALL_SEGMENT
 from flux_tui.net.upstream.select_connection import is_foreign, on_connection, way_of
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,10 @@ PROTOCOL, MOVE = TProtocol(PUSH_PROTOCOL), TProtocol(MOVE_PROTOCOL)
 STANDS_STILL = (
     "answers, but then the connection stands still, and that again and again: a router on the way may lose large"
     " packets, or the line is cut every now and then; this node tries it with smaller packets"
+)
+SMALL_ONLY = (
+    "stood still until small packets were used: a router or tunnel on the way may lose large ones; set the MTU of this"
+    " machine's interface to 1280"
 )
 LINK = "link"
 """The reason for which libp2p keeps a connection."""
@@ -102,6 +109,7 @@ class Links:
         self._refusing: dict[PeerId, trio.Event] = {}
         """Peers that are being told that they are refused; the event is set when their connections are closed."""
         self._turns = UploadTurns(table.acknowledged)
+        self._large_packets = LargePackets()
         host.set_stream_handler(PROTOCOL, self.take)
         host.set_stream_handler(MOVE, self.take_moved)
 
@@ -231,14 +239,17 @@ class Links:
     def _link(self, peer: PeerId) -> Link:
         link = self.table.of(peer)
         if link is None:
-            return self._add(Link(peer, self._receiver, turns=self._turns, lag=self._lag_to(peer)), None)
+            return self._add(self._new_link(peer, None), None)
         if not link.scope.cancel_called and is_gone(link.outbound):
             # The peer has ended its link, and this node's stream with it. Its next stream belongs to a new link.
             link.broke()
         return self._renew(link) if link.scope.cancel_called else link
 
     def _renew(self, old: Link) -> Link:
-        return self._add(Link(old.peer, self._receiver, old.closed, self._turns, self._lag_to(old.peer)), old)
+        return self._add(self._new_link(old.peer, old.closed), old)
+
+    def _new_link(self, peer: PeerId, after: trio.Event | None) -> Link:
+        return Link(peer, self._receiver, after, self._turns, self._lag_to(peer), self._carried_large)
 
     def _lag_to(self, peer: PeerId) -> float:
         return LAG_SECONDS[peer < str(self._host.get_id())]
@@ -326,6 +337,13 @@ class Links:
             if link.up.is_set():
                 self._unprotect(link.peer)
                 self.table.was_useful(link)
+                self._large_packets.ended(
+                    link.peer,
+                    trio.current_time(),
+                    seconds=trio.current_time() - link.since,
+                    waited=link.outgoing.waits_for_chunks,
+                    carried=link.carried_large,
+                )
                 if link.outgoing.served:
                     self.table.know(link.peer)
                 self._receiver.on_disconnected(link.peer, link.why)
@@ -378,10 +396,20 @@ class Links:
             log.debug("reading from %s ended: %r", link.peer, error)
             link.broke()
 
-    def _took(self, link: Link) -> None:
-        """Note that a wanted chunk came on this link. The peer counts as known from now on."""
+    def _took(self, link: Link, size: int) -> None:
+        """Note that a wanted chunk of `size` bytes came on this link. The peer counts as known from now on."""
         link.took = True
         self.table.know(link.peer)
+        if size >= LARGE_CHUNK:
+            link.carries_large()
+
+    def _carried_large(self, link: Link) -> None:
+        """Handle that the first large chunk passed on this link. Report it if only small packets pass on this way."""
+        segment = link.told.segment if isinstance(link.told, GuardedYamux) else None
+        small = self.table.fell_silent(link.peer) or (segment or SMALL_SEGMENT + 1) <= SMALL_SEGMENT
+        if self._large_packets.carries(link.peer, trio.current_time(), small=small):
+            addr = self._addr_of(link.peer, link.told)
+            self._receiver.on_failure(f"{addr} {SMALL_ONLY}", addr=addr, code="small_packets")
 
     async def _first_bytes(self, link: Link) -> Source:
         """Wait for the first bytes from the peer, and return the source of the stream on which they came.

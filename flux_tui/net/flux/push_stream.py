@@ -21,7 +21,7 @@ import trio
 
 from flux_tui.core.ids import Cid, PeerId
 from flux_tui.core.wire import codec
-from flux_tui.core.wire.messages import Chunk, Message
+from flux_tui.core.wire.messages import Chunk, Grant, Message
 from flux_tui.net.connections.read_pace import NOT_ADMITTED, Pace
 from flux_tui.net.connections.upload_turns import ASK_SECONDS, UploadTurns
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, Piece
@@ -45,6 +45,9 @@ times as much."""
 SLOW_SLICE = 16 * 1024
 """Bytes of one slice of a chunk on a slow line. A slice is one message of Noise: the peer can read nothing of it before
 its last byte has come. Where three peers shared 256 kbit/s, 64 KiB took up to 30 s."""
+LARGE_CHUNK, LARGE_SERVED = 16 * 1024, 1024 * 1024
+"""Bytes of a chunk that came, and of chunks that were written, which show that large packets pass. Much less that was
+written may still be in this machine."""
 PROGRESS_SECONDS = 0.5
 """Seconds between two reports of the progress of a payload that comes slowly."""
 YIELD_EVERY = 64
@@ -124,8 +127,13 @@ class Outgoing:
         slice_bytes: int,
         write_slices: WriteSlices | None = None,
         turns: UploadTurns | None = None,
+        on_large: Callable[[], None] = lambda: None,
     ) -> None:
         self._turns = turns
+        self._on_large = on_large
+        self._grants = False
+        """Whether this node granted chunks to the peer."""
+        self._writes_chunks = False
         self._write_slices = write_slices or one_by_one
         self._peer = peer
         self._receiver = receiver
@@ -151,8 +159,14 @@ class Outgoing:
         self._next = stream, leave
         self._wake.set()
 
+    @property
+    def waits_for_chunks(self) -> bool:
+        """Whether chunks were due on the link: this node granted some, or is writing some now."""
+        return self._grants or self._writes_chunks
+
     def push(self, message: Message) -> bool:
         """Queue a message. Returns False if the queue is full; the message is then dropped."""
+        self._grants = self._grants or isinstance(message, Grant)
         frame = codec.encode_frame(message)
         if len(self._control) >= QUEUE_MESSAGES or self._control_bytes + len(frame) > QUEUE_BYTES:
             return False
@@ -281,10 +295,14 @@ class Outgoing:
                     view = view[most:]
             pending += view
         slices += [bytes(pending[at : at + most]) for at in range(0, len(pending), most)]
+        self._writes_chunks = bool(chunks)  # and it stays so if the stream breaks meanwhile
         await self._write_slices(stream, slices)
+        self._writes_chunks = False
         if chunks:
             size = sum(len(data) for _, data in chunks)
             self.served += size
+            if self.served >= LARGE_SERVED:
+                self._on_large()
             cids: tuple[Cid, ...] = tuple(cid for cid, _ in chunks)
             self._receiver.on_sent(self._peer, cids, size)
 
@@ -298,12 +316,12 @@ class StalledError(Exception):
 
 
 async def read_from(
-    source: Source, peer: PeerId, receiver: Receiver, taken: Callable[[], None] = lambda: None
+    source: Source, peer: PeerId, receiver: Receiver, taken: Callable[[int], None] = lambda size: None
 ) -> None:
     """Read frames and pass them to the receiver, until the stream ends. Then raises the stream's exception.
 
     Raises EndOfStreamError if the peer closed the stream between two frames, EOFError if within one, BadFrameError
-    for garbage, and StalledError. `taken`: called for each wanted chunk that arrived completely.
+    for garbage, and StalledError. `taken`: called for each wanted chunk that arrived completely, with its bytes.
     """
     buffer = source.buffer
     pace = Pace(MESSAGE_BURST, MESSAGE_RATE)
@@ -339,7 +357,7 @@ async def read_from(
         tell = partial(receiver.on_progress, peer, message) if wanted else _tell_nobody
         pieces = await _payload(source, payload_size, tell, keep=wanted)
         if wanted:
-            taken()
+            taken(payload_size)
             await receiver.on_payload(peer, message, pieces)
         else:
             await pace.spend(1 + payload_size / SKIPPED_BYTES)

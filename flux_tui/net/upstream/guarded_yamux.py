@@ -44,7 +44,7 @@ from libp2p.stream_muxer.yamux.yamux import (
 )
 
 from flux_tui.core.ids import PeerId
-from flux_tui.net.connections.keepalive import SILENT, acknowledged_of, local_ip_of, unsent_of
+from flux_tui.net.connections.keepalive import SILENT, acknowledged_of, local_ip_of, segment_of, unsent_of
 from flux_tui.net.connections.read_pace import Pace
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, FrameBuffers, Piece
 from flux_tui.net.upstream.noise_session import ReadAheadSession
@@ -156,6 +156,11 @@ class GuardedYamux(Yamux):
     def local_ip(self) -> str | None:
         """The IP address of this machine that the connection uses; None if this cannot be known."""
         return local_ip_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
+
+    @property
+    def segment(self) -> int | None:
+        """How many bytes of the stream fit into one packet of the connection; None if this cannot be known."""
+        return segment_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
 
     @property
     def acknowledged(self) -> int | None:

@@ -14,13 +14,16 @@ from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.vocabulary import Speaks, Way
+from flux_tui.core.wire.messages import Grant
+from flux_tui.net.addresses import large_packets
 from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.flux import link, peer_links
 from flux_tui.net.flux.peer_links import STANDS_STILL
+from flux_tui.net.flux.push_stream import LARGE_CHUNK
 from flux_tui.net.upstream import select_connection
 from tests.abuse.attacker import PROTOCOL, Attacker, attacking
 from tests.support.hosts import plain_host
-from tests.support.networks import Loopback, Node, Seen, connect, node, settled, words
+from tests.support.networks import Loopback, Node, Seen, a_chunk, connect, node, settled, words
 
 SPREAD = 0.05
 """Seconds over which the dials of one round are spread."""
@@ -181,6 +184,28 @@ async def test_a_lost_link_comes_back_and_one_that_dies_again_and_again_is_repor
         ((addr, text),) = a.seen.failed
         assert text == f"{addr} {STANDS_STILL}"
         assert links_of(a).table.fell_silent(b.id)
+
+
+async def test_a_way_that_loses_large_packets_is_reported_when_small_ones_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(large_packets, "STILL_SECONDS", 0.0)
+    chunk = a_chunk(LARGE_CHUNK)
+    async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
+        await connect(a, b)
+        link = links_of(a).table.up(b.id)
+        assert link is not None
+        assert a.network.push(b.id, Grant(cids=(chunk.cid,), ttl=60.0))
+        link.end(SILENT)
+        await came_back(a, 1)
+        await b.seen.up(a.id)
+        b.seen.granted[a.id].append([chunk])
+        b.network.serve(a.id)
+        await a.seen.until(lambda: a.seen.payloads)
+        (text,) = a.seen.failures
+        assert text.endswith(peer_links.SMALL_ONLY)
+        assert text.startswith("/ip4/127.0.0.1/")
+        assert not b.seen.failures, "nothing was due from there, as far as b knows"
 
 
 async def test_a_peer_that_is_disconnected_on_purpose_is_not_dialled_again() -> None:

@@ -119,11 +119,12 @@ def _failed(state: State, event: ev.ErrorOccurred) -> None:
 
 
 def _not_reached(state: State, event: ev.ErrorOccurred) -> None:
-    """If an error is about the address of a known peer that is disconnected, remember why it could not be dialled.
+    """If an error is about the address of a known peer, remember why it could not be dialled, or that packets are lost.
 
     Entries of early versions do not name the address in a field. Their text begins with the address.
     """
     first, _, rest = event.text.partition(" ")
     peer = state.peers.get(PeerId((event.addr or first).rpartition("/p2p/")[2]))
-    if peer is not None and not peer.connected and first.startswith("/"):
+    about_it = peer is not None and (not peer.connected or event.code == "small_packets")
+    if peer is not None and about_it and first.startswith("/"):
         peer.unreached = rest.removeprefix("cannot be reached: ")[:MAX_UNREACHED]
