@@ -31,14 +31,10 @@ from flux_tui.core.content import hamt, nodes, unixfs_trees
 from flux_tui.core.content.outline import EdgeKind, Outline, Totals
 from flux_tui.core.content.unixfs_trees import BadBlockError
 from flux_tui.core.fetching.downloads import peer_bitmaps
+from flux_tui.core.fetching.downloads.node_cache import NodeCache
 from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap
 from flux_tui.core.ids import Cid, PeerId, is_leaf
 
-CACHED_BYTES = 16 * 1024 * 1024
-"""Bytes of inner nodes that stay in memory from the first step to the second. Other nodes are read again."""
-DECODED_BYTES = 2 * 1024 * 1024
-"""Bytes of those inner nodes that stay decoded, some 40,000 names. Decoding a node takes half the time of adding or
-planning it. Decoded, it takes five times the memory."""
 MAX_SKIPPED = 64
 """Missing blocks that one search skips because the holder refused them; then the search stops."""
 
@@ -53,18 +49,11 @@ class Location(NamedTuple):
     """For a shard: how the hashes of its names begin."""
 
 
-class CachedNode(NamedTuple):
-    """An inner node that stays in memory: its bytes, or decoded. `size`: its bytes."""
-
-    size: int
-    block: bytes | nodes.Node
-
-
 class Download:
     """Everything that is known of one wanted root. A block may have several places in the content."""
 
     __slots__ = (
-        "_bitmaps", "_blocks", "_cache", "_cached", "_granted", "_have", "_hedged", "_holders", "_locations",
+        "_bitmaps", "_blocks", "_cache", "_granted", "_have", "_hedged", "_holders", "_locations",
         "_missing", "_node_bytes", "_not_held", "_order", "_other_downloaders", "_postponed", "_rotated", "by",
         "finishing", "have_bytes", "held", "holder_free_at", "last_chunk_at", "leaf_bytes", "limit", "next_push_at",
         "open_plans", "open_work", "outline", "path", "pushed_at", "root", "size_hint", "totals", "tree",
@@ -130,9 +119,7 @@ class Download:
         self._other_downloaders: set[PeerId] | None = None
         self._hedged: set[Cid] | None = None
         self._postponed: list[Effect] | None = None
-        self._cache: dict[Cid, CachedNode] | None = None
-        self._cached = 0
-        """Bytes in the cache."""
+        self._cache: NodeCache | None = None
         self._node_bytes = 0
         """Bytes of its inner nodes."""
 
@@ -479,16 +466,14 @@ class Download:
             self._blocks.setdefault(child, 0)
         self.leaf_bytes = self.outline.size_so_far
         self._node_bytes += len(data)
-        if not self.held and self._cached + len(data) <= CACHED_BYTES:
-            self._cached += len(data)
-            self._cache = {} if self._cache is None else self._cache
-            self._cache[cid] = CachedNode(len(data), node if self._cached <= DECODED_BYTES else data)
+        if not self.held:
+            self._cache = self._cache or NodeCache()
+            self._cache.add(cid, data, node)
         return found
 
     def cached(self, cid: Cid) -> bytes | nodes.Node | None:
         """Return an inner node if it is still in memory: its bytes, or decoded. None: it is not."""
-        found = self._cache.get(cid) if self._cache else None
-        return None if found is None else found.block
+        return self._cache.get(cid) if self._cache else None
 
     def add_up(self, totals: Totals) -> None:
         """Store the totals of the outline, now that no inner node is missing. The planning of files can begin."""
@@ -508,5 +493,5 @@ class Download:
 
     def drop_cached(self, cid: Cid) -> None:
         """Free the bytes of an inner node that was planned, unless another location of the node was found meanwhile."""
-        if self._cache and cid not in self.locations and (dropped := self._cache.pop(cid, None)):
-            self._cached -= dropped.size
+        if self._cache and cid not in self.locations:
+            self._cache.drop(cid)

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from flux_tui.core.api.effects import FinishTree
 from flux_tui.core.content.unixfs_trees import BadBlockError, decode_node
-from flux_tui.core.fetching.downloads import download as download_module
+from flux_tui.core.fetching.downloads import node_cache
 from flux_tui.core.fetching.downloads.download import MAX_SKIPPED, Download, Location
 from flux_tui.core.fetching.downloads.peer_bitmaps import PeerBitmap, bitmap
 from flux_tui.core.fetching.downloads.plan_builder import plan_node
@@ -215,7 +215,7 @@ def test_inner_nodes_stay_decoded_up_to_a_limit_then_as_bytes(monkeypatch: pytes
     below = [folder(blocks, (f"name {number}", LEAF, 4)) for number in range(3)]
     root = folder(blocks, *((f"folder {number}", cid, 4) for number, cid in enumerate(below)))
     limit = len(blocks[root]) + len(blocks[below[0]])
-    monkeypatch.setattr(download_module, "DECODED_BYTES", limit)
+    monkeypatch.setattr(node_cache, "DECODED_BYTES", limit)
     download = Download(root, path="/x", tree=True, by=None, size=None)
     for cid in (root, *below):
         download.add_node(cid, blocks[cid])
