@@ -56,6 +56,14 @@ COMMANDS = {
 A module is imported when its command is called or listed. Importing all of them takes as long as importing
 the dashboard.
 """
+ELSEWHERE = {
+    "share": "add", "send": "add", "publish": "add", "seed": "add", "pin": "hold", "unpin": "release",
+    "fetch": "get", "download": "get", "receive": "get", "remove": "rm", "unshare": "rm", "delete": "rm",
+    "connect": "join", "disconnect": "leave", "daemon": "node", "start": "node", "serve": "node", "run": "node",
+    "quit": "stop", "status": "state", "info": "state", "peers": "state", "log": "series", "history": "series",
+    "check": "doctor", "explain": "why", "list": "ls", "tree": "ls",
+}  # fmt: skip
+"""What other tools call a command, and its name here."""
 
 
 class HelpContext(click.Context):
@@ -106,7 +114,8 @@ class Commands(click.Group):
         """
         typed = arguments[0] if arguments else ""
         if not context.resilient_parsing and typed not in COMMANDS and typed[:1].isalnum():
-            close = did_you_mean(typed, COMMANDS) or "."
+            same = ELSEWHERE.get(typed.casefold())
+            close = f"; did you mean {same}?" if same else did_you_mean(typed, COMMANDS) or "."
             raise click.UsageError(f"No such command {typed!r}{close}", context)
         name, command, rest = super().resolve_command(context, arguments)
         if command is None or context.resilient_parsing:

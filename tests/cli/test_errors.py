@@ -490,7 +490,9 @@ def test_adding_while_another_process_adds(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("teleport",), "No such command 'teleport'"),
+        (("teleport",), "No such command 'teleport'."),
+        (("gt",), "No such command 'gt'; did you mean get?"),
+        (("Share", "film.mkv"), "No such command 'Share'; did you mean add?"),
         (("add",), "Missing argument 'PATH...'"),
         (("get",), "Missing argument"),
         (("get", CID, CID), "unexpected extra argument"),
