@@ -71,7 +71,7 @@ def waiting_for(
     if pending.queued:
         return f"waits for room: {state.max_pending} intents are out"
     why = why_waiting(state, pending, one, tries)
-    of = f": {names.peer(why.peer)}" if why.peer is not None else ""
+    of = f": {names.peer(why.peer)}" if why.peer is not None else f": {why.peers} peers" if why.peers else ""
     match why.reason:
         case "yes":
             return f"{why.peers} said yes, none sends now{again}"

@@ -18,6 +18,9 @@ from flux_tui.core.series.events import Entry, Event
 from flux_tui.core.series.fold import derive
 from flux_tui.core.series.state import State
 from flux_tui.home import Home
+from flux_tui.ui.rows.glyphs import Glyphs
+from flux_tui.ui.rows.pending_and_retries import pending_rows
+from flux_tui.ui.rows.view_and_lines import View, text_of
 from tests.bench.nodes import LISTEN, flux, running, state, wait_for
 from tests.bench.nodes import Node as BenchNode
 from tests.core.samples import PEER
@@ -90,6 +93,20 @@ def test_a_holder_that_lacks_a_part_that_it_offered() -> None:
         *ASKED, GRANTED, ev.StatusNo(peer=other, cids=(LEAF,), reason="busy", has_it=True, retry_after=1.0)
     )
     assert state.pending[ROOT].last_no is None, "nobody asked it for this"
+
+
+def test_what_nobody_has() -> None:
+    """Every peer that is asked refuses: none of them is the one that holds it up."""
+    other = PeerId(PEER[:-1] + "x")
+    noes = [
+        ev.StatusNo(peer=peer, cids=(ROOT,), reason="not_held", has_it=False, retry_after=None)
+        for peer in (HOLDER, other)
+    ]
+    started = ev.NodeStarted(peer_id=PeerId(PEER), addrs=(ADDR,), version="1", max_pending=7)
+    state = after(started, *ASKED, ev.PeerConnected(peer=other, addr=ADDR), *noes)
+    assert waiting_for(state, TICKET, 1056.0) == "not_held, next try in 4.0 s: 2 peers"
+    _, line = [text_of(row.line) for row in pending_rows(View(state, 1056.0, 80, Glyphs(unicode=True)))]
+    assert line.strip() == "∅ not_held, next try in 4.0 s: 2 peers"
 
 
 def test_a_want_that_waits_for_a_peer_has_no_countdown(

@@ -215,7 +215,13 @@ def why_waiting(state: State, pending: Pending, one: Try | None, tries: Tries) -
         return WaitReason("yes", peers=len(here))
     if pending.yes and not here:
         return WaitReason("gone", pending.yes[0] if len(pending.yes) == 1 else None, len(pending.yes))
-    return WaitReason("unanswered") if no is None else WaitReason(no.reason, no.peer)
+    if no is None:
+        return WaitReason("unanswered")
+    same = [
+        one for one in pending.answers.values()
+        if one.reason == no.reason and (known := state.peers.get(one.peer)) is not None and known.connected
+    ]  # fmt: skip
+    return WaitReason(no.reason, None, len(same)) if len(same) > 1 else WaitReason(no.reason, no.peer)
 
 
 def asked_again_at(state: State, peer: PeerState) -> float | None:

@@ -209,10 +209,10 @@ def _any_on_time(view: View, senders: Iterable[PeerId]) -> bool:
 
 
 def _why(view: View, why: WaitReason) -> tuple[str, str, str]:
-    """Return three texts: why a want waits, the same in fewer words, and the peer that gave the reason.
+    """Return three texts: why a want waits, the same in fewer words, and who gave the reason.
 
-    The third is a colon and the peer's name, or empty. The reason comes first in a line, because a narrow
-    line loses its end.
+    The third is a colon and the peer's name or the number of peers, or empty. The reason comes first in a line,
+    because a narrow line loses its end.
     """
     of = f": {view.peer(why.peer)}" if why.peer is not None else ""
     match why.reason:
@@ -228,6 +228,7 @@ def _why(view: View, why: WaitReason) -> tuple[str, str, str]:
         case "unanswered":
             return "nobody has answered yet", "no answer yet", ""
         case reason:
+            of = of or (f": {why.peers} peers" if why.peers else "")
             return _reason(view, reason), reason_words(reason, view.glyphs), of
 
 
