@@ -124,6 +124,11 @@ def parse_cid(text: str) -> Cid:
     Raises BadIdError with the reason.
     """
     cid = text.strip().removeprefix("ipfs://").removeprefix("/ipfs/").rstrip("/")
+    return Cid(cid) if is_cid(cid) else _parse_other(cid)  # at once: a person may push a hundred thousand
+
+
+def _parse_other(cid: str) -> Cid:
+    """Return the canonical form of a CID that is not in it. Raises BadIdError with the reason."""
     if not cid:
         raise BadIdError("the CID is empty")
     if cid.startswith("Qm") and len(cid) == 46:

@@ -22,6 +22,7 @@ from flux_tui.core.ids import (
     PeerId,
     cid_bytes,
     cid_from_bytes,
+    is_cid,
     parse_cid,
     parse_peer_id,
     peer_id_bytes,
@@ -139,6 +140,8 @@ def _pieces_of_one(pieces: list[str], at: int) -> int:
     next pieces that are as long as a broken line are taken to belong to a ticket, and none to a CID. 1 if no ticket
     or CID begins at `at`.
     """
+    if is_cid(pieces[at]):
+        return 1  # the usual case of a long list
     start = pieces[at].lower()
     if not start.startswith((PREFIX, *_CID_STARTS)):
         return 1
