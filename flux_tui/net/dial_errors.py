@@ -79,7 +79,8 @@ NO_RELAY = "the relay does not answer, or is not a relay"
 NO_ANSWER = "nothing answers there"
 UNKNOWN_KEY = "its identity is an ECDSA key, and this node verifies Ed25519, secp256k1 and RSA keys only"
 NO_HANDSHAKE = (
-    "something listens there, but it is another peer, in another private swarm (--swarm-key), or hangs"
+    "something listens there, but it is another peer, in another private swarm (--swarm-key), or hangs; or this network"
+    " wants you to log in first, on its web page"
 )
 OTHER = "the connection could not be made"
 

@@ -68,6 +68,8 @@ class Link:
         """This node opens a stream on another connection, on which its side of the link goes on."""
         self._moved: INetStream | None = None
         """A stream of the peer, on which its side of the link goes on when the one before has ended."""
+        self.turned = trio.Event()
+        """Set and replaced when the peer's next stream begins to be read. Set when the link is over."""
         self.told: IMuxedConn | None = None
         """The connection of which the receiver was told that the link goes this way."""
         self._opening = False
@@ -158,7 +160,13 @@ class Link:
         if self._moved is None:
             return False
         self.inbound, self._moved = self._moved, None
+        self.turned.set()
+        self.turned = trio.Event()
         return True
+
+    def reads(self, stream: INetStream) -> bool:
+        """Whether this stream of the peer is being read, or will be read when the present one has ended."""
+        return stream is self.inbound or stream is self._moved
 
     def is_on(self, connection: IMuxedConn) -> bool:
         """Whether a stream of the link is on this connection. A new stream of the peer that is not read yet counts."""

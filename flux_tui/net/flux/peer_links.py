@@ -198,7 +198,10 @@ class Links:
         return True
 
     async def take_moved(self, stream: INetStream) -> None:
-        """Accept a new stream to which a peer moves its side of the link, and return when the link has ended.
+        """Accept a new stream to which a peer moves its side of the link.
+
+        Returns when the link has ended, or has read the stream to its end and reads the next one: a peer may move any
+        number of times.
 
         This node's side is moved to the same connection, unless it has moved already. If no link to the peer is up, or
         the peer is moving its side already, the stream is reset, and this returns at once.
@@ -212,7 +215,8 @@ class Links:
         self._tell_way(link)
         if link.is_on_one():
             self._nursery.start_soon(self.move, peer, stream.muxed_conn)
-        await link.done.wait()
+        while not link.done.is_set() and link.reads(stream):
+            await link.turned.wait()
 
     async def _leave(self, link: Link, before: INetStream) -> None:
         """Close the relayed connection from which a link has moved, once neither side uses it for the link any more.
@@ -349,6 +353,7 @@ class Links:
                 self._receiver.on_disconnected(link.peer, link.why)
         finally:
             link.done.set()  # the peer's next link waits for this, even after a failure
+            link.turned.set()
         with trio.move_on_after(CLOSE_SECONDS, shield=True):  # type: ignore[call-arg]  # stubs of an older trio
             for stream in (link.outbound, link.inbound):
                 if stream is not None:

@@ -72,6 +72,38 @@ async def test_a_link_goes_on_over_a_direct_connection() -> None:
         await hidden.seen.until(lambda: len(hidden.seen.messages) == 101)
 
 
+async def test_a_peer_that_moves_again_and_again_leaves_no_tasks_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepted: list[Any] = []
+    left: list[Any] = []
+    take_moved = peer_links.Links.take_moved
+
+    async def spied(links: peer_links.Links, stream: Any) -> None:
+        accepted.append(stream)
+        await take_moved(links, stream)
+        left.append(stream)
+
+    monkeypatch.setattr(peer_links.Links, "take_moved", spied)
+    async with relayed_pair() as (asker, hidden):
+        for number in range(3):
+            direct = await dial_directly(asker, hidden)
+            with trio.fail_after(BOUND):
+                while not await links_of(asker).move(hidden.id, direct):  # noqa: ASYNC110 - it is tried
+                    await trio.sleep(0.02)
+            asker.network.push(hidden.id, words(number))
+            await hidden.seen.until(lambda: words(number) in hidden.seen.messages)
+        of_asker = [one for one in accepted if one.muxed_conn.peer_id == id_of(asker)]
+        assert len(of_asker) == 3
+        with trio.fail_after(BOUND):
+            while of_asker[1] not in left:  # noqa: ASYNC110
+                await trio.sleep(0.02)
+        assert of_asker[0] in left
+        assert of_asker[2] not in left, "it is being read"
+        assert kinds(hidden) == ["up"]
+    assert of_asker[2] in left
+
+
 async def test_the_link_ends_if_the_connection_before_breaks_with_bytes_on_it() -> None:
     """Then nobody knows what was lost. The next link asks again for what is missing."""
     async with relayed_pair() as (asker, hidden):
