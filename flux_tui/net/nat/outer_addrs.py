@@ -20,9 +20,10 @@ from typing import Any
 
 import trio
 from libp2p.abc import IHost, IMuxedConn
+from libp2p.peer.id import ID
 from multiaddr import Multiaddr
 
-from flux_tui.core.limits import Backoff
+from flux_tui.core.limits import Backoff, BoundedSet
 from flux_tui.net.addresses.own_addrs import OwnAddrs
 from flux_tui.net.nat.dial_back import DialBack
 from flux_tui.net.upstream.select_connection import way_of
@@ -37,6 +38,10 @@ AGAIN = Backoff(first=15.0, most=600.0)
 """The wait after a try that failed."""
 PROBERS = 3
 """Peers that are asked about one address."""
+PROVE_SECONDS = 30.0
+"""Seconds for all peers to answer about one address. Peers that never answer would else keep the others waiting."""
+MAX_SILENT = 1024
+"""Peers without an answer that are remembered."""
 MOVED_SECONDS = 10.0
 """Seconds between two calls because of a new outer IP address: any peer can claim one."""
 MAX_GUESSES = 8
@@ -64,6 +69,8 @@ class OuterAddrs:
         self._claims: dict[str, tuple[str, ...]] = {}
         self._announced: tuple[str, ...] = ()
         self._report: Callable[[str], None] = log.warning
+        self._silent: BoundedSet[ID] = BoundedSet(MAX_SILENT, refresh=True)
+        """Peers that gave no answer when they were asked last. They are asked after the others."""
         self._observed: set[Any] = set()
         """The IP addresses that peers observed last. They stay when the peers are gone."""
 
@@ -145,11 +152,8 @@ class OuterAddrs:
         if proof.due > now:
             return
         answers: list[bool] = []
-        for prober in self._probers():
-            answer = await self._dial_back.ask(prober, addr)
-            answers += [] if answer is None else [answer]
-            if answer or len(answers) == PROBERS:
-                break
+        with trio.move_on_after(PROVE_SECONDS):
+            await self._ask(addr, answers)
         if not answers:
             proof.due = now + AGAIN.first
             return
@@ -163,10 +167,23 @@ class OuterAddrs:
         log.info("others %s this node at %s", "reach" if proof.holds else "do not reach", addr)
         self._tell()
 
-    def _probers(self) -> list[IMuxedConn]:
-        """Return the newest connection to each peer, unless it is relayed: these peers can be asked to dial back."""
-        found = [conns[-1].muxed_conn for conns in self._host.get_network().connections.values() if conns]
-        return [one for one in found if way_of(one) != "relayed"]
+    async def _ask(self, addr: str, answers: list[bool]) -> None:
+        """Ask peers whether this node answers at an address, and append their answers, PROBERS at most."""
+        for peer, prober in sorted(self._probers(), key=lambda one: one[0] in self._silent):
+            self._silent.add(peer)  # until it has answered
+            answer = await self._dial_back.ask(prober, addr)
+            if answer is None:
+                continue
+            self._silent.discard(peer)
+            answers.append(answer)
+            if answer or len(answers) == PROBERS:
+                return
+
+    def _probers(self) -> list[tuple[ID, IMuxedConn]]:
+        """Return the peers that can be asked to dial back, each with its newest connection. It is not relayed."""
+        connections = self._host.get_network().connections
+        newest = [(peer, conns[-1].muxed_conn) for peer, conns in connections.items() if conns]
+        return [(peer, one) for peer, one in newest if way_of(one) != "relayed"]
 
     def _forget(self, guesses: Collection[str]) -> None:
         """Forget the results for addresses that are not among these guesses any more."""

@@ -92,7 +92,7 @@ async def test_a_peer_that_moves_again_and_again_leaves_no_tasks_behind(
                 while not await links_of(asker).move(hidden.id, direct):  # noqa: ASYNC110 - it is tried
                     await trio.sleep(0.02)
             asker.network.push(hidden.id, words(number))
-            await hidden.seen.until(lambda: words(number) in hidden.seen.messages)
+            await hidden.seen.until(lambda: words(number) in hidden.seen.messages)  # noqa: B023 - awaited here
         of_asker = [one for one in accepted if one.muxed_conn.peer_id == id_of(asker)]
         assert len(of_asker) == 3
         with trio.fail_after(BOUND):

@@ -12,7 +12,8 @@ from trio.testing import MockClock
 from flux_tui.core.ids import PeerId
 from flux_tui.net.addresses.own_addrs import OwnAddrs
 from flux_tui.net.nat import outer_addrs
-from flux_tui.net.nat.outer_addrs import FRESH_SECONDS, MOVED_SECONDS, PROBERS, OuterAddrs
+from flux_tui.net.nat.dial_back import ASK_SECONDS
+from flux_tui.net.nat.outer_addrs import FRESH_SECONDS, MOVED_SECONDS, PROBERS, PROVE_SECONDS, OuterAddrs
 
 ME = PeerId("12D3KooWD1kRAPHRi1sbUbSktjh5Wcc2w975CpUJ8GwHicxea2em")
 GUESS = "/ip4/45.10.0.1/tcp/4001"
@@ -25,6 +26,8 @@ class Swarm:
         self.observed = [Multiaddr("/ip4/45.10.0.1/tcp/43006")]
         self.reached = {GUESS}
         self.asked: list[tuple[int, str]] = []
+        self.silent: set[int] = set()
+        """Peers that never answer."""
         self.connections = {number: [self.connection(number)] for number in range(peers)}
         self._observed_addr_manager = SimpleNamespace(addrs=lambda min_observers: self.observed)
         self.own = OwnAddrs(ME, [])
@@ -43,6 +46,9 @@ class Swarm:
     async def ask(self, connection: Any, addr: str) -> bool | None:
         self.asked.append((connection.number, addr))
         await trio.lowlevel.checkpoint()
+        if connection.number in self.silent:
+            await trio.sleep(ASK_SECONDS)
+            return None
         return addr in self.reached
 
     def moved(self) -> None:
@@ -139,6 +145,20 @@ async def test_what_the_router_says_is_proved_as_well(swarm: Swarm, autojump_clo
     swarm.outer.claim("router", [])
     await trio.sleep(2)
     assert swarm.told() == [GUESS]
+
+
+async def test_any_number_of_peers_that_do_not_answer_keeps_no_address_from_being_proved(
+    nursery: trio.Nursery, autojump_clock: MockClock
+) -> None:
+    swarm = Swarm(peers=100)
+    swarm.silent = set(range(99))
+    other = "/ip4/45.10.0.1/tcp/60000"
+    swarm.reached = {other}
+    swarm.outer.claim("router", ["/ip4/45.10.0.9/tcp/4001", other])
+    nursery.start_soon(swarm.outer.run)
+    swarm.silent -= {2}
+    await trio.sleep(2 * PROVE_SECONDS)
+    assert swarm.told() == [other], "the peer that answers is asked first about the second address"
 
 
 async def test_a_relayed_peer_is_not_asked(nursery: trio.Nursery, autojump_clock: MockClock) -> None:
