@@ -3,8 +3,9 @@
     python -m tests.pictures.animation [FILE]
 
 Each frame has the lines that the panel draws at that moment (`ui/rows/flow.py`), made from a recording of a film that
-was stuck.
-CSS shows one frame after the other, so it moves wherever an image may, and needs no script.
+was stuck. CSS shows one frame after the other, so it moves wherever an image may, and needs no script. A viewer that
+moves nothing, or is asked not to, shows the last frame: the delays are negative, so that each frame is always in its
+animation where there is one.
 """
 
 import os
@@ -73,16 +74,20 @@ def svg(shown: list[list[Line]]) -> str:
     style = (
         f"text{{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;white-space:pre}}"
         f".f{{visibility:hidden;animation:f {seconds}s step-end infinite}}"
+        ".l{visibility:visible}"
+        "@media(prefers-reduced-motion:reduce){.f{animation:none}}"
         f"@keyframes f{{0%{{visibility:visible}}{share:.3f}%{{visibility:hidden}}}}"
     )
     style += "".join(f".{role}{{fill:{colour}}}" for role, colour in COLOURS.items())
     body = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" xml:space="preserve" viewBox="0 0 {width} {height}"',
+        f'width="{width}" height="{height}">',
         f"<style>{style}</style>",
         f'<rect width="{width}" height="{height}" rx="8" fill="#0f1419"/>',
     ]
     for number, lines in enumerate(shown):
-        body.append(f'<g class="f" style="animation-delay:{number * SHOWN_SECONDS:.1f}s">')
+        last = " l" if number == len(shown) - 1 else ""
+        body.append(f'<g class="f{last}" style="animation-delay:{number * SHOWN_SECONDS - seconds:.1f}s">')
         body += [_line(line, 8 + (row + 1) * LINE - 4) for row, line in enumerate(lines)]
         body.append("</g>")
     return "\n".join([*body, "</svg>", ""])
