@@ -8,9 +8,9 @@ three nodes is started anew each minute, now in order, now after a kill.
 
 Every minute the node fetches a file. Before and after, it fetches several, and so does the node in peace, in turn
 with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
-first figure: what else the machine does counts for both nodes. Where it does much, the processor time of the node's
-fetches, before and after, tells better whether the node has become slower. How much memory, descriptors and threads
-grew between the middle and the end of the attack are the others, for each of the three nodes since it was started
+first figure: what else the machine does counts for both nodes. Where it does much, the processor time of these
+fetches, before and after, tells better whether the node has become slower; it, too, is divided by that of the second
+node, as a busy machine has slower processors. How much memory, descriptors and threads grew between the middle and the end of the attack are the others, for each of the three nodes since it was started
 last. The disk that their homes take is judged by its growth in an hour.
 """
 
@@ -20,7 +20,6 @@ import json
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -172,15 +171,16 @@ class Soak:
             after, spent_after = self._measure()
         except LateFetchError as error:
             print(f"after the attack: {error}")
-            after, spent_after = [(FETCH_SECONDS, 1.0)], [FETCH_SECONDS]
+            after, spent_after = [(FETCH_SECONDS, 1.0)], [(FETCH_SECONDS, 1.0)]
         megabytes = FILE_BYTES / 1e6
         for when, pairs in (("before", before), ("after", after)):
             table.add(f"fetches {when}", [megabytes / ours for ours, _ in pairs], "MB/s")
             table.add(f"of the node in peace {when}", [megabytes / quiet for _, quiet in pairs], "MB/s")
         table.add("after / before", share_of_peace(after) / share_of_peace(before), "x", least=0.8)
-        table.add("processor time of a fetch before", spent_before, "s")
-        table.add("processor time of a fetch after", spent_after, "s")
-        less = statistics.median(spent_before) / statistics.median(spent_after)
+        for when, pairs in (("before", spent_before), ("after", spent_after)):
+            table.add(f"processor time of a fetch {when}", [ours for ours, _ in pairs], "s")
+            table.add(f"of the node in peace {when}", [quiet for _, quiet in pairs], "s")
+        less = share_of_peace(spent_after) / share_of_peace(spent_before)
         table.add("processor time before / after", less, "x", least=0.8)
         table.add("fetches in the attack", self.fetched or [0.0], "s")
         table.add("of these, not whole in a minute", self.late, "", most=0)
@@ -256,17 +256,20 @@ class Soak:
         told: dict[str, str] = json.loads(done.stdout)
         return told
 
-    def _measure(self) -> tuple[list[tuple[float, float]], list[float]]:
+    def _measure(self) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
         """Seconds of fetches of the node, and of the node in peace: in pairs, either of them first in turn. And
-        the node's processor time for each of its fetches."""
+        the processor time of the two nodes for each of these fetches."""
         pairs: list[tuple[float, float]] = []
-        spent: list[float] = []
+        spent: list[tuple[float, float]] = []
         for number in range(MEASURED):
-            quiet = self._fetch(self._quiet) if number % 2 else None
-            began = self._node.cpu()
-            ours = self._fetch()
-            spent.append(self._node.cpu() - began)
-            pairs.append((ours, self._fetch(self._quiet) if quiet is None else quiet))
+            both: dict[str, tuple[float, float]] = {}
+            for machine in (self._quiet, self._node) if number % 2 else (self._node, self._quiet):
+                began = machine.cpu()
+                seconds = self._fetch(machine)
+                both[machine.home.name] = seconds, machine.cpu() - began
+            (ours, our_cpu), (quiet, quiet_cpu) = both[self._node.home.name], both[self._quiet.home.name]
+            pairs.append((ours, quiet))
+            spent.append((max(our_cpu, 0.01), max(quiet_cpu, 0.01)))
         return pairs, spent
 
     def _fetch(
