@@ -7,11 +7,12 @@ pushed and cancelled. The node in peace fetches what the node shares. In the fir
 three nodes is started anew each minute, now in order, now after a kill.
 
 Every minute the node fetches a file. Before and after, it fetches several, and so does the node in peace, in turn
-with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the
-first figure: what else the machine does counts for both nodes. Where it does much, the processor time of these
-fetches, before and after, tells better whether the node has become slower; it, too, is divided by that of the second
-node, as a busy machine has slower processors. How much memory, descriptors and threads grew between the middle and the end of the attack are the others, for each of the three nodes since it was started
-last. The disk that their homes take is judged by its growth in an hour.
+with it. The ratio of the speeds before and after, each divided by the second node's at that moment, is the first
+figure: what else the machine does counts for both nodes. Where it does much, the processor time of these fetches,
+before and after, tells better whether the node has become slower; it, too, is divided by that of the second node, as
+a busy machine has slower processors. How much memory, descriptors and threads grew between the middle and the end of
+the attack are the others, for each of the three nodes since it was started last. The disk that their homes take is
+judged by its growth in an hour.
 """
 
 import argparse
