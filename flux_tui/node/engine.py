@@ -141,7 +141,8 @@ class Engine:
                 await trio.sleep(max(last + GATHER_SECONDS - trio.current_time(), 0.0))
                 self.tick()
             self._urgent = trio.Event()
-            await self.flush(run_effect, on_entries)
+            async with self._flushing:
+                await self._flush(run_effect, on_entries, self.machine.state.seq)
             last = trio.current_time()
 
     def tick(self) -> None:
@@ -168,12 +169,19 @@ class Engine:
         self._checkpoint_at = 0
 
     async def flush(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
-        """Commit all entries that wait, and start all effects that wait for them."""
+        """Commit all entries that wait, also those that come meanwhile, and start the effects that wait for them."""
         async with self._flushing:
-            await self._flush(run_effect, on_entries)
+            while self._entries or self._effects or self._landed or self._lost:
+                await self._flush(run_effect, on_entries, self.machine.state.seq)
 
-    async def _flush(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
-        while self._entries or self._effects or self._landed or self._lost:
+    async def _flush(self, run_effect: RunEffect, on_entries: OnEntries, through: int) -> None:
+        """Commit the entries up to number `through`, and start the effects that wait for them.
+
+        Entries that come during a commit are left for the next one, which may wait for more of them. On a busy
+        machine, a hundred small chunks come during one commit.
+        """
+        seq = -1
+        while seq < through:
             group = self._entries[:MAX_GROUP]
             seq = self.machine.state.seq if len(group) == len(self._entries) else group[-1].seq
             landed = _until(self._landed, seq)

@@ -6,15 +6,20 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import trio
 from msgspec.structs import replace
 from trio.testing import wait_all_tasks_blocked
 
+from flux_tui.clock import SteadyClock
 from flux_tui.core.api import commands as cmd
+from flux_tui.core.api import inputs as inp
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.series import events as ev
+from flux_tui.core.series.events import Entry
 from flux_tui.node import engine
 from flux_tui.node.disk.stored_state import load_state
 from flux_tui.node.node import FluxNode
@@ -119,7 +124,7 @@ async def _push_each(node: FluxNode, wanted: Sequence[Cid]) -> None:
         seq = node.store.last_seq
         node.push_intent(cmd.Want(cid))
         await until(partial(_longer_than, node, seq))
-        await wait_all_tasks_blocked()  # entries that wait when a commit ends are committed at once
+        await wait_all_tasks_blocked()  # the effects of this commit have begun
 
 
 def _longer_than(node: FluxNode, seq: int) -> bool:
@@ -149,3 +154,55 @@ async def test_a_busy_node_batches_its_entries(tmp_path: Path, monkeypatch: pyte
         await _push_each(node, WANTED)
         gathered = at[: len(WANTED)]
     assert min(later - before for before, later in pairwise(gathered)) >= 0.19
+
+
+class _Machine:
+    """Makes an entry of each input, and an effect of those whose text says so."""
+
+    def __init__(self) -> None:
+        self.state = SimpleNamespace(seq=0, pending={}, leases={})
+
+    def handle(self, given: inp.Failed, now: float) -> tuple[list[Entry], list[str]]:
+        self.state.seq += 1
+        entry = Entry(self.state.seq, now, ev.ErrorOccurred(text=given.text))
+        return [entry], [given.text] if given.text.startswith("act") else []
+
+    def next_deadline(self) -> float:
+        return float("inf")
+
+
+class _Store:
+    """Notes what is committed together. The first commit takes until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.last_seq = 0
+        self.groups: list[list[str]] = []
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def commit(self, events: Sequence[tuple[float, ev.ErrorOccurred]], *_: object) -> None:
+        self.groups.append([event.text for _, event in events])
+        self.begun.set()
+        assert self.go_on.wait(10)
+        self.last_seq += len(events)
+
+
+async def test_what_came_during_a_commit_is_committed_with_what_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a busy machine, a commit of a few chunks would be followed at once by one of the few that came meanwhile."""
+    monkeypatch.setattr(engine, "LAZY_SECONDS", 1000.0)
+    machine, store, effects = _Machine(), _Store(), list[Any]()
+    fed = engine.Engine(cast("Any", machine), cast("Any", store), SteadyClock())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fed.run, effects.append, lambda _: None)
+        fed.feed(inp.Failed(text="act first"))
+        await until(store.begun.is_set)
+        fed.feed(inp.Failed(text="tell"))
+        store.go_on.set()
+        await until(lambda: effects == ["act first"])
+        await wait_all_tasks_blocked()
+        assert store.groups == [["act first"]], "nothing waits for the second entry"
+        fed.feed(inp.Failed(text="act next"))
+        await until(lambda: effects == ["act first", "act next"])
+        assert store.groups == [["act first"], ["tell", "act next"]]
+        nursery.cancel_scope.cancel()
