@@ -119,7 +119,7 @@ def measure(objects: int, wanted: int, table: Table) -> None:
         shutil.rmtree(folder)
 
 
-class _Count:
+class Count:
     """Counts entries of one kind in a series that grows."""
 
     kind: type[ev.Event]
@@ -135,11 +135,11 @@ class _Count:
         return self._count
 
 
-class Added(_Count):
+class Added(Count):
     kind = ev.ObjectAdded
 
 
-class Arrived(_Count):
+class Arrived(Count):
     kind = ev.ChunkReceived
 
 
