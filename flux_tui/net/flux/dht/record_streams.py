@@ -2,7 +2,8 @@
 
 The protocol is `/flux/provide/1.0.0`. A node opens a stream, writes the length of one message (4 bytes, big endian)
 and the message (core/wire/provide.py). The other node answers with 4 bytes: how many of the keys it accepted, counted
-from the first. It accepts fewer than all if the sender is above the budget, or if it has no room.
+from the first. It accepts fewer than all if the sender is above the budget, or if it has no room. If the budget is
+used up already, it resets the stream at once, which costs least.
 
 A node of an earlier version gets libp2p's ADD_PROVIDER. It takes 10 in 10 s from one peer, and drops further ones
 silently, though libp2p reports a success. So such a node is sent at most ADDS_PER_WINDOW of the keys of a message,
@@ -138,8 +139,9 @@ class RecordStreams:
         """Store the records that another node tells, and answer how many of them were accepted."""
         sender = stream.muxed_conn.peer_id
         peer = PeerId(str(sender))
-        if self._is_banned(peer):
-            await try_to_close(stream.reset)
+        now = trio.current_time()
+        if self._is_banned(peer) or self._admitted.of(sender, now).level_at(now) < 1:
+            await try_to_close(stream.reset)  # before anything is read and decoded
             return
         try:
             size = int.from_bytes(await exactly(stream, LENGTH_BYTES), "big")

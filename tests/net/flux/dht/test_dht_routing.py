@@ -181,6 +181,17 @@ async def test_a_sender_above_the_budget_hears_how_much_was_accepted(monkeypatch
         assert not b.seen.faults
 
 
+async def test_a_stream_above_the_budget_is_not_even_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_streams, "ADMITTED", 4 / RECORDS_BURST)
+    async with met() as (a, b):
+        a.network.provide(ROOTS[:4])
+        await until(lambda: records(b) == 4)
+        with pytest.raises((StreamFailure, StreamError)):
+            stream = await a.network._host.new_stream(ID.from_base58(b.id), [record_streams.PROVIDE])  # type: ignore[attr-defined]
+            await stream.read(4)
+        assert not b.seen.faults, "it is no fault"
+
+
 async def test_a_budget_limits_the_roots_that_a_node_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record_streams, "RECORDS_BURST", 10.0)
     monkeypatch.setattr(record_streams, "RECORDS_RATE", 0.001)
