@@ -124,9 +124,13 @@ class Panels:
         self.fit()
 
     def focus(self) -> None:
-        """Give the keyboard focus back to the current panel."""
+        """Give the keyboard focus back to the current panel.
+
+        A line is selected at once, not when the panel hears of its focus: the next key may be there already.
+        """
         panel = self.panel()
         panel.screen.set_focus(panel)
+        panel.select_some()
 
     @property
     def zoomed(self) -> bool:

@@ -421,10 +421,14 @@ class LinesPanel(ScrollView, can_focus=True):
             self._by_itself = False
 
     def on_focus(self) -> None:
-        """Select the first line if no line is selected, because the panel got the focus."""
+        """Select a line, because the panel got the focus."""
+        self.select_some()
+        self.refresh()
+
+    def select_some(self) -> None:
+        """Select the first line if no line is selected."""
         if self.selected_index() < 0 and self.count():
             self._select_first()
-        self.refresh()
 
     def _select_first(self) -> None:
         self.select_index(0)
