@@ -18,6 +18,7 @@ from flux_tui.ui.rows.view_and_lines import clock
 from flux_tui.ui.screens.inspect import InspectScreen
 from tests.support.dashboard import facts, header, shown
 from tests.ui.conftest import Live, on_asyncio, replayed
+from tests.ui.terminal import Terminal
 
 STUCK = Path(__file__).with_name("stuck.flux")
 LIMITED, OTHER, GONE, CHANGED, DENIES = "12D3…ntwp", "12D3…zcjN", "12D3…9NmA", "12D3…5J4d", "12D3…qYWE"
@@ -46,6 +47,35 @@ def test_countdowns_match_what_the_node_then_did() -> None:
             assert (one.how, one.cause) == ("push", "silence"), entry.seq
         held += 1
     assert held == 28
+
+
+def test_a_replay_begins_at_a_moment_and_two_keys_tell_why() -> None:
+    terminal = Terminal(["-m", "flux_tui", "replay", str(STUCK), "--at", "20:20:20"])
+    try:
+        terminal.wait_text("34%")
+        assert "20:20:20" in terminal.written.decode()
+        terminal.press("2\r")
+        terminal.wait_text("granted chunks in 1.5 s, at 20:20:21")
+        terminal.press("\x1b")
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        ("yesterday", "no such moment: type 12:01:03"),
+        ("#9999", "there is no entry 9999: the series ends with"),
+    ],
+)
+def test_a_moment_that_a_recording_does_not_have(moment: str, words: str) -> None:
+    terminal = Terminal(["-m", "flux_tui", "replay", str(STUCK), "--at", moment])
+    try:
+        status, _ = terminal.wait_end()
+        assert status == 1
+        assert f"flux-tui: {words}" in " ".join(terminal.written.decode().split())
+    finally:
+        terminal.close()
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 60)])

@@ -80,6 +80,7 @@ It works whether or not a node runs.""",
 Examples:
   flux-tui replay evening.flux
   flux-tui replay mine.flux theirs.flux     what did the other side see?
+  flux-tui replay evening.flux --at 20:20:20
 
 Every key of the dashboard works, except those that push.""",
     "web": """\b

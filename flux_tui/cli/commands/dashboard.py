@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from flux_tui.core.content.object_paths import ObjectPath
     from flux_tui.core.content.ticket import Ticket
     from flux_tui.ui.dashboard.app import Dashboard
+    from flux_tui.ui.series.cursor import Source
+    from flux_tui.ui.typed.typed_moment import Moment
     from flux_tui.ui.watching.watched_node import WatchedNode
 
 FIRST = 100
@@ -43,9 +45,11 @@ LEAVING_SECONDS = 0.1
 
 @click.command()
 @click.argument("files", type=PathType(), nargs=-1, required=True, metavar="FILE...")
+@click.option("--at", "moment", default=None, metavar="MOMENT",
+              help="Begin frozen at this moment: 12:01:03, -5m, or #1234 for an entry.")  # fmt: skip
 @click.option("--mask", is_flag=True, help="Hide ids and addresses, for an audience.")
 @home_option
-def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
+def replay(files: tuple[Path, ...], moment: str | None, mask: bool, home: Path | None) -> None:
     """Show a recorded series (see `flux-tui export`) in the dashboard. No node runs.
 
     A folder to which `flux-tui prune --archive` moved old entries is a series, too.
@@ -72,9 +76,27 @@ def replay(files: tuple[Path, ...], mask: bool, home: Path | None) -> None:
         WatchedNode(title=title, source=Source.of_file(path), names=names, rename=names.rename)
         for title, path in zip(titles, paths, strict=True)
     ]
-    app = dashboard(nodes[0], home_for_settings(home), others=nodes[1:], masked=mask)
+    begins = None if moment is None else _moment_of(nodes[0].source, moment)
+    app = dashboard(
+        nodes[0], home_for_settings(home), others=nodes[1:], masked=mask, drawn=lambda: _begin(app, begins)
+    )
     app.run_in_terminal()
     _end(app)
+
+
+def _moment_of(source: "Source", text: str) -> "Moment":
+    """Return the moment of a recorded series that a person typed. Raises Failure if it has no such moment."""
+    from flux_tui.cli.arguments.moment import moment_in  # which only `--at` needs
+
+    source.poll()
+    last = source.entry(source.last_seq)
+    return moment_in(text, source.last_seq, last.at if last is not None else 0.0)
+
+
+def _begin(app: "Dashboard", moment: "Moment | None") -> None:
+    """Freeze the dashboard at a moment. None: it stays at the end of the series."""
+    if moment is not None:
+        app.parts.playback.go_to_moment(moment)
 
 
 def _names_of(paths: Sequence[Path]) -> dict[PeerId, str]:

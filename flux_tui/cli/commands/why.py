@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from flux_tui.cli.arguments.completions import complete_names_pending
+from flux_tui.cli.arguments.moment import moment_in
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import PathType
 from flux_tui.cli.home_and_series import fold, home_for_settings, open_series, the_home
@@ -23,7 +24,6 @@ from flux_tui.home import Home
 from flux_tui.path_arguments import literal_path
 from flux_tui.petnames import PetNames
 from flux_tui.store.series_reader import SeriesReader
-from flux_tui.ui.typed.typed_moment import parse_moment
 
 MAX_EXPLAINED = 20
 """How many pending objects and chunks are explained where none is named."""
@@ -83,13 +83,8 @@ def _state_at(reader: SeriesReader, text: str | None, *, running: bool) -> tuple
     last = reader.last_seq()
     newest = reader.read_before(last + 1, 1)
     end = max(time.time(), newest[-1].at) if running and newest else newest[-1].at if newest else 0.0
-    try:
-        moment = parse_moment(text, end)
-    except ValueError as error:
-        raise Failure(str(error)) from None
+    moment = moment_in(text, last, end)
     if moment.seq is not None:
-        if not 1 <= moment.seq <= last:
-            raise Failure(f"there is no entry {moment.seq}: the series ends with {last}")
         state = fold(reader, moment.seq)
         return state, state.at
     if moment.at is None or moment.at > end:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from flux_tui.core.series.events import ClockStepped
-from flux_tui.ui.typed.typed_moment import parse_moment
+from flux_tui.ui.typed.typed_moment import Moment, parse_moment
 from flux_tui.ui.watching.liveness import Liveness
 from flux_tui.ui.watching.notify_protocol import Notify
 from flux_tui.ui.watching.watched_node import Nodes
@@ -140,7 +140,10 @@ class Playback:
 
     def go_to_typed(self, text: str) -> None:
         """Move the cursor to the moment that a person typed. Raise ValueError with one sentence."""
-        moment = parse_moment(text, self.now, self._newest())
+        self.go_to_moment(parse_moment(text, self.now, self._newest()))
+
+    def go_to_moment(self, moment: Moment) -> None:
+        """Move the cursor to an entry or a time and freeze it there, or back to live."""
         self._playing = False
         if moment.seq is not None:
             self.go_to(moment.seq)
