@@ -76,7 +76,7 @@ def default_interfaces(family: Family) -> list[str]:
 
 def best_first(families: Sequence[Family]) -> list[tuple[Family, str]]:
     """Return this machine's IP addresses of these families as they are now, the most reachable first."""
-    inner = _inner_bridges()
+    inner = inner_bridges()
     ranked: list[tuple[tuple[int, ...], Family, str]] = []
     for family in families:
         found = _addresses(family)
@@ -136,7 +136,7 @@ def _passing_ips() -> dict[str, int]:
 def _is_linked(interface: str, inner: Mapping[str, bool]) -> bool:
     """Whether an interface is switched on and has a link; True if this cannot be known.
 
-    `inner`: the result of `_inner_bridges`.
+    `inner`: the result of `inner_bridges`.
     """
     if not inner.get(interface, True):
         return False
@@ -150,7 +150,7 @@ def _is_linked(interface: str, inner: Mapping[str, bool]) -> bool:
     return flags & (IFF_UP | IFF_RUNNING) == IFF_UP | IFF_RUNNING
 
 
-def _inner_bridges() -> dict[str, bool]:
+def inner_bridges() -> dict[str, bool]:
     """Return the bridges that lead nowhere but into this machine. By name: whether the bridge has any port.
 
     Whether it has a port is needed, because some systems wrongly report a link for a bridge without one.

@@ -33,6 +33,7 @@ from multiaddr import Multiaddr
 
 from flux_tui.core.ids import PeerId
 from flux_tui.net.addresses.dial_guard import DialGuard, DialRefusedError, is_told_by_person
+from flux_tui.net.addresses.own_networks import in_own_network, own_networks
 from flux_tui.net.dial_errors import SilentError
 from flux_tui.net.port import CIRCUIT
 from flux_tui.net.upstream.own_addresses import small_packets
@@ -49,6 +50,8 @@ FIRST = 3
 """Addresses that START_SECONDS are for."""
 MAX_TRIED = 8
 """Addresses of one peer that are tried at most."""
+MAX_NEAR = 2
+"""Addresses of this machine's networks that are tried before relayed ones. Another home may have the same network."""
 MAX_WISHED = 96
 """Addresses that are tried at the same time because a person, or this node itself, wants them. What other peers named
 has libp2p's own limit (32): names that lead nowhere do not keep a person's dial waiting."""
@@ -146,10 +149,13 @@ class Dialler:
         return [one for one in self._swarm.get_connections(peer) if not one.is_closed]
 
     async def _addrs_of(self, peer: ID) -> list[Multiaddr]:
-        """Return the addresses at which a peer is dialled, at most MAX_TRIED, relayed ones first.
+        """Return the addresses at which a peer is dialled, at most MAX_TRIED.
 
         They are those of `dialled_at`, else all that are known of the peer. Left out: those that cannot be dialled, and
         loopback ones if there are other direct ones.
+
+        Addresses of a network that this machine is in come first, MAX_NEAR of them. Relayed ones come next. Two nodes
+        behind one router often have only these two ways to each other, and a relay is slower.
         """
         swarm = self._swarm
         known: Sequence[Multiaddr] | None = _at.get()
@@ -160,8 +166,11 @@ class Dialler:
         relayed = [addr for addr in allowed if f"/{CIRCUIT}" in str(addr)]
         direct = [addr for addr in allowed if addr not in relayed and self._can_dial(addr)]
         far = [addr for addr in direct if not str(addr).startswith(("/ip4/127.", "/ip6/::1/"))]
+        networks = own_networks() if relayed and far else []
+        near = [addr for addr in far if in_own_network(str(addr), networks)][:MAX_NEAR]
+        rest = [addr for addr in far or direct if addr not in near]
         # A peer has few relays. Ten dead ones must not prevent its other addresses from being tried.
-        return (relayed[: MAX_TRIED // 2] + (far or direct))[:MAX_TRIED]
+        return (near + relayed[: MAX_TRIED // 2] + rest)[:MAX_TRIED]
 
     def _can_dial(self, addr: Multiaddr) -> bool:
         try:

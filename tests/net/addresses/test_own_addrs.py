@@ -46,7 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
             interfaces, "_addresses", lambda family: [a for a in found if (":" in a.ip) == (family == "ip6")]
         )
         monkeypatch.setattr(
-            interfaces, "_inner_bridges", lambda: dict.fromkeys(inner, True) | dict.fromkeys(unlinked, False)
+            interfaces, "inner_bridges", lambda: dict.fromkeys(inner, True) | dict.fromkeys(unlinked, False)
         )
         (tmp_path / "route").write_text(HEAD + routes)
         (tmp_path / "ipv6_route").write_text(

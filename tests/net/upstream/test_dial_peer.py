@@ -1,5 +1,6 @@
 """Dialling over real libp2p on loopback: a peer has many addresses, and not all of them lead to it."""
 
+from ipaddress import ip_network
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +122,36 @@ async def test_loopback_is_not_tried_if_there_is_another_address() -> None:
     async with node(Loopback(), 1) as a, node(Loopback(), 2) as b:
         with pytest.raises(SwarmException, match="any of 1 addresses"):
             await dial(a, b, Multiaddr("/ip4/0.0.0.1/tcp/1"), at(b.port))
+
+
+async def test_addresses_of_an_own_network_come_before_relayed_ones_and_those_before_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two laptops behind one router were relayed, although the ticket named an address of their own network."""
+    peer, relay = plain_host(1).get_id(), plain_host(2).get_id()
+    circuit = f"/ip4/45.10.0.9/tcp/1/p2p/{relay}/p2p-circuit/p2p/{peer}"
+    far = "/ip4/45.10.0.3/tcp/1"
+    near = [f"/ip4/192.168.1.{number}/tcp/1" for number in (2, 3, 4)]
+    dialler = object.__new__(dial_peer.Dialler)
+    dialler._swarm = SimpleNamespace(
+        connection_gate=SimpleNamespace(is_allowed=yes),
+        transport_manager=SimpleNamespace(transport_for_dialing=lambda addr: addr),
+    )
+
+    async def order(*addrs: str) -> list[str]:
+        with dial_peer.dialled_at([Multiaddr(addr) for addr in addrs]):
+            return [str(addr) for addr in await dialler._addrs_of(peer)]
+
+    monkeypatch.setattr(dial_peer, "own_networks", lambda: [ip_network("192.168.1.0/24")])
+    assert await order(circuit, far, *near) == [*near[:2], circuit, far, near[2]]
+    assert await order(far, near[0]) == [far, near[0]], "without a relay, the order of the ticket"
+    monkeypatch.setattr(dial_peer, "own_networks", lambda: [ip_network("192.168.2.0/24")])
+    assert await order(far, near[0], circuit) == [circuit, far, near[0]]
+
+
+async def yes(_: Multiaddr) -> bool:
+    await trio.lowlevel.checkpoint()
+    return True
 
 
 async def test_two_dials_at_once_make_one_connection() -> None:
