@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 import trio
 from libp2p.abc import IHost
@@ -43,6 +44,7 @@ from flux_tui.net.flux.link import CLOSED, Link
 from flux_tui.net.flux.peer_links import Links
 from flux_tui.net.port import CIRCUIT, Receiver
 from flux_tui.net.upstream.dial_peer import dialled_at
+from flux_tui.net.upstream.select_connection import way_of
 
 log = logging.getLogger(__name__)
 
@@ -157,14 +159,15 @@ class PeerDials:
     async def _while_up(self, peer: PeerId, dial: Dial) -> None:
         """Wait until the link to a peer has ended. Returns at once if its address is not kept, or there is no link.
 
-        Whenever the address is asked for again (`Dials.ask_again`), the link is probed, and closed if it is dead.
+        Whenever the address is asked for again (`Dials.ask_again`), the link is probed, and closed if it is dead. If it
+        is relayed, this returns: the address is dialled, because the peer may be reached directly now.
         """
         link = self._links.table.of(peer)
         while dial.keep and link is not None and not link.done.is_set():
             await _first(link.done, dial.asked_again)
             dial.asked_again = trio.Event()
-            if not link.done.is_set():
-                await self._is_alive(link)  # the address was asked for again
+            if not link.done.is_set() and await self._is_alive(link) and _is_relayed(link):
+                return
         other = self._bitswap_link(peer)
         while dial.keep and other is not None and not other.done.is_set():
             await _first(other.done, dial.asked_again)
@@ -179,6 +182,8 @@ class PeerDials:
             return Unreached(f"{addr} is this node itself")
         link = self._links.table.up(peer)
         if link is not None and await self._is_alive(link):
+            if is_told_by_person() and _is_relayed(link) and f"/{CIRCUIT}" not in addr:
+                self._nursery.start_soon(self._dial_directly, link, transport)
             return None
         if self._bitswap_link(peer) is not None:
             return None
@@ -210,6 +215,23 @@ class PeerDials:
                 return Unreached(f"{addr} answers, but it is {refusal.text}")
             return Unreached(f"{addr} cannot be reached: {sentence_of(error)}")
         return self._why_no_link(peer, addr, link)
+
+    async def _dial_directly(self, link: Link, transport: Multiaddr) -> None:
+        """Dial a relayed peer at a direct address that a person named. If it answers there, move its link.
+
+        The address may be one of the network in which both nodes are: no peer from elsewhere may name such an address,
+        so hole punching does not try it.
+        """
+        swarm: Any = self._host.get_network()
+        peer = ID.from_base58(link.peer)
+        try:
+            with trio.fail_after(DIAL_SECONDS), told_by_person():
+                made = await swarm.dial_addr(transport, peer)
+        except Exception as error:  # libp2p raises many kinds; each means that the link stays on the relay
+            log.debug("%s does not answer at %s: %r", link.peer, transport, error)
+            return
+        if _is_relayed(link):  # another address was not faster
+            self._links.reached(peer, made.muxed_conn)
 
     def _refusal(self, peer: PeerId, addr: str) -> Unreached | None:
         """Return why this node must not dial a peer now; None: it may."""
@@ -317,6 +339,11 @@ class PeerDials:
         found = None if error is None else sentence_of(error)
         self._probed[addr] = (now, found)
         return found
+
+
+def _is_relayed(link: Link) -> bool:
+    """Whether this node's side of a link goes through a relay."""
+    return link.outbound is not None and way_of(link.outbound.muxed_conn) == "relayed"
 
 
 async def _first(*events: trio.Event) -> None:

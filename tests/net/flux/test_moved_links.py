@@ -72,6 +72,24 @@ async def test_a_link_goes_on_over_a_direct_connection() -> None:
         await hidden.seen.until(lambda: len(hidden.seen.messages) == 101)
 
 
+async def test_a_relayed_link_moves_to_a_direct_address_that_a_person_names() -> None:
+    """Both may be in one network: a ticket names that address, and nothing else leads there."""
+    async with relayed_pair() as (asker, hidden):
+        direct = next(addr for addr in hidden.network.addrs if "p2p-circuit" not in addr)
+        asker.network.dial(direct, from_peers=True)
+        asker.network.dial(f"/ip4/127.0.0.1/tcp/1/p2p/{hidden.id}")  # nobody is there
+        await settled()
+        assert asker.seen.ways[hidden.id] == "relayed"
+        for _ in range(3):
+            asker.network.dial(direct, keep=True)
+        await asker.seen.until(lambda: asker.seen.ways[hidden.id] == "direct")
+        await hidden.seen.until(lambda: hidden.seen.ways[asker.id] == "direct")
+        asker.network.push(hidden.id, words(1))
+        await hidden.seen.until(lambda: hidden.seen.messages == [words(1)])
+        assert kinds(asker) == kinds(hidden) == ["up"]
+        assert asker.seen.failed == []
+
+
 async def test_a_peer_that_moves_again_and_again_leaves_no_tasks_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
