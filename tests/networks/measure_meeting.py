@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from flux_tui.core.peers.ticket_addrs import ticket_addrs
 from tests.networks.measure_liveness import a_file
+from tests.support.behind_routers import way
 from tests.support.network_lab import Host, Lab, LabNode, Lan, until
 
 MIB = 1 << 20
@@ -125,10 +126,27 @@ def both_behind_nats(lab: Lab) -> str:
     return fetched(lab, getter, holder.add(a_file(lab, MIB)))
 
 
+def behind_one_router(lab: Lab) -> str:
+    """Both behind one router, and both have only joined S; they met by a relay, and B has A's ticket of 8 MiB."""
+    internet, home = lab.lan("45.9.0.0/16", gateway=False), lab.lan("192.168.7.0/24")
+    shared = outside(lab, internet, "shared")
+    lab.router(internet, home)
+    hosts = [lab.host(name) for name in ("holder", "getter")]
+    for host in hosts:
+        host.plug(home)
+    holder, getter = (host.node(*QUIET, "--join", shared.addrs[0]) for host in hosts)
+    until(lambda: holder.peer_id in getter.connected(), 40)
+    assert way(getter, holder) == "relayed"
+    words = fetched(lab, getter, holder.add(a_file(lab, 8 * MIB)))
+    assert way(getter, holder) != "relayed"
+    return words
+
+
 MEASUREMENTS: dict[str, Callable[[Lab], str]] = {
     "star-of-twelve": star_of_twelve,
     "ticket-from-behind-a-nat": ticket_from_behind_a_nat,
     "bare-cid-by-a-relay": bare_cid_by_a_relay,
     "forwarded-by-hand": forwarded_by_hand,
     "both-behind-nats": both_behind_nats,
+    "behind-one-router": behind_one_router,
 }

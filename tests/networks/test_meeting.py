@@ -16,6 +16,7 @@ pytestmark = pytest.mark.netns
         (measure_meeting.ticket_from_behind_a_nat, ""),
         (measure_meeting.bare_cid_by_a_relay, ""),
         (measure_meeting.forwarded_by_hand, "is not told any more"),
+        (measure_meeting.behind_one_router, ""),
     ],
 )
 def test_an_object_behind_a_nat_is_fetched(lab: Lab, situation: Callable[[Lab], str], way: str) -> None:

@@ -180,12 +180,7 @@ class PeerDials:
         """Bring up a link to a peer at one address. Returns why that failed; None on success."""
         if peer == self._me:
             return Unreached(f"{addr} is this node itself")
-        link = self._links.table.up(peer)
-        if link is not None and await self._is_alive(link):
-            if is_told_by_person() and _is_relayed(link) and f"/{CIRCUIT}" not in addr:
-                self._nursery.start_soon(self._dial_directly, link, transport)
-            return None
-        if self._bitswap_link(peer) is not None:
+        if await self._is_linked(peer, transport):
             return None
         if (refused := self._refusal(peer, addr)) is not None:
             return refused
@@ -215,6 +210,18 @@ class PeerDials:
                 return Unreached(f"{addr} answers, but it is {refusal.text}")
             return Unreached(f"{addr} cannot be reached: {sentence_of(error)}")
         return self._why_no_link(peer, addr, link)
+
+    async def _is_linked(self, peer: PeerId, transport: Multiaddr) -> bool:
+        """Whether there is a live link to a peer. If it is relayed, `transport` is dialled in the background.
+
+        That is done only for a direct address that a person named.
+        """
+        link = self._links.table.up(peer)
+        if link is None or not await self._is_alive(link):
+            return self._bitswap_link(peer) is not None
+        if is_told_by_person() and _is_relayed(link) and f"/{CIRCUIT}" not in str(transport):
+            self._nursery.start_soon(self._dial_directly, link, transport)
+        return True
 
     async def _dial_directly(self, link: Link, transport: Multiaddr) -> None:
         """Dial a relayed peer at a direct address that a person named. If it answers there, move its link.
