@@ -16,6 +16,8 @@ from flux_tui.net.upstream.kad import key_of
 
 OLD_TURNS = 4
 """One turn of so many takes the oldest roots."""
+MAX_SEARCHED = 16_384
+"""Waiting roots that one turn searches for those near to its first: some 50 ms at first, as their places are hashed."""
 HASH_BITS = 256
 """Bits of a place in the DHT: the sha256 of a key, or of a peer's id."""
 
@@ -90,7 +92,7 @@ class Schedule:
         """Take out further roots to provide now. Their places in the DHT share the first `bits` with that of `root`."""
         shift = HASH_BITS - bits
         place = place_of(key_of(root)) >> shift
-        waiting = self._in_order(now, self._turns)
+        waiting = islice(self._in_order(now, self._turns), MAX_SEARCHED)
         like = (other for other in waiting if not bits or self._place(other) >> shift == place)
         found = list(islice(like, most))
         self.remove(found)
