@@ -6,6 +6,7 @@ python -m tests.bench.raw_stream [--size MIB] [--swarm-key] [--json FILE]
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import trio
 
@@ -15,6 +16,13 @@ PROTOCOL = "/flux/bench/raw/1.0.0"
 SWARM_KEY = bytes(range(32))
 READ_BYTES = 4 * 1024 * 1024
 """The bytes of one read, usually all that is there."""
+
+
+class Raw(NamedTuple):
+    """One measurement: MB/s, and the seconds of processor time of both processes while bytes were moved."""
+
+    rate: float
+    cpu: float
 
 
 async def _serve(size: int, private: bool) -> None:
@@ -36,6 +44,7 @@ async def _serve(size: int, private: bool) -> None:
     done = trio.Event()
 
     async def send(stream: object) -> None:
+        began = time.process_time()
         left = size
         while left:
             for start in range(0, len(block), WRITE_BYTES):
@@ -45,6 +54,7 @@ async def _serve(size: int, private: bool) -> None:
                 if not left:
                     break
         await stream.close()  # type: ignore[attr-defined]
+        print(time.process_time() - began, flush=True)
         done.set()
 
     host.set_stream_handler(TProtocol(PROTOCOL), send)
@@ -54,7 +64,7 @@ async def _serve(size: int, private: bool) -> None:
         await trio.sleep(0.5)
 
 
-async def _read(addr: str, size: int, private: bool) -> float:
+async def _read(addr: str, size: int, private: bool) -> tuple[float, float]:
     from libp2p import new_host
     from libp2p.crypto.ed25519 import create_new_key_pair
     from libp2p.custom_types import TProtocol
@@ -75,17 +85,17 @@ async def _read(addr: str, size: int, private: bool) -> float:
         await host.connect(info)
         stream = await host.new_stream(info.peer_id, [TProtocol(PROTOCOL)])
         await widen(stream)
-        start = time.perf_counter()
+        start, began = time.perf_counter(), time.process_time()
         got = 0
         while got < size:
             data = await stream.read(READ_BYTES)
             assert data, "the stream ended early"
             got += len(data)
-        return time.perf_counter() - start
+        return time.perf_counter() - start, time.process_time() - began
 
 
-def measure(size: int, *, private: bool = False) -> float:
-    """Return the MB/s for `size` bytes. `private`: in a swarm with a key."""
+def measure(size: int, *, private: bool = False) -> Raw:
+    """Move `size` bytes. `private`: in a swarm with a key."""
     sender = subprocess.Popen(
         [sys.executable, "-m", "tests.bench.raw_stream", "--serve", str(size)] + ["--swarm-key"] * private,
         stdout=subprocess.PIPE,
@@ -94,7 +104,8 @@ def measure(size: int, *, private: bool = False) -> float:
     assert sender.stdout is not None
     try:
         addr = sender.stdout.readline().strip()
-        return size / trio.run(_read, addr, size, private) / 1e6
+        seconds, cpu = trio.run(_read, addr, size, private)
+        return Raw(size / seconds / 1e6, cpu + float(sender.stdout.readline()))
     finally:
         sender.terminate()
         sender.wait()
@@ -111,9 +122,11 @@ def main() -> int:
         trio.run(_serve, given.serve, given.swarm_key)
         return 0
     table = Table(f"One raw tuned stream, {given.size} MiB, two processes on loopback")
-    plain = table.add("raw stream", [measure(given.size << 20) for _ in range(given.runs)], "MB/s")
+    runs = [measure(given.size << 20) for _ in range(given.runs)]
+    plain = table.add("raw stream", [run.rate for run in runs], "MB/s")
+    table.add("processor time of both", [run.cpu for run in runs], "s")
     if given.swarm_key:
-        fenced = [measure(given.size << 20, private=True) for _ in range(given.runs)]
+        fenced = [measure(given.size << 20, private=True).rate for _ in range(given.runs)]
         table.add("of this, in a private swarm", table.add("private", fenced, "MB/s") / plain, "")
     return table.show(given.json)
 
