@@ -92,7 +92,7 @@ def measure(growth: Growth) -> None:
     _hashing(growth)
     raws, plain, files = [], [], []
     for _ in range(RUNS):  # in turns, so that drift of the machine affects all of them
-        raws.append(raw_stream.measure(SIZE))
+        raws.append(raw_stream.measure(SIZE).rate)
         plain.append(plain_tcp(SIZE))
         files.append(transfer.measure(SIZE).rate)
     growth.add("TCP, sha256 and write", plain, "MB/s")
