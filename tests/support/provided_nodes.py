@@ -29,6 +29,7 @@ class FewNodes:
     def __init__(self, peers: Sequence[ID]) -> None:
         self.peers = peers
         self.lookups = 0
+        self.lookup_seconds = 0.5
         self.told: dict[ID, list[bytes]] = {peer: [] for peer in peers}
         self.streams = 0
         self.reports: list[tuple[int, int, float]] = []
@@ -36,7 +37,7 @@ class FewNodes:
 
     async def find(self, key: bytes) -> Sequence[ID]:
         self.lookups += 1
-        await trio.sleep(0.5)
+        await trio.sleep(self.lookup_seconds)
         return closest_to(key, self.peers)
 
     async def send(self, peer: ID, waiting: Callable[[], Sequence[bytes]]) -> int:

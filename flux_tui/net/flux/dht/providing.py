@@ -19,7 +19,7 @@ import trio
 from libp2p.peer.id import ID
 
 from flux_tui.core.ids import Cid
-from flux_tui.core.limits import Backoff, BoundedTable
+from flux_tui.core.limits import Backoff, BoundedTable, TokenBucket
 from flux_tui.core.wire.provide import MAX_KEYS, RECORDS_RATE
 from flux_tui.net.flux.dht.provide_schedule import HASH_BITS, Schedule, place_of
 from flux_tui.net.port import CLOSEST, MAX_PROVIDED, WIDTH
@@ -33,6 +33,8 @@ GROWTH = 1.5
 """When the swarm has grown by this factor since a root was provided, other nodes are the closest."""
 RETRY = Backoff(15.0, 600.0)
 """The wait until a root that no node accepted is provided again."""
+PASSES_BURST, PASSES_RATE = 16.0, 1.0
+"""Passes at once, and per second in the long run. While roots come one by one, those of a second go in one pass."""
 REPORT_LEFT, REPORT_SECONDS = 1024, 60.0
 """A round is reported if more roots than this are left after a pass; then once in so many seconds, and at its end."""
 
@@ -109,10 +111,13 @@ class Providing:
 
     async def run(self) -> None:
         """Provide each new root, and each provided one again when its time comes, until cancelled."""
+        passes = TokenBucket(PASSES_BURST, PASSES_RATE, trio.current_time())
         while True:
+            await trio.sleep(passes.wait(trio.current_time(), 1.0))
             self._changed = trio.Event()
             root = self.schedule.take(trio.current_time()) if self._known else None
             if root is not None:
+                passes.take(1.0, trio.current_time())
                 await self._run_pass(root)
                 continue
             wait = self.schedule.next_at() - trio.current_time() if self._known else float("inf")

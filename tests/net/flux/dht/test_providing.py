@@ -11,7 +11,7 @@ from flux_tui.core.ids import Cid, dag_cid
 from flux_tui.core.wire.provide import MAX_KEYS
 from flux_tui.net.flux.dht import provide_schedule
 from flux_tui.net.flux.dht.provide_schedule import OLD_TURNS, Schedule, place_of
-from flux_tui.net.flux.dht.providing import region
+from flux_tui.net.flux.dht.providing import Providing, region
 from flux_tui.net.port import CLOSEST, WIDTH
 from flux_tui.net.upstream.kad import key_of
 from tests.support.provided_nodes import PEERS, FewNodes, closest_to, provided
@@ -164,6 +164,23 @@ async def test_a_hundred_thousand_roots_are_provided_in_minutes(
     assert len(nodes.reports) < 12, "an entry a minute"
     assert nodes.reports[-1][1:] == (0, 0.0)
     assert sum(told for told, _, _ in nodes.reports) == 100_000
+
+
+async def test_roots_that_come_one_by_one_share_passes(autojump_clock: trio.testing.MockClock) -> None:
+    nodes = FewNodes(PEERS[:3])
+    nodes.lookup_seconds = 0.01
+    providing = Providing(ID(b"me"), nodes.find, nodes.send, nodes.report)
+    providing.note_known(3)
+    roots = many(1_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(providing.run)
+        for root in roots:
+            providing.provide([root])
+            await trio.sleep(0.02)
+        await trio.sleep(5.0)
+        nursery.cancel_scope.cancel()
+    assert providing.schedule.kept == set(roots)
+    assert nodes.lookups <= 16 + 20 + 5
 
 
 async def test_few_lookups_serve_many_roots_in_a_large_swarm(autojump_clock: trio.testing.MockClock) -> None:
