@@ -150,7 +150,7 @@ def main() -> int:
     table.add("following: written", runs["following: written"], "KB/s", most=70)
     table.add("a key, median", runs["key"] or [0.0], "ms")
     table.add("a key, 99 of 100", percentile(runs["key"], 0.99) if runs["key"] else 0.0, "ms", most=50)
-    table.add("keys", len(runs["key"]), "")
+    table.add("keys", len(runs["key"]), "", least=100)
     table.add("meanwhile fetched at", runs["fetched at"], "MB/s")
     return table.show(given.json)
 
