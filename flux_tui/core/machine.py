@@ -303,7 +303,7 @@ class Machine:
             case inp.RoutingChanged():
                 self._routing_changed(given)
             case inp.RootsProvided(roots=roots, left=left, seconds=seconds):
-                self.ledger.emit(ev.RecordsProvided(roots=roots, left=left, seconds=round(seconds, 3)))
+                self.ledger.emit(ev.RecordsProvided(told=roots, left=left, seconds=round(seconds, 3)))
             case inp.AddrsChanged():
                 self._addrs_changed(given.addrs)
             case inp.ClockStepped():

@@ -123,7 +123,7 @@ class PushedHave(FetchingBase, tag="pushed_have", frozen=True, kw_only=True):
 class RecordsProvided(FetchingBase, tag="records_provided", frozen=True, kw_only=True):
     """This node told other nodes of the DHT of many roots. Comes once a minute while many wait, and at the end."""
 
-    roots: int
+    told: int
     """Roots that were told since the last such entry."""
     left: int = 0
     """Roots that wait to be told."""

@@ -43,7 +43,7 @@ def words(event: ev.FetchingEvent, w: Wording) -> str:  # noqa: C901 - a flat ma
             return f"has {event.name or w.names.name(event.root)}"
         case ev.RecordsProvided():
             left = f"; {event.left:,} to go, {human_seconds(event.seconds)}" if event.left else ""
-            return f"told the DHT of {counted(event.roots, 'root')}{left}"
+            return f"told the DHT of {counted(event.told, 'root')}{left}"
         case ev.ErrorReceived():
             return w.names.text(event.text) if w.brief else f"says: {w.names.text(event.text)}"
         case _:
