@@ -34,10 +34,16 @@ class LargePackets:
         elif waited and seconds >= STILL_SECONDS:
             self._stood_still[peer] = now
 
+    def suspects(self, peer: PeerId, now: float) -> bool:
+        """Whether the last link to this peer stood still, so that the next one should have small packets."""
+        at = self._stood_still.get(peer)
+        return at is not None and now - at < REMEMBER_SECONDS
+
     def carries(self, peer: PeerId, now: float, *, small: bool) -> bool:
         """Note that a large chunk passed on a link to this peer. `small`: whether this link has small packets.
 
         Returns whether that shows that large packets are lost. It does so once after each link that stood still.
         """
-        at = self._stood_still.pop(peer, None)
-        return small and at is not None and now - at < REMEMBER_SECONDS
+        suspected = self.suspects(peer, now)
+        self._stood_still.pop(peer, None)
+        return small and suspected

@@ -161,7 +161,7 @@ async def _open(
         )
         turns = CircuitTurns()
         host.get_network().transport_manager.add_transport(CircuitTransport(host, turns))  # type: ignore[attr-defined]
-        Dialler(host, guard, table.fell_silent)
+        Dialler(host, guard, table.needs_small_packets)
         dials = PeerDials(host, receiver, tasks, links, guard, peer_addrs, bitswap)
         exchange = PeerExchange(host, receiver, table.is_banned)
         network = Libp2pNetwork(

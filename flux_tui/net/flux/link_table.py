@@ -14,6 +14,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedSet, BoundedTable, TokenBucket
 from flux_tui.core.vocabulary import Reason
 from flux_tui.core.wire.messages import Message
+from flux_tui.net.addresses.large_packets import LargePackets
 from flux_tui.net.flux.link import Link
 from flux_tui.net.port import BAN_SECONDS
 
@@ -56,6 +57,7 @@ class LinkTable:
         """When the latest links of each peer came up."""
         self._silent: BoundedTable[PeerId, float] = BoundedTable(MAX_KNOWN, refresh=True)
         """When the latest link to each peer died without a sign."""
+        self.large_packets = LargePackets()
         self._strangers = TokenBucket(STRANGER_BURST, STRANGER_RATE, trio.current_time())
 
     def __contains__(self, peer: PeerId) -> bool:
@@ -193,6 +195,10 @@ class LinkTable:
     def fell_silent(self, peer: PeerId) -> bool:
         """Whether a link to this peer died without a sign in the last SILENT_SECONDS."""
         return trio.current_time() - self._silent.get(peer, float("-inf")) < SILENT_SECONDS
+
+    def needs_small_packets(self, peer: PeerId) -> bool:
+        """Whether this peer should be dialled with small packets: its last link died silently, or stood still."""
+        return self.fell_silent(peer) or self.large_packets.suspects(peer, trio.current_time())
 
     def came_up(self, peer: PeerId) -> None:
         """Note the time at which a link to this peer came up: now."""

@@ -28,7 +28,6 @@ from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
-from flux_tui.net.addresses.large_packets import LargePackets
 from flux_tui.net.connections.keepalive import SILENT
 from flux_tui.net.connections.streams import try_to_close
 from flux_tui.net.connections.supervisor import Tasks
@@ -109,7 +108,6 @@ class Links:
         self._refusing: dict[PeerId, trio.Event] = {}
         """Peers that are being told that they are refused; the event is set when their connections are closed."""
         self._turns = UploadTurns(table.acknowledged)
-        self._large_packets = LargePackets()
         host.set_stream_handler(PROTOCOL, self.take)
         host.set_stream_handler(MOVE, self.take_moved)
 
@@ -341,7 +339,7 @@ class Links:
             if link.up.is_set():
                 self._unprotect(link.peer)
                 self.table.was_useful(link)
-                self._large_packets.ended(
+                self.table.large_packets.ended(
                     link.peer,
                     trio.current_time(),
                     seconds=trio.current_time() - link.since,
@@ -412,7 +410,7 @@ class Links:
         """Handle that the first large chunk passed on this link. Report it if only small packets pass on this way."""
         segment = link.told.segment if isinstance(link.told, GuardedYamux) else None
         small = self.table.fell_silent(link.peer) or (segment or SMALL_SEGMENT + 1) <= SMALL_SEGMENT
-        if self._large_packets.carries(link.peer, trio.current_time(), small=small):
+        if self.table.large_packets.carries(link.peer, trio.current_time(), small=small):
             addr = self._addr_of(link.peer, link.told)
             self._receiver.on_failure(f"{addr} {SMALL_ONLY}", addr=addr, code="small_packets")
 

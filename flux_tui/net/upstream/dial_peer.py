@@ -109,12 +109,12 @@ def dialled_at(addrs: Sequence[Multiaddr] | None) -> Iterator[None]:
 class Dialler:
     """Replaces the swarm's `dial_peer`: dials a peer at all of its addresses."""
 
-    def __init__(self, host: IHost, guard: DialGuard, fell_silent: Callable[[PeerId], bool]) -> None:
+    def __init__(self, host: IHost, guard: DialGuard, needs_small_packets: Callable[[PeerId], bool]) -> None:
         """Replace the swarm's `dial_peer`.
 
-        `fell_silent`: whether a connection to a peer died silently lately. Such a peer is dialled with small packets.
+        `needs_small_packets`: whether a peer is to be dialled with small packets: large ones may be lost on the way.
         """
-        self._fell_silent = fell_silent
+        self._needs_small_packets = needs_small_packets
         swarm: Any = host.get_network()
         swarm.dial_peer = self.dial_peer
         self._guard = guard
@@ -224,7 +224,7 @@ class Dialler:
         """Dial one address. On success, cancel all attempts (`scope`). On failure, set `over`."""
         limiter = self._wished if is_told_by_person() else self._swarm._global_dial_limiter
         try:
-            small = small_packets() if self._fell_silent(PeerId(str(peer))) else nullcontext()
+            small = small_packets() if self._needs_small_packets(PeerId(str(peer))) else nullcontext()
             async with limiter:
                 with small:
                     attempts.connection = await self._swarm.dial_addr(_whole(addr, peer), peer)

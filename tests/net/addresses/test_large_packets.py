@@ -17,6 +17,9 @@ def after(seconds: float = 20.0, *, waited: bool = True, carried: bool = False) 
 
 def test_a_way_that_loses_large_packets_is_noticed_once() -> None:
     packets = after()
+    assert packets.suspects(PEER, 1.0)
+    assert not packets.suspects(OTHER, 1.0)
+    assert not packets.suspects(PEER, REMEMBER_SECONDS + 1)
     assert not packets.carries(OTHER, 1.0, small=True)
     assert packets.carries(PEER, 1.0, small=True)
     assert not packets.carries(PEER, 2.0, small=True)

@@ -124,8 +124,12 @@ async def test_a_link_that_dies_without_a_sign_again_and_again_is_noticed(
 ) -> None:
     table = LinkTable()
     assert not table.fell_silent(name(1))
+    assert not table.needs_small_packets(name(1))
     assert not table.note_silence(name(1))
     assert table.fell_silent(name(1))
+    assert table.needs_small_packets(name(1))
+    table.large_packets.ended(name(2), trio.current_time(), seconds=20.0, waited=True, carried=False)
+    assert table.needs_small_packets(name(2)), "its link stood still, and ended by itself"
     await trio.sleep(20)
     assert table.note_silence(name(1)), "the second within a minute"
     await trio.sleep(601)
