@@ -12,7 +12,7 @@ The protocol and its messages are libp2p's own. What libp2p 0.8.1 does, and why 
   peer id starts, and only for peers with a push link.
 - It dials whatever addresses the peer names. Here the dial guard decides, as with any address that a peer names.
 - It dials each address once in 5 s. A router that refuses the other node's packet (RST) ends that dial at once. Here
-  the address is dialled again until the attempt is over.
+  the address is dialled again for REFUSED_SECONDS. Then the next attempt may find the routers at rest.
 - Before it punches, it tries all known addresses of the peer for up to 10 s. Here it does so for UNILATERAL_SECONDS.
 - It dials from the first listening address, even for an address of the other family. Here from the port of the same
   family, and the system chooses the address.
@@ -51,10 +51,12 @@ UNILATERAL_SECONDS = 1.5
 """Seconds for dialling the peer's known addresses, before anything is punched."""
 DIAL_SECONDS, TALK_SECONDS = 5, 8
 """Seconds for one dial, and for one message."""
-REDIAL_SECONDS = 0.1
-"""Seconds between a dial that was refused and the next one."""
-PAUSES = (0.0, 5.0, 30.0)
-"""Seconds before each attempt. After them, the link stays on the relay."""
+REDIAL_SECONDS, REFUSED_SECONDS = 0.1, 2.0
+"""Seconds between a dial that was refused and the next one, and from an attempt's first dial to its last."""
+PAUSES = (0.0, 12.0, 30.0)
+"""Seconds before each attempt. After them, the link stays on the relay. If one node was early, the other one's router
+may keep the port for 10 s (Linux, after a packet that it refused), and send the other node's packets from another one.
+"""
 MAX_ADDRS = 8
 """Addresses of one peer that are dialled."""
 
@@ -210,7 +212,7 @@ class HolePunching(DCUtRProtocol):
         source: tuple[str, int] | None = None,
         as_responder: bool = False,
     ) -> None:
-        """Dial an address of the peer again and again, until there is a direct connection. The caller cancels this.
+        """Dial an address of the peer until there is a direct connection, for REFUSED_SECONDS if it is refused.
 
         If the address may not be dialled, this returns at once. `as_responder`: this node is the responder in
         the handshake, although it dials. `source` is ignored: `_source_for` chooses the local address.
@@ -219,7 +221,8 @@ class HolePunching(DCUtRProtocol):
             return
         swarm: Any = self.host.get_network()
         dial = swarm.dial_addr_as_responder if as_responder else swarm.dial_addr
-        while self.direct(peer_id) is None:
+        last = trio.current_time() + REFUSED_SECONDS
+        while self.direct(peer_id) is None and trio.current_time() < last:
             try:
                 with trio.fail_after(DIAL_SECONDS):
                     await dial(addr, peer_id, self._source_for(addr))

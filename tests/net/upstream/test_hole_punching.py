@@ -13,7 +13,14 @@ from multiaddr import Multiaddr
 from trio.testing import MockClock
 
 from flux_tui.net.addresses.dial_guard import DialGuard
-from flux_tui.net.upstream.hole_punching import MAX_ADDRS, PAUSES, HolePunching, PunchedConnections
+from flux_tui.net.upstream.hole_punching import (
+    MAX_ADDRS,
+    PAUSES,
+    REDIAL_SECONDS,
+    REFUSED_SECONDS,
+    HolePunching,
+    PunchedConnections,
+)
 from tests.support.hosts import plain_host
 
 ONE, OTHER = sorted((plain_host(61).get_id(), plain_host(62).get_id()), key=ID.to_bytes)
@@ -80,6 +87,16 @@ async def test_a_refused_dial_is_repeated_until_the_hole_is_there(autojump_clock
     direct = made.direct(OTHER)
     assert direct is not None
     assert direct.muxed_conn.punched  # type: ignore[attr-defined]
+
+
+async def test_a_dial_that_is_always_refused_ends_soon(autojump_clock: MockClock) -> None:
+    """Otherwise the routers would never be at rest: each refused packet keeps a port for 10 s."""
+    host = Host(ONE, OTHER)
+    made, _ = punching(host)
+    began = trio.current_time()
+    await made._dial_peer(OTHER, PUBLIC)
+    assert REFUSED_SECONDS <= trio.current_time() - began < REFUSED_SECONDS + 2 * REDIAL_SECONDS
+    assert len(host.dials) > 10
 
 
 async def test_the_hole_may_be_opened_by_the_peers_dial(autojump_clock: MockClock) -> None:
