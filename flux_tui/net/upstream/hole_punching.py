@@ -14,6 +14,7 @@ The protocol and its messages are libp2p's own. What libp2p 0.8.1 does, and why 
 - It dials each address once in 5 s. A router that refuses the other node's packet (RST) ends that dial at once. Here
   the address is dialled again for REFUSED_SECONDS. Then the next attempt may find the routers at rest.
 - Before it punches, it tries all known addresses of the peer for up to 10 s. Here it does so for UNILATERAL_SECONDS.
+- It dials also if the message that names the moment came seconds late, because it waited behind data. Here it does not.
 - It dials from the first listening address, even for an address of the other family. Here from the port of the same
   family, and the system chooses the address.
 - It takes any open direct connection for one that works, at both ends. After a router got another address, the old
@@ -30,13 +31,14 @@ their names fail when upstream changes.
 
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 import trio
 from libp2p.abc import IHost, IMuxedConn, INetConn, INetStream, INetwork
 from libp2p.peer.id import ID
-from libp2p.relay.circuit_v2.dcutr import MAX_HOLE_PUNCH_ATTEMPTS, DCUtRProtocol
+from libp2p.relay.circuit_v2.dcutr import DCUtRProtocol
 from multiaddr import Multiaddr
 from typing_extensions import override
 
@@ -53,10 +55,16 @@ DIAL_SECONDS, TALK_SECONDS = 5, 8
 """Seconds for one dial, and for one message."""
 REDIAL_SECONDS, REFUSED_SECONDS = 0.1, 2.0
 """Seconds between a dial that was refused and the next one, and from an attempt's first dial to its last."""
-PAUSES = (0.0, 12.0, 30.0)
+LATE_SECONDS = 4.0
+"""Seconds from this node's addresses to the moment of the dials, after which this node does not dial. The messages then
+wait behind data on the relay, and the other node has dialled long ago. A dial would only make its router keep a port.
+"""
+PAUSES = (0.0, 12.0, 30.0, 60.0, 120.0)
 """Seconds before each attempt. After them, the link stays on the relay. If one node was early, the other one's router
 may keep the port for 10 s (Linux, after a packet that it refused), and send the other node's packets from another one.
 """
+_told_at: ContextVar[float] = ContextVar("told_at")
+"""When this task told the peer this node's addresses."""
 MAX_ADDRS = 8
 """Addresses of one peer that are dialled."""
 
@@ -188,6 +196,9 @@ class HolePunching(DCUtRProtocol):
     async def _perform_hole_punch(
         self, peer_id: ID, addrs: list[Multiaddr], as_responder: bool = False
     ) -> bool:
+        if trio.current_time() - _told_at.get(float("inf")) > LATE_SECONDS:
+            log.debug("not punched to %s: the messages through the relay are late", peer_id)
+            return False
         self._punching.add(peer_id)
         try:
             reached = await super()._perform_hole_punch(peer_id, addrs, as_responder)
@@ -259,6 +270,7 @@ class HolePunching(DCUtRProtocol):
 
     @override
     async def _get_observed_addrs(self) -> list[bytes]:
+        _told_at.set(trio.current_time())
         return [Multiaddr(addr).to_bytes() for addr in self._outer()][:MAX_ADDRS]
 
 
@@ -271,6 +283,3 @@ class PunchedConnections(ConnectionNotifee):
     async def connected(self, network: INetwork, conn: INetConn) -> None:
         """Mark the new connection `conn`, if it was opened by hole punching."""
         self._punching.mark(conn)
-
-
-assert len(PAUSES) <= MAX_HOLE_PUNCH_ATTEMPTS

@@ -14,6 +14,7 @@ from trio.testing import MockClock
 
 from flux_tui.net.addresses.dial_guard import DialGuard
 from flux_tui.net.upstream.hole_punching import (
+    LATE_SECONDS,
     MAX_ADDRS,
     PAUSES,
     REDIAL_SECONDS,
@@ -97,6 +98,18 @@ async def test_a_dial_that_is_always_refused_ends_soon(autojump_clock: MockClock
     await made._dial_peer(OTHER, PUBLIC)
     assert REFUSED_SECONDS <= trio.current_time() - began < REFUSED_SECONDS + 2 * REDIAL_SECONDS
     assert len(host.dials) > 10
+
+
+@pytest.mark.parametrize(("seconds", "dials"), [(1.0, True), (LATE_SECONDS + 1, False)])
+async def test_a_message_that_is_late_starts_no_dial(
+    seconds: float, *, dials: bool, autojump_clock: MockClock
+) -> None:
+    host = Host(ONE, OTHER, opens=1)
+    made, _ = punching(host)
+    await made._get_observed_addrs()
+    await trio.sleep(seconds)  # until the peer names the moment
+    assert await made._perform_hole_punch(OTHER, [PUBLIC], as_responder=True) is dials
+    assert bool(host.dials) is dials
 
 
 async def test_the_hole_may_be_opened_by_the_peers_dial(autojump_clock: MockClock) -> None:
