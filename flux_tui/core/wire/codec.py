@@ -45,6 +45,8 @@ _BODIES: dict[Any, object] = {kind.__struct_config__.tag: kind for kind in get_a
 """Types of intent bodies by tag."""
 _TOLD: dict[Any, object] = {kind.__struct_config__.tag: kind for kind in TOLD_TYPES}
 """Types of messages about peers by tag."""
+ABOUT_PEERS, OF_RECORDS = "about peers", "of provider records"
+"""What messages that come alone on a stream are about, in errors."""
 BODY = 3
 """The index of an intent's body in its array."""
 _TAG = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
@@ -141,11 +143,7 @@ def encode_told(told: Told) -> bytes:
 
 def decode_told(data: bytes) -> Told:
     """Decode a message about peers, without checking the records in it. Raises BadFrameError, UnknownKindError."""
-    if len(data) > MAX_TOLD:
-        raise BadFrameError(f"{len(data)} bytes about peers, the limit is {MAX_TOLD}")
-    value = _unpack(data)
-    _check_known(value, _TOLD)
-    told: Told = _convert(value, Told)
+    told: Told = _convert(_unpack_known(data, MAX_TOLD, ABOUT_PEERS, _TOLD), Told)
     return told
 
 
@@ -156,12 +154,23 @@ def encode_provided(provided: Provided) -> bytes:
 
 def decode_provided(data: bytes) -> Provided:
     """Decode a message about roots that its sender has. Raises BadFrameError, UnknownKindError."""
-    if len(data) > MAX_PROVIDE:
-        raise BadFrameError(f"{len(data)} bytes of provider records, the limit is {MAX_PROVIDE}")
-    value = _unpack(data)
-    _check_known(value, {"provide": Provided})
-    provided: Provided = _convert(value, Provided)
+    known = _unpack_known(data, MAX_PROVIDE, OF_RECORDS, {"provide": Provided})
+    provided: Provided = _convert(known, Provided)
     return provided
+
+
+def too_long(size: int, what: str, limit: int) -> BadFrameError:
+    """Return the error for a message of `size` bytes, which is over its limit. `what`: ABOUT_PEERS or OF_RECORDS."""
+    return BadFrameError(f"{size} bytes {what}, the limit is {limit}")
+
+
+def _unpack_known(data: bytes, limit: int, what: str, known: Mapping[Any, object]) -> object:
+    """Unpack a message that comes alone on its stream. Raises BadFrameError, UnknownKindError."""
+    if len(data) > limit:
+        raise too_long(len(data), what, limit)
+    value = _unpack(data)
+    _check_known(value, known)
+    return value
 
 
 def _pack(value: msgspec.Struct) -> bytes:

@@ -16,14 +16,14 @@ from libp2p.peer.id import ID
 
 from flux_tui.core.ids import PeerId
 from flux_tui.core.limits import BoundedTable
+from flux_tui.core.wire.codec import ABOUT_PEERS, BadFrameError
 from flux_tui.core.wire.exchange import MAX_TOLD
-from flux_tui.net.connections.streams import exactly, try_to_close
+from flux_tui.net.connections.streams import prefixed, read_prefixed, try_to_close
 from flux_tui.net.port import PEERS_PROTOCOL, Receiver
 from flux_tui.net.upstream.select_connection import is_foreign
 
 log = logging.getLogger(__name__)
 
-LENGTH_BYTES = 4
 PEERS = TProtocol(PEERS_PROTOCOL)
 QUEUE, WORKERS = 256, 4
 """Messages that wait to be sent (further ones are dropped), and messages sent at a time."""
@@ -80,7 +80,7 @@ class PeerExchange:
         try:
             with trio.fail_after(SEND_SECONDS):
                 stream = await self._host.new_stream(known, [PEERS])
-                await stream.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
+                await stream.write(prefixed(data))
                 await stream.close()
         except Exception as error:  # the peer is gone, or of an earlier version
             log.debug("%s is not told of peers: %r", peer, error)
@@ -97,15 +97,11 @@ class PeerExchange:
         self._taking += 1
         try:
             with trio.fail_after(TAKE_SECONDS):
-                size = int.from_bytes(await exactly(stream, LENGTH_BYTES), "big")
-                if size > MAX_TOLD:
-                    self._receiver.on_fault(
-                        peer, "garbage", f"{size} bytes about peers, the limit is {MAX_TOLD}"
-                    )
-                    await try_to_close(stream.reset)
-                    return
-                data = await exactly(stream, size)
+                data = await read_prefixed(stream, MAX_TOLD, ABOUT_PEERS)
                 await stream.close()
+        except BadFrameError as error:
+            self._receiver.on_fault(peer, "garbage", str(error))
+            await try_to_close(stream.reset)
         except Exception as error:  # the stream was reset, or was too slow
             log.debug("what %s tells of peers broke off: %r", peer, error)
             await try_to_close(stream.reset)

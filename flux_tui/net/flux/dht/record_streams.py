@@ -34,14 +34,13 @@ from flux_tui.core.wire.provide import (
     RECORDS_RATE,
     Provided,
 )
-from flux_tui.net.connections.streams import exactly, try_to_close
+from flux_tui.net.connections.streams import LENGTH_BYTES, prefixed, read_number, read_prefixed, try_to_close
 from flux_tui.net.port import PROVIDE_PROTOCOL, Receiver
 from flux_tui.net.upstream.kad import KAD, KadHost, Records
 
 log = logging.getLogger(__name__)
 
 PROVIDE = TProtocol(PROVIDE_PROTOCOL)
-LENGTH_BYTES = 4
 ADDS_PER_WINDOW, ADD_WINDOW = 9, 10.5
 """ADD_PROVIDER sent to one node of an earlier version, within so many seconds: just below its limit."""
 OLD_SECONDS = 3600.0
@@ -110,8 +109,8 @@ class RecordStreams:
         data = codec.encode_provided(Provided(keys=tuple(keys), addrs=tuple(short)))
         accepted = None
         try:
-            await stream.write(len(data).to_bytes(LENGTH_BYTES, "big") + data)
-            accepted = min(int.from_bytes(await exactly(stream, LENGTH_BYTES), "big"), len(keys))
+            await stream.write(prefixed(data))
+            accepted = min(await read_number(stream), len(keys))
         finally:
             with trio.CancelScope(shield=True), trio.move_on_after(1):
                 await try_to_close(stream.close if accepted is not None else stream.reset)
@@ -144,10 +143,7 @@ class RecordStreams:
             await try_to_close(stream.reset)  # before anything is read and decoded
             return
         try:
-            size = int.from_bytes(await exactly(stream, LENGTH_BYTES), "big")
-            if size > MAX_PROVIDE:
-                raise codec.BadFrameError(f"{size} bytes of provider records, the limit is {MAX_PROVIDE}")
-            provided = codec.decode_provided(await exactly(stream, size))
+            provided = codec.decode_provided(await read_prefixed(stream, MAX_PROVIDE, codec.OF_RECORDS))
             addrs = [Multiaddr(addr) for addr in provided.addrs]
             accepted = self._store(sender, provided.keys, addrs)
             await stream.write(accepted.to_bytes(LENGTH_BYTES, "big"))
