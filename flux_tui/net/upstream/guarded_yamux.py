@@ -148,25 +148,29 @@ class GuardedYamux(Yamux):
         return self.secured_conn.heard if isinstance(self.secured_conn, ReadAheadSession) else 0
 
     @property
+    def _tcp(self) -> trio.socket.SocketType | None:
+        """The connection's TCP socket; None if it has none, or is relayed."""
+        return self.secured_conn.tcp if isinstance(self.secured_conn, ReadAheadSession) else None
+
+    @property
     def unsent(self) -> int | None:
         """The number of bytes that the peer's system has not acknowledged; None if this cannot be known."""
-        return unsent_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
+        return unsent_of(self._tcp)
 
     @property
     def local_ip(self) -> str | None:
         """The IP address of this machine that the connection uses; None if this cannot be known."""
-        return local_ip_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
+        return local_ip_of(self._tcp)
 
     @property
     def segment(self) -> int | None:
         """How many bytes of the stream fit into one packet of the connection; None if this cannot be known."""
-        return segment_of(self.secured_conn.tcp) if isinstance(self.secured_conn, ReadAheadSession) else None
+        return segment_of(self._tcp)
 
     @property
     def acknowledged(self) -> int | None:
         """The number of bytes that the peer's system has acknowledged so far; None if this cannot be known."""
-        session = self.secured_conn
-        return acknowledged_of(session.tcp) if isinstance(session, ReadAheadSession) else None
+        return acknowledged_of(self._tcp)
 
     @property
     def why_closed(self) -> str | None:
