@@ -63,7 +63,7 @@ ELSEWHERE = {
     "quit": "stop", "status": "state", "info": "state", "peers": "state", "log": "series", "history": "series",
     "check": "doctor", "explain": "why", "list": "ls", "tree": "ls",
 }  # fmt: skip
-"""What other tools call a command, and its name here."""
+"""Names that other tools give to a command, and the command here that does the same. An error names it."""
 
 
 class HelpContext(click.Context):

@@ -12,7 +12,7 @@ from typing import TypeVar
 Buffer = TypeVar("Buffer", bytes, memoryview)
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types."""
+"""The wire types that can be read: how the bytes of a field are delimited."""
 _MAX_UINT64 = (1 << 64) - 1
 
 

@@ -12,10 +12,10 @@ class ConnectionNotifee(INotifee):
     """
 
     async def connected(self, network: INetwork, conn: INetConn) -> None:
-        """Do nothing."""
+        """Do nothing: a subclass may handle new connections."""
 
     async def disconnected(self, network: INetwork, conn: INetConn) -> None:
-        """Do nothing."""
+        """Do nothing: a subclass may handle connections that have ended."""
 
     async def opened_stream(self, network: INetwork, stream: INetStream) -> None:
         """Do nothing: only connections matter."""

@@ -409,7 +409,7 @@ class Links:
     def _carried_large(self, link: Link) -> None:
         """Handle that the first large chunk passed on this link. Report it if only small packets pass on this way."""
         segment = link.told.segment if isinstance(link.told, GuardedYamux) else None
-        small = self.table.fell_silent(link.peer) or (segment or SMALL_SEGMENT + 1) <= SMALL_SEGMENT
+        small = self.table.fell_silent(link.peer) or (segment is not None and segment <= SMALL_SEGMENT)
         if self.table.large_packets.carries(link.peer, trio.current_time(), small=small):
             addr = self._addr_of(link.peer, link.told)
             self._receiver.on_failure(f"{addr} {SMALL_ONLY}", addr=addr, code="small_packets")

@@ -334,7 +334,7 @@ class Dht:
 
     async def _add_provider(self, peer: ID, key: bytes) -> bool:
         """Send a node ADD_PROVIDER: this node has the root with this key. Returns whether it was sent."""
-        return await self._kad.provider_store._send_add_provider(peer, key)
+        return await self._records._send_add_provider(peer, key)
 
     async def _send(self, to: PeerInfo, message: Route, results: list[bool]) -> None:
         """Send an intent to a node, on the push link if there is one, else on a new stream.

@@ -134,10 +134,7 @@ class Providing:
                 await self._tell_closest(root, accepted)
             except Exception as error:  # libp2p's error: it is tried again
                 log.debug("providing %s: %r", root, error)
-        told, self._current = (
-            self._current,
-            OrderedDict(),
-        )  # a withdrawn root that was provided again waits its turn
+        told, self._current = self._current, OrderedDict()  # what is provided from now on waits its turn
         now = trio.current_time()
         for one in told:
             if one in accepted:

@@ -123,7 +123,7 @@ def _taker_line(view: View, found: ObjectState, one: Fetcher) -> Line:
 
 
 def _taken(found: ObjectState, one: Fetcher) -> str:
-    """Return how many blocks a peer took. What may belong to other objects is about so many, and at most all."""
+    """Return in words how many blocks of an object a peer took: an estimate, if it took other objects, too."""
     if not found.chunks_total:
         return f"{one.chunks:,} blocks, {human_size(one.bytes_out)}"
     if one.estimated:
