@@ -16,6 +16,7 @@ from flux_tui.doctor.checkup import Found, Patient, ok, unknown, wrong
 from flux_tui.environment_settings import misspelt_in
 from flux_tui.home import Home, HomeError
 from flux_tui.store.disk.disk_space import DiskSpace
+from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.disk.piped_files import PIPED
 
 LISTEN_SECONDS = 3.0
@@ -76,7 +77,7 @@ def _files(home: Home) -> Iterator[Path]:
         return
     own = {"lock", "port", "flags", home.identity.name, home.settings.name, home.names.name, home.socket.name,
            home.node_log.name, home.database.name, f"{home.database.name}-wal", f"{home.database.name}-shm",
-           "objects", PIPED}  # fmt: skip
+           KEPT, PIPED}  # fmt: skip
     yield from (home.path / name for name in names if name in own)
 
 

@@ -246,7 +246,7 @@ async def _next_leaves(leaves: AsyncGenerator[Leaf, None]) -> list[Leaf]:
 
 def _run_of(leaf: Leaf, extent: Extent | None) -> FileRun | None:
     """Return the bytes of a leaf as a run of a file, if a file has the leaf, with the length that its parents say."""
-    if extent is None or leaf.size not in (None, extent.size):
+    if extent is None or extent.stat is None or leaf.size not in (None, extent.size):
         return None
     end = extent.size if leaf.stop is None else min(leaf.stop, extent.size)
     return FileRun(extent.path, extent.offset + leaf.start, end - leaf.start, extent.stat)

@@ -76,7 +76,7 @@ class HomeBlocks:
         """Return the bytes of all of these blocks, and wait for those that are fetched. Raises ReadError."""
         found: dict[Cid, bytes] = {}
         while True:
-            found |= await trio.to_thread.run_sync(self._read_or_push, _lacking(cids, found))
+            found |= await trio.to_thread.run_sync(self.read_or_want, _lacking(cids, found))
             lacking = _lacking(cids, found)
             if not lacking:
                 return found
@@ -84,8 +84,8 @@ class HomeBlocks:
                 self._waiting(lacking)
             await trio.sleep(LOOK_SECONDS)
 
-    def _read_or_push(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
-        """Return those of these blocks that are here now, and push wants for the others."""
+    def read_or_want(self, cids: Sequence[Cid]) -> dict[Cid, bytes]:
+        """Return those of these blocks that are here now, and want the others. Raises ReadError, HomeError."""
         found = self.read_now(cids)
         self._push(_lacking(cids, found))
         return found
@@ -109,13 +109,19 @@ class HomeBlocks:
         """Whether blocks that are not here are not fetched."""
         return self._begin is None
 
-    def extents(self, cids: Sequence[Cid]) -> dict[Cid, Extent]:
-        """Return where files have the bytes of blocks, proved by the files' stats. Raises ReadError."""
+    def extents(self, cids: Sequence[Cid], *, arriving: bool = False) -> dict[Cid, Extent]:
+        """Return where files have the bytes of blocks, proved by the files' stats. Raises ReadError.
+
+        `arriving`: see `BlockReader.extents`.
+        """
         reader = self._opened()
         try:
-            return {} if reader is None else reader.extents(cids)
+            found = {} if reader is None else reader.extents(cids, arriving=arriving)
         except StoreError as error:
             raise ReadError(str(error)) from None
+        for cid in found:
+            self._wanted.pop(cid, None)
+        return found
 
     # ── without ─────────────────────────────────────────────────────────────────────────────────
 

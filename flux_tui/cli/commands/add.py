@@ -28,6 +28,7 @@ from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError, HomeError
 from flux_tui.path_arguments import literal_path
 from flux_tui.qr_code import QrError, qr_lines
+from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.series_reader import SeriesReader, StoreError
 
 POLL_SECONDS = 0.05
@@ -117,7 +118,7 @@ def _share_input(home: Home, name: str) -> ev.ObjectAdded:
             and known.path is not None
         ):
             place = Path(known.path)
-            if place.is_file() and place.parent != home.path / "objects":
+            if place.is_file() and place.parent != home.path / KEPT:
                 again = share(home, place)
                 if again.root == added.root:
                     return msgspec.structs.replace(again, name=name)

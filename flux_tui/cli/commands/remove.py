@@ -21,6 +21,7 @@ from flux_tui.core.series.state import State
 from flux_tui.core.text.quantities import counted, human_size
 from flux_tui.home import Home, HomeBusyError
 from flux_tui.path_arguments import literal_path
+from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.disk.piped_files import is_piped
 
 POLL_SECONDS = 0.05
@@ -119,7 +120,7 @@ class _Outcome:
 
 def _is_own(home: Home, path: Path) -> bool:
     """Whether the store made the file at a path, so that it goes with its object."""
-    return path.parent == home.path / "objects" or is_piped(home.path, path)
+    return path.parent == home.path / KEPT or is_piped(home.path, path)
 
 
 def _roots(home: Home, texts: tuple[str, ...]) -> list[Cid]:

@@ -57,21 +57,33 @@ def _copy(source: int, piped: PipedFile, space: DiskSpace, bar: Progress) -> Non
     _widen(source)
     done = 0
     while True:
-        try:
-            size = os.readv(source, [buffer])
-        except OSError as error:
-            raise Failure(f"standard input cannot be read: {_words(error)}") from None
+        with _explained(piped):
+            size = piped.move_from(source, BYTES_AT_ONCE)
+        if size is not None:
+            space.take(piped.path.parent, size)
+        else:
+            try:
+                size = os.readv(source, [buffer])
+            except OSError as error:
+                raise Failure(f"standard input cannot be read: {_words(error)}") from None
+            space.take(piped.path.parent, size)
+            with _explained(piped):
+                piped.write(buffer[:size])
         if not size:
             return
-        space.take(piped.path.parent, size)
-        try:
-            piped.write(buffer[:size])
-        except OSError as error:
-            raise Failure(
-                f"standard input cannot be kept in {piped.path.parent.parent}: {_words(error)}"
-            ) from None
         done += size
         bar.update(done, 0)
+
+
+@contextmanager
+def _explained(piped: PipedFile) -> Iterator[None]:
+    """Raise Failure if standard input cannot be written to its file."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure(
+            f"standard input cannot be kept in {piped.path.parent.parent}: {_words(error)}"
+        ) from None
 
 
 def _widen(source: int) -> None:

@@ -37,6 +37,7 @@ from flux_tui.core.ids import Cid
 from flux_tui.node.disk.chunk_reader import chunks_gone
 from flux_tui.node.engine import Engine
 from flux_tui.store.database import ImpossibleError, explain_os
+from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.disk.object_trees import HELD
 from flux_tui.store.store import Lost, NoRoomError, Store, StoreError
 
@@ -48,7 +49,7 @@ class ObjectFiles:
 
     def __init__(self, engine: Engine, home: Path) -> None:
         self._engine = engine
-        self._objects = home / "objects"
+        self._objects = home / KEPT
         """Where an object goes that has no path of the user's."""
         self._held = home / HELD
         """Where replicas go that are held for others."""

@@ -98,15 +98,28 @@ def aligned(pieces: Iterable[bytes | bytearray | memoryview]) -> memoryview:
     return memoryview(buffer)[:at]
 
 
-def write_at(where: Inside, places: Iterable[int], data: bytes | bytearray | memoryview) -> None:
+def write_at(
+    where: Inside,
+    places: Iterable[int],
+    data: bytes | bytearray | memoryview,
+    *,
+    read_soon: bool = False,
+) -> None:
     """Write `data` at each of the offsets `places`, and create the file if it does not exist.
 
-    Where the file has a hole, runs of zeros are not written: the hole stays. Raises StoreError, OSError.
+    Where the file has a hole, runs of zeros are not written: the hole stays. `read_soon`: a program reads the bytes in
+    a moment, so they go to the page cache. Raises StoreError, OSError.
     """
     offsets = list(places)
     view = memoryview(data)
     runs = holes.data_runs(view)
-    if DIRECT and data and len(data) % BLOCK == 0 and not any(offset % BLOCK for offset in offsets):
+    if (
+        DIRECT
+        and not read_soon
+        and data
+        and len(data) % BLOCK == 0
+        and not any(offset % BLOCK for offset in offsets)
+    ):
         try:
             _write_direct(where, offsets, data, runs)
         except OSError as error:

@@ -10,6 +10,8 @@ from flux_tui.store.disk.file_io import FileStat
 
 OWN = 0
 """The tree of the store's own files: large loose chunks."""
+KEPT = "objects"
+"""The folder of a home with the objects that have no path of the user's. Programs read them there while they arrive."""
 
 
 LOCATED = 500

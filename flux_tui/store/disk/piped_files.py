@@ -5,6 +5,7 @@ one, it holds a lock on the file, which ends with the program: so what a killed 
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from flux_tui.regular_files import open_regular
 
+_splice: Callable[[int, int, int], int] | None = getattr(os, "splice", None)
 PIPED = "piped"
 """The folder of a home with these files."""
 
@@ -55,6 +57,20 @@ class PipedFile:
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
+
+    def move_from(self, pipe: int, size: int) -> int | None:
+        """Move the next bytes of a pipe, at most `size`, behind those before. They do not pass through this process.
+
+        Return how many; 0: the pipe has ended. None: the system cannot do it, or `pipe` is no pipe. Raises OSError.
+        """
+        if _splice is None:
+            return None
+        try:
+            return _splice(pipe, self._descriptor, size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EBADF, errno.EAGAIN):  # a read says why
+                raise
+            return None
 
     def keep(self) -> None:
         """Leave the file where it is, because it is shared now."""

@@ -16,19 +16,20 @@ from flux_tui.core.ids import Cid, cid_bytes, matches
 from flux_tui.regular_files import open_regular
 from flux_tui.store.database import DATABASE, explain, open_reader
 from flux_tui.store.disk import file_io
-from flux_tui.store.disk.file_places import FilePlace, locate
+from flux_tui.store.disk.file_places import KEPT, FilePlace, locate
 
 SQL_AT_ONCE = 500
 """Blocks that are looked up in one query."""
 
 
 class Extent(NamedTuple):
-    """A range of a file that has the bytes of one block, as long as its stat is `stat`."""
+    """A range of a file that has the bytes of one block, as long as the file's stat is `stat`."""
 
     path: Path
     offset: int
     size: int
-    stat: file_io.FileStat
+    stat: file_io.FileStat | None
+    """None: only the home's node writes to the file, and it changes no bytes of a block that is here."""
 
 
 class _Row(NamedTuple):
@@ -47,6 +48,8 @@ class BlockReader:
         self._db = db
         self._lock = threading.Lock()
         """Guards the connection. It is not held while files are read."""
+        self._last_file = self._newest_file()
+        """The number of the newest file when the reader was opened. A file with a higher number is newer."""
 
     @classmethod
     def open(cls, home: Path) -> "BlockReader":
@@ -76,25 +79,42 @@ class BlockReader:
             self._read_file(file, rows, found)
         return found
 
-    def extents(self, cids: Sequence[Cid]) -> dict[Cid, Extent]:
+    def extents(self, cids: Sequence[Cid], *, arriving: bool = False) -> dict[Cid, Extent]:
         """Return where files have the bytes of these blocks, proved by their stats. The others are left out.
+
+        `arriving`: also where unfinished files have them that the node began in the home's own folder since this
+        reader was opened. The node verified their blocks before it wrote them, and no power loss came since.
 
         Raises StoreError.
         """
         found: dict[Cid, Extent] = {}
-        proved: dict[int, tuple[Path, file_io.FileStat] | None] = {}
+        proved: dict[int, tuple[Path, file_io.FileStat | None] | None] = {}
         for row in self._rows(cids).values():
             if row.file is None:
                 continue
             if row.file not in proved:
-                proved[row.file] = self._proved(row.file)
+                proved[row.file] = self._proved(row.file, arriving=arriving)
             if (file := proved[row.file]) is not None:
                 found[row.cid] = Extent(file[0], row.offset, row.size, file[1])
         return found
 
-    def _proved(self, file: int) -> tuple[Path, file_io.FileStat] | None:
-        """Return a file and its stat, if the file still has that stat."""
+    def _newest_file(self) -> int:
+        try:
+            (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM file").fetchone()
+        except sqlite3.Error as error:
+            raise explain(error, self._home / DATABASE) from error
+        return int(newest)
+
+    def _proved(self, file: int, *, arriving: bool) -> tuple[Path, file_io.FileStat | None] | None:
+        """Return a file and its stat, if the file still has that stat. `arriving`: see `extents`."""
         place = self._locate(file)
+        if (
+            arriving
+            and file > self._last_file
+            and place.stat is None
+            and place.path.is_relative_to(self._home / KEPT)
+        ):
+            return place.path, None
         try:
             if place.doubtful or place.stat is None or not place.stat.proves(os.stat(place.name)):
                 return None

@@ -20,14 +20,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, cid_bytes, is_leaf
-from flux_tui.store.disk.file_places import OWN
+from flux_tui.store.disk.file_places import KEPT, OWN
 from flux_tui.store.disk.object_trees import Trees, remove
 from flux_tui.store.disk.piped_files import sweep
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import NO_TREE, SetApart, apart_marker, made_of, mark_apart
-
-OBJECTS = "objects"
-"""The folder of a home with objects for which no path was given."""
 
 
 class FreedBlocks(NamedTuple):
@@ -206,7 +203,7 @@ class Freeing:
         `others` and `paths`: the other objects, and their paths. Files at a path that the user chose are not
         deleted.
         """
-        objects = self._home / OBJECTS
+        objects = self._home / KEPT
         with self._lock:
             trees = self._db.execute("SELECT id, path, part FROM tree WHERE root = ?", (root,)).fetchall()
             active = self._trees.by_root.get(root)

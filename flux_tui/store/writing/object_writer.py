@@ -14,6 +14,7 @@ from flux_tui.core.ids import Cid, matches
 from flux_tui.store.database import DATABASE, StoreError, UnfitError
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.disk_space import DiskSpace
+from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.disk.object_trees import HELD, LeafPlace, Tree, Trees, remove
 from flux_tui.store.disk.safe_path import OpenFolder
 from flux_tui.store.index.chunk_index import ChunkIndex
@@ -37,6 +38,8 @@ class ObjectWriter:
     ) -> None:
         self._home = home
         self._path = home / DATABASE
+        self._kept = home / KEPT
+        """What is written there is read soon."""
         self._db = db
         self._lock = lock
         """Guards the connection, the trees and the index. It is hardly ever held during file I/O."""
@@ -311,7 +314,7 @@ class ObjectWriter:
             self._disk_space.take(tree.folder, len(data))
             with self._lock:
                 offset = tree.pack_at(len(data)) if place.offset is None else place.offset
-            file_io.write_at(tree.at(place.rel), [offset], data)
+            file_io.write_at(tree.at(place.rel), [offset], data, read_soon=tree.folder == self._kept)
         return Landed(cid, len(data), place.file, offset)
 
     def finish_tree(self, root: Cid) -> Whole:

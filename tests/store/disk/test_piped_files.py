@@ -1,5 +1,6 @@
 """Files of what came through a pipe: they stay while somebody needs them or writes them, and no longer."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,30 @@ def test_it_is_deleted_unless_it_is_kept(tmp_path: Path) -> None:
         raise KeyError
     assert files(tmp_path) == ["b"]
     assert len(list((tmp_path / PIPED).iterdir())) == 1, "no empty folder is left"
+
+
+def test_bytes_of_a_pipe_are_moved_behind_those_before(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    try:
+        with PipedFile(tmp_path, "a") as piped:
+            piped.write(b"12")
+            os.write(writing, b"3456")
+            moved = piped.move_from(reading, 3)
+            if not hasattr(os, "splice"):
+                assert moved is None
+                return
+            assert (moved, piped.move_from(reading, 100)) == (3, 1)
+            assert piped.path.read_bytes() == b"123456"
+            os.close(writing)
+            writing = -1
+            assert piped.move_from(reading, 100) == 0, "the pipe has ended"
+            with (tmp_path / "file").open("w+b") as file:
+                assert piped.move_from(file.fileno(), 100) is None, "no pipe"
+            assert piped.move_from(9_999, 100) is None, "a read says what is wrong"
+    finally:
+        os.close(reading)
+        if writing >= 0:
+            os.close(writing)
 
 
 def test_only_what_nobody_needs_or_writes_is_swept(tmp_path: Path) -> None:

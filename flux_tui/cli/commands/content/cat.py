@@ -1,10 +1,9 @@
 """`flux-tui cat`: write the bytes of a file to stdout, in order, while they arrive, in constant memory."""
 
 import contextlib
-import os
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import click
 from flux_tui.cli.arguments.options import home_option, node_options
 from flux_tui.cli.arguments.time_limit import keep_option, patience, timeout_option
 from flux_tui.cli.content.looking import PATIENT_SECONDS, Looking, as_failures, read_path
+from flux_tui.cli.content.stdout_pieces import StdoutPieces
 from flux_tui.cli.content.trio_runs import run_in_trio
 from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.output import Failure, stdout_descriptor
@@ -23,6 +23,8 @@ from flux_tui.core.ids import Cid, is_leaf
 from flux_tui.home import Home, HomeError
 from flux_tui.reading.home_blocks import HomeBlocks
 from flux_tui.reading.object_reader import ObjectReader
+from flux_tui.reading.open_runs import OpenRuns, Piece
+from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.series_reader import StoreError
 
 LOOK_SECONDS = 0.1
@@ -94,8 +96,12 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
             blocks = HomeBlocks(looking.home, looking.begin, by=looking.mark, want=want)
             stack.callback(blocks.close)
         with as_failures():
-            reader = ObjectReader(blocks).read(part.cid, start, stop)
-            run_in_trio(partial(_write, reader, looking, part.cid, blocks))
+            if all_of_it:
+                runs = stack.enter_context(closing(OpenRuns(blocks)))
+                pieces: AsyncGenerator[Piece, None] = runs.read(part.cid)
+            else:
+                pieces = ObjectReader(blocks).read(part.cid, start, stop)
+            run_in_trio(partial(_write, pieces, looking, part.cid, blocks))
 
 
 class _WholeWant:
@@ -114,7 +120,7 @@ class _WholeWant:
         self.home.push(
             cmd.Get(
                 part.cid,
-                str(self.home.path.absolute() / "objects" / part.cid),
+                str(self.home.path.absolute() / KEPT / part.cid),
                 part.name or ticket.name,
                 part.size,
                 ticket.addrs,
@@ -132,12 +138,10 @@ class _WholeWant:
                 self.home.push(cmd.Cancel((self._part.cid,), self._looking.mark))
 
 
-async def _write(
-    pieces: AsyncGenerator[bytes | memoryview, None], looking: Looking, cid: Cid, blocks: HomeBlocks
-) -> None:
+async def _write(pieces: AsyncGenerator[Piece, None], looking: Looking, cid: Cid, blocks: HomeBlocks) -> None:
     import trio
 
-    written = 0
+    out = StdoutPieces()
     async with trio.open_nursery() as nursery:
 
         async def watch() -> None:
@@ -149,8 +153,8 @@ async def _write(
                 looking.check_patience((cid, *blocks.wanted))
                 if not looking.begun:
                     continue
-                if written != last:
-                    last, since = written, time.monotonic()
+                if out.written != last:
+                    last, since = out.written, time.monotonic()
                 elif time.monotonic() - since >= PATIENT_SECONDS:
                     since = time.monotonic()
                     looking.tell(looking.follower.waits_for(cid))
@@ -158,13 +162,5 @@ async def _write(
         nursery.start_soon(watch)
         async with aclosing(pieces):
             async for piece in pieces:
-                await trio.to_thread.run_sync(_write_all, piece, abandon_on_cancel=True)  # type: ignore[call-arg]
-                written += len(piece)
+                await trio.to_thread.run_sync(out.write, piece, abandon_on_cancel=True)  # type: ignore[call-arg]
         nursery.cancel_scope.cancel()
-
-
-def _write_all(piece: bytes | memoryview) -> None:
-    view = memoryview(piece)
-    descriptor = stdout_descriptor()
-    while view:
-        view = view[os.write(descriptor, view) :]
