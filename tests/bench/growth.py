@@ -19,7 +19,7 @@ from importlib import import_module
 
 from tests.bench.report import Table, parser
 
-PARTS = ("series", "search", "wants", "pushes", "announcing", "small_files", "throughput")
+PARTS = ("series", "search", "wants", "pushes", "announcing", "small_files", "adding", "throughput")
 """The parts, in the order in which they run: each is the module `tests.bench.growth_NAME`."""
 
 

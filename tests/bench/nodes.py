@@ -75,6 +75,11 @@ class Node:
         with open(f"/proc/{self.process.pid}/io") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("wchar"))
 
+    def read(self) -> int:
+        """The bytes that this process has read from disk or page cache so far."""
+        with open(f"/proc/{self.process.pid}/io") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("rchar"))
+
     def cpu(self) -> float:
         """The seconds of processor time used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

@@ -58,7 +58,7 @@ class Run:
             cpu, written = holder.cpu(), holder.written()
             start = time.time()
             Home(holder.home).push(cmd.Add(str(source)))
-            added, at = _await(holder.home, ev.ObjectAdded, seconds)
+            added, at = await_event(holder.home, ev.ObjectAdded, seconds)
             self.add = at - start
             self.add_cpu = holder.cpu() - cpu
             self.add_written = (holder.written() - written) / self.size
@@ -69,15 +69,15 @@ class Run:
             home.push(
                 cmd.Get(Cid(added.root), str(folder / "out"), "", self.size, tuple(holder.addrs), "bench")
             )
-            _, at = _await(getter.home, ev.ObjectCompleted, seconds)
+            _, at = await_event(getter.home, ev.ObjectCompleted, seconds)
             self.get = at - start
             time.sleep(0.2)
             self.holder_cpu, self.getter_cpu = holder.cpu() - cpu, getter.cpu() - before
             self.get_written = (getter.written() - written) / self.size
 
 
-def _await(home: Path, kind: type[T], seconds: float) -> tuple[T, float]:
-    """Wait for an event of a kind. Return the event, and its time."""
+def await_event(home: Path, kind: type[T], seconds: float, by: str | None = None) -> tuple[T, float]:
+    """Wait for an event of a kind, with the mark `by` if one is given. Return the event, and its time."""
     reader = SeriesReader.open(home / "flux.db")
     try:
         seq = 0
@@ -85,7 +85,7 @@ def _await(home: Path, kind: type[T], seconds: float) -> tuple[T, float]:
         while time.monotonic() < deadline:
             for entry in _new(reader, seq):
                 seq = entry.seq
-                if isinstance(entry.event, kind):
+                if isinstance(entry.event, kind) and by in (None, getattr(entry.event, "by", None)):
                     return entry.event, entry.at
             time.sleep(0.05)
     finally:
