@@ -69,7 +69,7 @@ class OpenRuns:
             while True:
                 # In large steps: it may wait for an inner node. But what is here already is yielded first.
                 if len(ahead) < LEAVES_AHEAD // 2:
-                    while not ended and len(ahead) < LEAVES_AHEAD:
+                    while not (ended or len(ahead) == LEAVES_AHEAD or (ahead and ahead[-1].data is not None)):
                         if (leaf := await anext(leaves, None)) is None:
                             ended = True
                         else:

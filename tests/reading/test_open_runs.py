@@ -19,6 +19,7 @@ from flux_tui.store.disk import file_io
 from flux_tui.store.disk.file_places import KEPT
 from flux_tui.store.store import Landed, Store
 from tests.support.blocks import NOTE
+from tests.support.objects import Blocks, file_node
 
 CHUNK = 4096
 DATA = random.Random(1).randbytes(10 * CHUNK + 7)
@@ -172,3 +173,17 @@ async def test_a_long_file_is_looked_up_in_parts(store: Store, tmp_path: Path) -
         begin(store, home / KEPT / "object")
         land(store, *LEAVES)
         assert b"".join(data for _, data in await pieces_of(runs, built.cid)) == leaf * count
+
+
+async def test_content_inside_nodes_comes_as_soon_as_its_node_is_here(store: Store, tmp_path: Path) -> None:
+    blocks: Blocks = {}
+    parts = [file_node(blocks, data=b"first"), file_node(blocks, data=b"second")]
+    root = file_node(blocks, (parts[0], 5), (parts[1], 6))
+    late = blocks.pop(parts[1])
+    for cid, data in blocks.items():
+        land(store, data, cid=cid)
+    with closing(HomeBlocks(Home(tmp_path / "home"))) as here, closing(OpenRuns(here)) as runs:
+        async with aclosing(runs.read(root)) as pieces:
+            assert await anext(pieces) == b"first"
+            land(store, late, cid=parts[1])
+            assert await anext(pieces) == b"second"
