@@ -80,6 +80,7 @@ class Home:
         self.port = self.path / "port"
         self._flags = self.path / "flags"
         self._lock = self.path / "lock"
+        self.opening_file = self.path / "opening"
 
     @property
     def socket(self) -> Path:
@@ -154,6 +155,27 @@ class Home:
             return None
         finally:
             os.close(descriptor)
+
+    def note_opening(self, done: int, total: int) -> None:
+        """Note for other programs how many entries of its series the node has read, which listens after the last.
+
+        If the home cannot be written, nothing is noted.
+        """
+        with contextlib.suppress(OSError):
+            write_regular(self.opening_file, b"%d %d\n" % (done, total))
+
+    def end_opening(self) -> None:
+        """Note that the node has read its series."""
+        with contextlib.suppress(OSError):
+            self.opening_file.unlink(missing_ok=True)
+
+    def opening(self) -> tuple[int, int] | None:
+        """Return how many entries a node that is starting has read, and how many there are; None: it reads few."""
+        try:
+            done, total = map(int, read_regular(self.opening_file, 100).split())
+        except (OSError, ValueError):
+            return None
+        return done, total
 
     def listening(self) -> bool:
         """Whether a node of this home accepts commands now."""

@@ -6,12 +6,39 @@ from collections.abc import Callable
 
 from flux_tui.child_command import child_command
 from flux_tui.cli.arguments.flags_for_node import apply_to_running
-from flux_tui.cli.output import failure_in
+from flux_tui.cli.output import failure_in, say
 from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import open_to_read, open_to_write
 
-START_SECONDS = 20.0
-"""Seconds for a node to start listening. Importing libp2p takes one of them."""
+START_SECONDS = 60.0
+"""Seconds for a node to start listening. Importing libp2p takes one of them, and many on a machine that is very busy."""
+BUSY_SECONDS = 20.0
+"""Seconds in which another process that uses the home, and does not listen, may end or begin to listen."""
+TOLD_SECONDS = 2.0
+"""Seconds between two lines that say how much of a long series a node has read."""
+
+
+class StartDeadline:
+    """When a node that is starting is late: so many seconds after the start, or after it has last read entries."""
+
+    def __init__(self, home: Home, seconds: float = START_SECONDS) -> None:
+        self._home = home
+        self._seconds = seconds
+        self._until = time.monotonic() + seconds
+        self._read = home.opening()
+        """What it said when this began: perhaps what a node that was killed has left."""
+        self._tell_at = time.monotonic() + TOLD_SECONDS
+
+    def is_over(self) -> bool:
+        """Return whether the node is late. Says how far it is, if it reads a long series."""
+        now, read = time.monotonic(), self._home.opening()
+        if read is not None and read != self._read:
+            self._read = read
+            self._until = now + self._seconds
+            if now >= self._tell_at:
+                self._tell_at = now + TOLD_SECONDS
+                say(f"The node reads its series before it starts: {read[0]:,} of {read[1]:,} entries.")
+        return now >= self._until
 
 
 def ensure_node(
@@ -56,10 +83,10 @@ def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None",
 
     `process`: the node that this command started; None if another process started the node. `log_start`: the
     size of the node's log in bytes before the start. Returns False if the node of another process has stopped.
-    Raises HomeError if this command's node failed, or if the node does not listen after START_SECONDS.
+    Raises HomeError if this command's node failed, or if the node does not listen in time.
     """
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
+    deadline = StartDeadline(home)
+    while not deadline.is_over():
         if home.listening():
             return True
         if process is not None and process.poll() is not None:

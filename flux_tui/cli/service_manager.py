@@ -4,6 +4,15 @@ import os
 import socket
 
 READY = "READY=1"
+EXTENDED_SECONDS = 60
+
+
+def still_starting(done: int, total: int) -> str:
+    """Return the state of a node that has read so many entries of its series, and may go on starting for a while."""
+    return (
+        f"EXTEND_TIMEOUT_USEC={EXTENDED_SECONDS * 1_000_000}\n"
+        f"STATUS=reading the series: {done:,} of {total:,} entries"
+    )
 
 
 def tell_service_manager(state: str) -> None:

@@ -76,7 +76,8 @@ def _files(home: Home) -> Iterator[Path]:
     except OSError:
         return
     own = {"lock", "port", "flags", home.identity.name, home.settings.name, home.names.name, home.socket.name,
-           home.node_log.name, home.database.name, f"{home.database.name}-wal", f"{home.database.name}-shm",
+           home.node_log.name, home.opening_file.name,
+           home.database.name, f"{home.database.name}-wal", f"{home.database.name}-shm",
            KEPT, PIPED}  # fmt: skip
     yield from (home.path / name for name in names if name in own)
 

@@ -41,7 +41,7 @@ from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
 from flux_tui.node.disk.chunk_writer import ChunkWriter
 from flux_tui.node.disk.object_work_queue import ObjectFiles
 from flux_tui.node.disk.series_keeper import SeriesKeeper
-from flux_tui.node.disk.stored_state import load_and_count
+from flux_tui.node.disk.stored_state import Told, load_for_node
 from flux_tui.node.effect_runner import EffectRunner
 from flux_tui.node.engine import Engine
 from flux_tui.node.libp2p_of_settings import libp2p_network
@@ -114,6 +114,7 @@ class FluxNode:
         commands: bool = False,
         listens: Iterable[str] = (),
         should_answer: ShouldAnswer | None = None,
+        told: Told | None = None,
     ) -> AsyncIterator["FluxNode"]:
         """Open a home and start its node. On leaving the context, the node stops in order.
 
@@ -126,6 +127,7 @@ class FluxNode:
         - `should_answer(intent, peer)`: decides for each want or hold of a peer: True: it is answered as the policy
           says; False: it is not answered; a `Refusal`: it is answered NO, with the program's reason. It must not
           block. A peer is then sent only what was offered to it.
+        - `told(done, total)`: is called in a thread, now and then, while a long series is read.
 
         Raises HomeError (busy, not writable), SettingsError (in the home's file), StoreError (damaged, from a
         newer version), NetworkError (port in use).
@@ -135,7 +137,14 @@ class FluxNode:
         try:
             async with AsyncExitStack() as stack:
                 node = await cls._bring_up(
-                    stack, place, settings, network, recorder, listens=tuple(listens), hook=should_answer
+                    stack,
+                    place,
+                    settings,
+                    network,
+                    recorder,
+                    told,
+                    listens=tuple(listens),
+                    hook=should_answer,
                 )
                 if commands:
                     await stack.enter_async_context(node._serve_commands())
@@ -160,6 +169,7 @@ class FluxNode:
         settings: Settings | None,
         network: OpenNetwork | None,
         recorder: Recorder | None,
+        told: Told | None,
         *,
         listens: tuple[str, ...] = (),
         hook: ShouldAnswer | None = None,
@@ -169,7 +179,7 @@ class FluxNode:
         opening_store = partial(Store.open, home.path, keep_free=settings.keep_free)
         store = await trio.to_thread.run_sync(opening_store)
         stack.callback(store.close)
-        state, folded = await trio.to_thread.run_sync(load_and_count, store)
+        state, folded = await trio.to_thread.run_sync(load_for_node, home, store, told)
         opening = network or libp2p_network(home, settings, __version__, state.at)
         # The network's first calls may come before the node is complete: the receiver keeps them. The machine
         # is made after the network, which knows this node's id and addresses once it is open.

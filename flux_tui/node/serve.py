@@ -12,6 +12,7 @@ from flux_tui.core.ids import PeerId
 from flux_tui.home import Home
 from flux_tui.metrics.exposition import needed
 from flux_tui.metrics.machine_figures import LoopLag
+from flux_tui.node.disk.stored_state import Told
 from flux_tui.node.node import FluxNode
 
 if TYPE_CHECKING:
@@ -23,15 +24,20 @@ Announce = Callable[[PeerId, tuple[str, ...], tuple[str, ...]], None]
 
 
 async def serve(
-    home: Home, settings: Settings, announce: Announce, flags: Sequence[str] = (), noted: Sequence[int] = ()
+    home: Home,
+    settings: Settings,
+    announce: Announce,
+    flags: Sequence[str] = (),
+    noted: Sequence[int] = (),
+    told: Told | None = None,
 ) -> None:
     """Run this home's node until SIGINT, SIGTERM, SIGHUP or a Stop command; then stop it in order.
 
     `announce(peer_id, addrs, urls)` is called once, when the node listens on both the network and the command
     socket. `urls`: where its metrics can be read, if the settings say so. `flags`: the flags with which the node was
     started, for programs that start it again. `noted`: the signals that came before trio could handle them; if there
-    are any, no node is started. Raises HomeError, StoreError, NetworkError, MetricsError, each with one sentence for a
-    person.
+    are any, no node is started. `told`: see `FluxNode.open`. Raises HomeError, StoreError, NetworkError, MetricsError,
+    each with one sentence for a person.
     """
     # A SIGHUP that is ignored (nohup) stays ignored.
     hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
@@ -39,7 +45,7 @@ async def serve(
         if noted:
             return
         endpoint = await _open_endpoint(settings)
-        opening = FluxNode.open(home, settings, commands=True)
+        opening = FluxNode.open(home, settings, commands=True, told=told)
         async with opening as node, trio.open_nursery() as nursery:
             home.remember_flags(flags)
             if endpoint is not None:

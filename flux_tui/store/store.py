@@ -196,6 +196,24 @@ class Store:
         self.last_at = rows[-1][1] if rows else self.last_at
         return seq
 
+    # ── a state that is being computed ──────────────────────────────────────────────────────────
+
+    def save_partial(self, state: bytes | None) -> None:
+        """Save a state before the last entry, as `fold.snapshot` gives it; None: delete the one that is saved.
+
+        It is no checkpoint: who computes the last state goes on with it after a restart. Raises StoreError.
+        """
+        with self._guarded(self.home), self._lock:
+            self._db.execute("DELETE FROM meta WHERE name = 'partial'")
+            if state is not None:
+                self._db.execute("INSERT INTO meta VALUES ('partial', ?)", (state,))
+
+    def partial(self) -> bytes | None:
+        """Return the state that `save_partial` saved. Raises StoreError."""
+        with self._guarded(self.home), self._lock:
+            row = self._db.execute("SELECT value FROM meta WHERE name = 'partial'").fetchone()
+        return None if row is None else bytes(row[0])
+
     # ── replicas that are held for others ───────────────────────────────────────────────────────
 
     def evict(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:

@@ -477,7 +477,7 @@ def test_adding_while_another_process_adds(
     told = json.loads(here("add", "--json", tmp_path / "file", home=home.path).done())
     assert (told["root"], len(looked)) == (raw_cid(b"x"), 3)
 
-    monkeypatch.setattr("flux_tui.cli.commands.add.START_SECONDS", -1.0)
+    monkeypatch.setattr("flux_tui.cli.commands.add.BUSY_SECONDS", -1.0)
     with home.lock():
         here("add", tmp_path / "file", home=home.path).failed(
             f"home is in use by the process with pid {os.getpid()}: wait until it is done"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flux_tui.cli.service_manager import READY, tell_service_manager
+from flux_tui.cli.service_manager import READY, still_starting, tell_service_manager
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
@@ -21,6 +21,12 @@ def test_it_is_told_that_the_node_is_ready(
         monkeypatch.setenv("NOTIFY_SOCKET", name)
         tell_service_manager(READY)
         assert manager.recv(100) == b"READY=1"
+
+
+def test_a_long_start_is_no_hanging_one() -> None:
+    assert still_starting(1_000_000, 10_000_000) == (
+        "EXTEND_TIMEOUT_USEC=60000000\nSTATUS=reading the series: 1,000,000 of 10,000,000 entries"
+    )
 
 
 @pytest.mark.parametrize("name", [None, "", "relative", "/nowhere/at/all"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flux_tui.cli import background
+from flux_tui.cli.background import START_SECONDS, StartDeadline
 from flux_tui.cli.commands.dashboard import Starter
 from flux_tui.home import Home, HomeError
 
@@ -78,3 +79,25 @@ def test_a_restart_uses_the_last_flags_or_those_of_the_failed_try(
     starter.restart()
     starter.wait()
     assert given == [FLAGS, FLAGS, FLAGS, ["--no-mdns"]]
+
+
+def test_a_node_that_reads_a_long_series_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, now = Home(tmp_path / "home"), 1000.0
+    home.prepare()
+    home.note_opening(5, 10)  # left by a node that was killed
+    monkeypatch.setattr("flux_tui.cli.background.time.monotonic", lambda: now)
+    deadline = StartDeadline(home)
+    now += START_SECONDS - 1
+    assert not deadline.is_over()
+    home.note_opening(1_000_000, 10_000_000)
+    now += 1
+    assert not deadline.is_over(), "it has read entries"
+    now += START_SECONDS - 1
+    assert not deadline.is_over()
+    now += 1
+    assert deadline.is_over(), "it has read none since"
+    assert capsys.readouterr().err == (
+        "The node reads its series before it starts: 1,000,000 of 10,000,000 entries.\n"
+    )

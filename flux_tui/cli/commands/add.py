@@ -11,7 +11,7 @@ import msgspec
 
 from flux_tui.cli.arguments.options import home_option, json_option
 from flux_tui.cli.arguments.path_and_stdin_types import STDIN, PathOrInputType, Stdin
-from flux_tui.cli.background import START_SECONDS
+from flux_tui.cli.background import BUSY_SECONDS, StartDeadline
 from flux_tui.cli.content.piped_input import DEFAULT_NAME, name_error, piped_input
 from flux_tui.cli.get_destination import state_of
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, the_home
@@ -146,7 +146,7 @@ def share(home: Home, path: Path, *, verify: bool = False, car: bool = False) ->
     if not is_text(str(path)):
         raise Failure(f"{path} is not UTF-8: rename it to share it")
     home.prepare()
-    deadline = time.monotonic() + START_SECONDS
+    deadline = StartDeadline(home, BUSY_SECONDS)
     while True:
         if _wait_for_home(home, deadline):
             return _push_add(home, cmd.Add(str(path), new_mark(), verify, car))
@@ -154,16 +154,16 @@ def share(home: Home, path: Path, *, verify: bool = False, car: bool = False) ->
             return _add_here(home, path, verify, car)
 
 
-def _wait_for_home(home: Home, deadline: float) -> bool:
+def _wait_for_home(home: Home, deadline: StartDeadline) -> bool:
     """Wait until a node listens (return True), or until no process uses the home (return False).
 
-    Raises Failure if another process still uses the home at `deadline`.
+    Raises Failure if another process still uses the home when the deadline is over.
     """
     while (owner := home.running()) is not None:
         if home.listening():
             return True
         # A node is just starting, or another process adds while no node runs.
-        if time.monotonic() > deadline:
+        if deadline.is_over():
             raise Failure(
                 f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
             )

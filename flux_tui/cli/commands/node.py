@@ -11,7 +11,7 @@ from flux_tui.cli.arguments.options import home_option, json_option, load_settin
 from flux_tui.cli.home_and_series import the_home
 from flux_tui.cli.logs import begin_logging
 from flux_tui.cli.output import print_json
-from flux_tui.cli.service_manager import READY, tell_service_manager
+from flux_tui.cli.service_manager import READY, still_starting, tell_service_manager
 from flux_tui.config import LogLevel
 from flux_tui.core.ids import PeerId
 from flux_tui.signals import noted_signals
@@ -60,5 +60,8 @@ def node(home: Path | None, verbose: bool, as_json: bool, **flags: Any) -> None:
         python_gc.exempt_all()
         tell_service_manager(READY)
 
+    def read(done: int, total: int) -> None:
+        tell_service_manager(still_starting(done, total))
+
     with noted_signals() as noted:
-        trio.run(serve, place, settings, announce, node_flags(flags), noted)
+        trio.run(serve, place, settings, announce, node_flags(flags), noted, read)

@@ -8,7 +8,7 @@ import click
 
 from flux_tui.cli.arguments.completions import complete_shared
 from flux_tui.cli.arguments.options import home_option, json_option
-from flux_tui.cli.background import START_SECONDS
+from flux_tui.cli.background import BUSY_SECONDS, StartDeadline
 from flux_tui.cli.home_and_series import catch_up, fold, new_mark, open_series, read_cids, the_home
 from flux_tui.cli.output import Failure, print_json, say
 from flux_tui.core.api import commands as cmd
@@ -185,7 +185,7 @@ def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
     home.
     """
     open_series(home).close()  # fails if there is no home yet, before one is made
-    deadline = time.monotonic() + START_SECONDS
+    deadline = StartDeadline(home, BUSY_SECONDS)
     from flux_tui.node.offline import remove_offline
 
     while True:
@@ -193,7 +193,7 @@ def _remove(home: Home, command: cmd.Remove, outcome: _Outcome) -> list[Event]:
             if home.listening():
                 _push(home, command, outcome)
                 return []
-            if time.monotonic() > deadline:
+            if deadline.is_over():
                 raise Failure(
                     f"the home {home.path} is in use by the process with pid {owner}: wait until it is done"
                 )
