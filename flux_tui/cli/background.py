@@ -11,7 +11,7 @@ from flux_tui.home import Home, HomeError
 from flux_tui.regular_files import open_to_read, open_to_write
 
 START_SECONDS = 60.0
-"""Seconds for a node to start listening. Importing libp2p takes one of them, and many on a machine that is very busy."""
+"""Seconds for a node to start listening. Importing libp2p takes one of them, and more on a machine that is busy."""
 BUSY_SECONDS = 20.0
 """Seconds in which another process that uses the home, and does not listen, may end or begin to listen."""
 TOLD_SECONDS = 2.0
