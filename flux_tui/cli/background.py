@@ -21,8 +21,9 @@ TOLD_SECONDS = 2.0
 class StartDeadline:
     """When a node that is starting is late: so many seconds after the start, or after it has last read entries."""
 
-    def __init__(self, home: Home, seconds: float = START_SECONDS) -> None:
+    def __init__(self, home: Home, seconds: float = START_SECONDS, tell: Callable[[str], None] = say) -> None:
         self._home = home
+        self._tell = tell
         self._seconds = seconds
         self._until = time.monotonic() + seconds
         self._read = home.opening()
@@ -37,7 +38,7 @@ class StartDeadline:
             self._until = now + self._seconds
             if now >= self._tell_at:
                 self._tell_at = now + TOLD_SECONDS
-                say(f"The node reads its series before it starts: {read[0]:,} of {read[1]:,} entries.")
+                self._tell(f"The node reads its series before it starts: {read[0]:,} of {read[1]:,} entries.")
         return now >= self._until
 
 
@@ -45,16 +46,17 @@ def ensure_node(
     home: Home,
     flags: list[str] | None = None,
     started: Callable[["subprocess.Popen[bytes]"], None] = lambda process: None,
+    tell: Callable[[str], None] = say,
 ) -> bool:
     """Make sure that a node with these options runs for this home.
 
     Returns True if this call started the node, False if a node ran already. A running node gets those options
     that can change while it runs. `flags`: the options as command-line words. `started` is called with the new
-    process, before the node listens. Raises HomeError if the node does not start, or if only a restart could give
-    a running node one of the options.
+    process, before the node listens. `tell` is called while the node reads a long series. Raises HomeError if the node
+    does not start, or if only a restart could give a running node one of the options.
     """
     home.prepare()
-    if home.running() is not None and _wait_until_listening(home, None):
+    if home.running() is not None and _wait_until_listening(home, None, tell):
         apply_to_running(home, flags or ())
         return False  # otherwise the node was stopping, and has stopped
     try:
@@ -74,18 +76,20 @@ def ensure_node(
             close_fds=True,
         )
     started(process)
-    _wait_until_listening(home, process, start)
+    _wait_until_listening(home, process, tell, start)
     return True
 
 
-def _wait_until_listening(home: Home, process: "subprocess.Popen[bytes] | None", log_start: int = 0) -> bool:
+def _wait_until_listening(
+    home: Home, process: "subprocess.Popen[bytes] | None", tell: Callable[[str], None], log_start: int = 0
+) -> bool:
     """Wait until the node listens, and return True.
 
     `process`: the node that this command started; None if another process started the node. `log_start`: the
     size of the node's log in bytes before the start. Returns False if the node of another process has stopped.
     Raises HomeError if this command's node failed, or if the node does not listen in time.
     """
-    deadline = StartDeadline(home)
+    deadline = StartDeadline(home, tell=tell)
     while not deadline.is_over():
         if home.listening():
             return True

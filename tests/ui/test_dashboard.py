@@ -12,6 +12,7 @@ from flux_tui.core.content.ticket import Ticket, format_ticket
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.fold import derive
 from flux_tui.home import NoNodeError
+from flux_tui.store.series_reader import MemorySeries
 from flux_tui.ui.dashboard.app import Dashboard
 from flux_tui.ui.keys import ACTIONS, Keys, sign
 from flux_tui.ui.rows.glyphs import Glyphs
@@ -20,6 +21,7 @@ from flux_tui.ui.screens.add import AddScreen
 from flux_tui.ui.screens.help import HelpScreen
 from flux_tui.ui.screens.inspect import InspectScreen
 from flux_tui.ui.screens.want import WantScreen
+from flux_tui.ui.series.cursor import Source
 from flux_tui.ui.typed.command_line import WORDS
 from flux_tui.ui.watching.watched_node import WatchedNode
 from flux_tui.ui.widgets import series_panel
@@ -611,6 +613,19 @@ async def test_the_folder_for_tickets_is_shown_in_full(live: Live, size: tuple[i
         assert text.endswith(f"go to {Path.cwd()}")
         assert where.size.width < size[0]
         assert where.size.height * where.size.width >= len(text), "it has the lines that it needs"
+
+
+@pytest.mark.parametrize("size", [(60, 20), (120, 40)])
+@on_asyncio
+async def test_the_header_says_how_far_a_start_is(size: tuple[int, int]) -> None:
+    node = WatchedNode(
+        title="home", source=Source(lambda: MemorySeries()), push=lambda _: None,
+        alive=lambda: True, opening=lambda: (3_200_000, 10_000_000),
+    )  # fmt: skip
+    app = Dashboard(node)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        assert "○ starting 3,200,000 of 10,000,000" in " ".join(header(app).split())
 
 
 @on_asyncio

@@ -146,6 +146,7 @@ def show_dashboard(home: Path | None, flags: dict[str, Any], *, masked: bool = F
         alive=lambda: here.running() is not None,
         restart=starter.restart,
         starting=lambda: starter.starting,
+        opening=here.opening,
         ends=lambda: starter.stops,
         trouble=lambda: starter.trouble,
         names=names,
@@ -296,7 +297,12 @@ class Starter:
         from flux_tui.cli.background import ensure_node
 
         try:
-            ensure_node(self._home, node_flags(self._flags) if flags is None else flags, started=self._take)
+            ensure_node(
+                self._home,
+                node_flags(self._flags) if flags is None else flags,
+                started=self._take,
+                tell=lambda _: None,
+            )
         except HomeError as error:
             self.trouble = str(error)
 

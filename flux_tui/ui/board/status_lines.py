@@ -99,16 +99,21 @@ class StatusLines:
             return span(f"{glyphs.ring} reading", "dim"), f"{at:,} of {source.last_seq:,}"
         if self._nodes.shown.recording:
             return span(f"{glyphs.ring} recording", "accent"), self._moment(width) if source.cursor else ""
-        return self._phase(), ""
+        return self._phase()
 
-    def _phase(self) -> Span:
-        """Return the status of a node that is shown live: live, starting, no node and so on."""
+    def _phase(self) -> tuple[Span, str]:
+        """Return the status of a node that is shown live: live, starting, no node and so on.
+
+        While it starts and reads a long series, the second text says how far it is.
+        """
         glyphs = self._views.glyphs
         phase = self._liveness.phase()
         if phase == "live":
-            return span(f"{glyphs.dot} live", "good")
+            return span(f"{glyphs.dot} live", "good"), ""
         role: Role = "bad" if phase == "none" else "warn"
-        return span(f"{glyphs.ring} {'no node' if phase == 'none' else phase}", role)
+        read = self._nodes.shown.opening() if phase == "starting" else None
+        status = span(f"{glyphs.ring} {'no node' if phase == 'none' else phase}", role)
+        return status, "" if read is None else f"{read[0]:,} of {read[1]:,}"
 
     def _moment(self, width: int) -> str:
         """Return the time that is shown, as text. The day is included if it is not today and there is room."""

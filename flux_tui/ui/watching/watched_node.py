@@ -32,6 +32,8 @@ class WatchedNode(msgspec.Struct, frozen=True, kw_only=True):
     """Starts the node again, and returns at once. The outcome is in `trouble` or in the series."""
     starting: Callable[[], bool] = lambda: False
     """Whether the node is being started now."""
+    opening: Callable[[], tuple[int, int] | None] = lambda: None
+    """Returns how many entries a node that is starting has read, and how many there are. None: it reads few."""
     ends: Callable[[], bool] = lambda: False
     """Whether the node stops when a person leaves the dashboard, because the dashboard started it."""
     trouble: Callable[[], str | None] = lambda: None
