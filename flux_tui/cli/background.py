@@ -14,8 +14,8 @@ START_SECONDS = 60.0
 """Seconds for a node to start listening. Importing libp2p takes one of them, and more on a machine that is busy."""
 BUSY_SECONDS = 20.0
 """Seconds in which another process that uses the home, and does not listen, may end or begin to listen."""
-TOLD_SECONDS = 2.0
-"""Seconds between two lines that say how much of a long series a node has read."""
+TOLD_SECONDS, MAX_TOLD_SECONDS = 2.0, 30.0
+"""Seconds after which a line says how much of a long series a node has read. Each later line waits twice as long."""
 
 
 class StartDeadline:
@@ -28,7 +28,8 @@ class StartDeadline:
         self._until = time.monotonic() + seconds
         self._read = home.opening()
         """What it said when this began: perhaps what a node that was killed has left."""
-        self._tell_at = time.monotonic() + TOLD_SECONDS
+        self._wait = TOLD_SECONDS
+        self._tell_at = time.monotonic() + self._wait
 
     def is_over(self) -> bool:
         """Return whether the node is late. Says how far it is, if it reads a long series."""
@@ -37,7 +38,8 @@ class StartDeadline:
             self._read = read
             self._until = now + self._seconds
             if now >= self._tell_at:
-                self._tell_at = now + TOLD_SECONDS
+                self._wait = min(2 * self._wait, MAX_TOLD_SECONDS)
+                self._tell_at = now + self._wait
                 self._tell(f"The node reads its series before it starts: {read[0]:,} of {read[1]:,} entries.")
         return now >= self._until
 
