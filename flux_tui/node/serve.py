@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import trio
@@ -35,28 +36,42 @@ async def serve(
 
     `announce(peer_id, addrs, urls)` is called once, when the node listens on both the network and the command
     socket. `urls`: where its metrics can be read, if the settings say so. `flags`: the flags with which the node was
-    started, for programs that start it again. `noted`: the signals that came before trio could handle them; if there
-    are any, no node is started. `told`: see `FluxNode.open`. Raises HomeError, StoreError, NetworkError, MetricsError,
-    each with one sentence for a person.
+    started, for programs that start it again. `noted`: gets the signals that come before the node is open; they stop
+    it, too. `told`: see `FluxNode.open`. Raises HomeError, StoreError, NetworkError, MetricsError, each with one
+    sentence for a person.
     """
-    # A SIGHUP that is ignored (nohup) stays ignored.
-    hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
+
+    def read(done: int, total: int) -> None:
         if noted:
-            return
-        endpoint = await _open_endpoint(settings)
-        opening = FluxNode.open(home, settings, commands=True, told=told)
-        async with opening as node, trio.open_nursery() as nursery:
-            home.remember_flags(flags)
-            if endpoint is not None:
-                lag = LoopLag()
-                nursery.start_soon(lag.measure)
-                nursery.start_soon(endpoint.serve, lambda: node.metrics(lag.worst))
-                log.info("metrics are at %s", ", ".join(endpoint.urls))
-            announce(node.peer_id, node.addrs, () if endpoint is None else endpoint.urls)
-            nursery.start_soon(_stop_on_signal, signals, node)
-            await node.stopping.wait()
-            nursery.cancel_scope.cancel()
+            raise _EndedEarlyError
+        if told is not None:
+            told(done, total)
+
+    if noted:
+        return
+    endpoint = await _open_endpoint(settings)
+    with suppress(_EndedEarlyError):
+        async with FluxNode.open(home, settings, commands=True, told=read) as node:
+            # A SIGHUP that is ignored (nohup) stays ignored.
+            hang_up = () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)
+            with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, *hang_up) as signals:
+                if noted:
+                    return
+                async with trio.open_nursery() as nursery:
+                    home.remember_flags(flags)
+                    if endpoint is not None:
+                        lag = LoopLag()
+                        nursery.start_soon(lag.measure)
+                        nursery.start_soon(endpoint.serve, lambda: node.metrics(lag.worst))
+                        log.info("metrics are at %s", ", ".join(endpoint.urls))
+                    announce(node.peer_id, node.addrs, () if endpoint is None else endpoint.urls)
+                    nursery.start_soon(_stop_on_signal, signals, node)
+                    await node.stopping.wait()
+                    nursery.cancel_scope.cancel()
+
+
+class _EndedEarlyError(Exception):
+    """A signal came while a long series was read."""
 
 
 async def _open_endpoint(settings: Settings) -> "MetricsEndpoint | None":

@@ -56,7 +56,7 @@ def test_a_restart_uses_the_last_flags_or_those_of_the_failed_try(
     home, fails = Home(tmp_path / "home"), True
     given: list[list[str]] = []
 
-    def ensure_node(home: Home, flags: list[str], *, started: object) -> bool:
+    def ensure_node(home: Home, flags: list[str], *, started: object, tell: object) -> bool:
         given.append(flags)
         if fails:
             raise HomeError("the port is taken")

@@ -1,5 +1,6 @@
 """The state of a long series that has no checkpoint which this version reads: it is told, and begun once."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -7,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from flux_tui.config import Settings
+from flux_tui.core.ids import PeerId
 from flux_tui.core.series.events import Entry
 from flux_tui.core.series.fold import derive, snapshot
 from flux_tui.home import Home
 from flux_tui.node.disk import stored_state
 from flux_tui.node.disk.stored_state import load_for_node, load_state
+from flux_tui.node.serve import serve
 from flux_tui.store.store import Store
 from tests.bench.series import exchange
 
@@ -85,3 +89,21 @@ def test_what_another_program_finds_may_be_anything(text: bytes, home: Home) -> 
     assert home.opening() is None
     home.note_opening(1, 2)
     home.end_opening()
+
+
+async def test_a_signal_ends_the_reading(home: Home, store: Store) -> None:
+    noted: list[int] = []
+    read: list[int] = []
+
+    def told(done: int, total: int) -> None:
+        read.append(done)
+        if done == 30:
+            noted.append(signal.SIGTERM)
+
+    def announce(peer: PeerId, addrs: tuple[str, ...], urls: tuple[str, ...]) -> None:
+        pytest.fail("it does not start")
+
+    store.close()
+    await serve(home, Settings(), announce, noted=noted, told=told)
+    assert read == [10, 20, 30]
+    assert home.running() is None
