@@ -133,7 +133,7 @@ def test_no_signal_interrupts_the_event_loop_of_a_node(
     async def served(*arguments: Any) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         await trio.lowlevel.checkpoint()
-        given.append(list(arguments[-1]))
+        given.append(list(arguments[-2]))
 
     monkeypatch.setattr("flux_tui.node.serve.serve", served)
     assert run(["node", "--home", str(tmp_path)]) == 0
