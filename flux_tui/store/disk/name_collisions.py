@@ -2,15 +2,16 @@
 
 On some volumes two names in a folder are one file: where upper and lower case are the same (macOS, exFAT,
 SMB), where Unicode forms are (`é` as one character or two), or where long names are cut off. Only the volume
-knows which names are the same. So each entry is created and then looked at. If it is the same file as another
-entry, the object cannot be stored there. This is found before anything is written into the file. Where a
-volume gives its files no lasting numbers, it is found at the end, when the names in each folder are counted.
+knows which names are the same. So each entry is created. If the volume says that there is an entry already, it is
+looked at. If it is the same file as another entry, the object cannot be stored there. This is found before anything
+is written into the file. Where a volume gives its files no lasting numbers, it is found at the end, when the names
+in each folder are counted.
 """
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from flux_tui.store.database import StoreError
@@ -23,13 +24,20 @@ class DistinctNames:
     def __init__(self, base: Path) -> None:
         self._base = base
         self._known: dict[tuple[int, int], str] = {}
-        """Device and inode of each entry, with its path in the object."""
+        """Device and inode of each entry that was looked at, with its path in the object."""
+        self._new: list[str] = []
+        """Paths of entries that were created anew and not looked at. Each is another file than all before it."""
+
+    def created(self, rel: str) -> None:
+        """Note that an entry was created at the path `rel`, where nothing was before."""
+        self._new.append(rel)
 
     def take(self, rel: str, found: os.stat_result) -> None:
-        """Note which file the path `rel` led to when it was created.
+        """Note which file the path `rel` led to, because something was there before.
 
         Raises StoreError if another path is the same file. `found`: the stat of the file.
         """
+        self._look()
         key = found.st_dev, found.st_ino
         known = self._known.setdefault(key, rel)
         if known == rel:
@@ -38,23 +46,27 @@ class DistinctNames:
             raise StoreError(self._sentence(known, rel))
         self._known[key] = rel  # the old file with this number is gone
 
-    @contextmanager
-    def explained(self, rel: str) -> Iterator[None]:
-        """If creating `rel` fails inside the `with` block because another name is the same file, raise StoreError.
+    def explain(self, rel: str, error: OSError | StoreError) -> None:
+        """If creating `rel` failed because another name is the same file, raise StoreError, which says both names.
 
-        The error says both names.
+        `error`: why it failed.
         """
         try:
-            yield
-        except (OSError, StoreError) as error:
-            try:
+            found = Inside(self._base, rel).stat()
+        except (OSError, StoreError):
+            return
+        self._look()
+        known = self._known.get((found.st_dev, found.st_ino), rel)
+        if known != rel and self._is(known, found):
+            raise StoreError(self._sentence(known, rel)) from error
+
+    def _look(self) -> None:
+        """Look at the entries that were created since the last look."""
+        new, self._new = self._new, []
+        for rel in new:
+            with suppress(OSError, StoreError):  # somebody has removed it
                 found = Inside(self._base, rel).stat()
-            except (OSError, StoreError):
-                raise error from None
-            known = self._known.get((found.st_dev, found.st_ino), rel)
-            if known != rel and self._is(known, found):
-                raise StoreError(self._sentence(known, rel)) from error
-            raise
+                self._known[found.st_dev, found.st_ino] = rel
 
     def check(self, rels: Iterable[str]) -> None:
         """Check that each of these paths exists under its own name in its folder. Raises StoreError, OSError."""

@@ -159,8 +159,14 @@ class Tree:
         """Create a folder of the object at the relative path `rel`. Raises StoreError, OSError."""
         self.note_kind(rel, "folder")
         check_path(self.at(rel))
-        with self._names.explained(rel):
-            self._names.take(rel, self.at(rel).make_folder())
+        try:
+            if (found := self.at(rel).make_folder()) is None:
+                self._names.created(rel)
+            else:
+                self._names.take(rel, found)
+        except (OSError, StoreError) as error:
+            self._names.explain(rel, error)
+            raise
 
     def make_files(self, files: Iterable[tuple[str, int | None]]) -> None:
         """Create files of the object: path, and bytes if the size is known. Raises StoreError, OSError."""
@@ -168,8 +174,14 @@ class Tree:
             for rel, size in files:
                 self.note_kind(rel, "file")
                 check_path(self.at(rel))
-                with self._names.explained(rel):
-                    size_in(folder, rel, size, partial(self._names.take, rel))
+                try:
+                    if folder.create(rel, size or 0):
+                        self._names.created(rel)
+                    else:
+                        size_in(folder, rel, size, partial(self._names.take, rel))
+                except (OSError, StoreError) as error:
+                    self._names.explain(rel, error)
+                    raise
 
     def set_mode(self, rel: str, mode: int) -> None:
         """Set the permissions that the object says for a file or folder. Raises StoreError, OSError.

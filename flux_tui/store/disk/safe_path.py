@@ -18,6 +18,7 @@ from flux_tui.regular_files import open_regular
 from flux_tui.store.database import ImpossibleError, StoreError
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _IN_THE_WAY = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 """The errors of systems where O_NOFOLLOW met a link, or a folder was expected."""
 
@@ -45,19 +46,14 @@ class Inside(NamedTuple):
             return self._with_path_in_errors(lambda: open_regular(self.base, flags))
         return self._at(make, lambda folder, name: open_regular(name, flags, dir_fd=folder))
 
-    def make_folder(self) -> os.stat_result:
-        """Create this folder and those above it, unless they exist. Return its stat.
+    def make_folder(self) -> os.stat_result | None:
+        """Create this folder and those above it, unless they exist.
 
-        Raises StoreError, OSError.
+        Return its stat; None: it was not there before, so nothing else leads to it. Raises StoreError, OSError.
         """
         if not self.rel:
-            folder = self._with_path_in_errors(lambda: _folder(self.base, None, make=True))
-        else:
-            folder = self._at(True, lambda above, name: _folder(name, above, make=True))
-        try:
-            return os.fstat(folder)
-        finally:
-            os.close(folder)
+            return self._with_path_in_errors(lambda: _new_folder(self.base, None))
+        return self._at(True, lambda above, name: _new_folder(name, above))
 
     def stat(self) -> os.stat_result:
         """Return the stat of this file or folder; for a link, the stat of the link itself.
@@ -172,17 +168,44 @@ class OpenFolder:
         """
         if not rel:
             return Inside(self._base, rel).open(flags, make=True)
-        above, _, name = rel.rpartition("/")
         try:
-            if above != self._above or parts_of(name) != [name]:
-                *folders, name = parts_of(rel)
-                self._close()
-                self._folder = open_folder(self._base, folders)
-                self._above = above
+            name = self._enter(rel)
             return open_regular(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._folder)
         except OSError as error:
             Inside(self._base, rel).explain(error)
             raise
+
+    def create(self, rel: str, size: int) -> bool:
+        """Create a file of `size` bytes, which are a hole, and the folders above it. Raises StoreError, OSError.
+
+        Return False if there is something at its path already, and then do nothing.
+        """
+        try:
+            if rel:
+                descriptor = os.open(self._enter(rel), _NEW_FILE, 0o666, dir_fd=self._folder)
+            else:
+                descriptor = os.open(self._base, _NEW_FILE, 0o666)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            Inside(self._base, rel).explain(error)
+            raise
+        try:
+            if size:
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+        return True
+
+    def _enter(self, rel: str) -> str:
+        """Open the folder of a file, unless it is open. Return the file's name in it. Raises StoreError, OSError."""
+        above, _, name = rel.rpartition("/")
+        if above != self._above or name in ("", ".", "..") or "\0" in name:
+            *folders, name = parts_of(rel)
+            self._close()
+            self._folder = open_folder(self._base, folders)
+            self._above = above
+        return name
 
 
 def open_folder(base: Path, names: Iterable[str], *, make: bool = True) -> int:
@@ -200,6 +223,20 @@ def open_folder(base: Path, names: Iterable[str], *, make: bool = True) -> int:
         os.close(folder)
         raise
     return folder
+
+
+def _new_folder(name: str | Path, above: int | None) -> os.stat_result | None:
+    """Create a folder. If it exists, return its stat. Raises OSError."""
+    try:
+        os.mkdir(name, dir_fd=above)
+    except FileExistsError:
+        folder = _folder(name, above, make=False)
+    else:
+        return None
+    try:
+        return os.fstat(folder)
+    finally:
+        os.close(folder)
 
 
 def _folder(name: str | Path, above: int | None, *, make: bool) -> int:

@@ -168,3 +168,19 @@ def test_a_name_like_that_of_an_unfinished_file_is_refused(store: Store, tmp_pat
     with pytest.raises(StoreError):
         store.objects.open_tree(dag_cid(b"x"), tmp_path / name)
     assert (tmp_path / name).read_bytes() == b"the user's"
+
+
+def test_a_name_that_leads_to_a_new_file_is_found(tmp_path: Path) -> None:
+    names = DistinctNames(tmp_path)
+    for name in ("one", "gone", "other"):
+        (tmp_path / name).write_bytes(b"")
+        names.created(name)
+    found = (tmp_path / "one").stat()
+    (tmp_path / "gone").unlink()
+    names.take("one", found)
+    with pytest.raises(StoreError, match="one and One of the object are one name"):
+        names.take("One", found)
+    (tmp_path / "Other").hardlink_to(tmp_path / "other")
+    with pytest.raises(StoreError, match="other and Other of the object are one name"):
+        names.explain("Other", IsADirectoryError())
+    names.explain("missing", FileNotFoundError())
