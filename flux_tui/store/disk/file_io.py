@@ -140,7 +140,9 @@ def write_in(folder: OpenFolder, base: Path, rel: str, offset: int, data: bytes)
         return
     descriptor = folder.open(rel, os.O_WRONLY | os.O_CREAT)
     try:
-        _write_all(descriptor, memoryview(data), offset)
+        done = os.pwrite(descriptor, data, offset)
+        if done < len(data):
+            _write_all(descriptor, memoryview(data)[done:], offset + done)
     finally:
         os.close(descriptor)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid
-from flux_tui.store.database import explain, explain_os
+from flux_tui.store.database import StoreError, explain, explain_os
 from flux_tui.store.disk.file_io import FileStat
 
 
@@ -105,5 +105,9 @@ class StoreErrors:
         if isinstance(error, sqlite3.Error):
             raise explain(error, self._database) from error
         if isinstance(error, OSError):
-            named = Path(error.filename) if isinstance(error.filename, str) else self._path
-            raise explain_os(error, named) from error
+            raise explain_file(error, self._path) from error
+
+
+def explain_file(error: OSError, path: Path) -> StoreError:
+    """Return a StoreError that explains a file error in a sentence. `path`: used if the error names no file."""
+    return explain_os(error, Path(error.filename) if isinstance(error.filename, str) else path)

@@ -19,7 +19,7 @@ from flux_tui.store.disk.object_trees import HELD, LeafPlace, Tree, Trees, remov
 from flux_tui.store.disk.safe_path import OpenFolder
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import begin_anew, forget_tree
-from flux_tui.store.index.store_values import Landed, Lost, Placed, StoreErrors, Whole
+from flux_tui.store.index.store_values import Landed, Lost, Placed, StoreErrors, Whole, explain_file
 from flux_tui.store.writing.loose_chunks import LooseChunks
 
 
@@ -47,6 +47,8 @@ class ObjectWriter:
         self._index = index
         self._loose = loose
         self._disk_space = disk_space
+        self._placed = 0
+        """Places of leaves that were noted so far."""
 
     def open_tree(self, root: Cid, path: Path, limit: int | None = None) -> None:
         """Begin to fetch an object to `path`, or continue with the files that an earlier try left there.
@@ -162,6 +164,7 @@ class ObjectWriter:
             with self._lock:  # a chunk that comes meanwhile finds its places, or is found here
                 for cid, place in places:
                     tree.places.setdefault(cid, []).append(place)
+                self._placed += len(places)
                 lacking = self._index.lacking(cid for cid, _ in places)
             for cid, place in places:
                 where = None if cid in lacking else self._index.where(cid)
@@ -250,31 +253,26 @@ class ObjectWriter:
 
     def land_small(self, chunks: Sequence[tuple[Cid, bytes]]) -> list[Landed | StoreError]:
         """Do the same as `land` for several small chunks. Return the row to commit, or the error, of each."""
-        landed: dict[int, Landed | StoreError] = {}
         with self._lock:
-            active = self._trees.active()
-            simple = [self._only_place(active, cid) for cid, _ in chunks]
-            trees = list(dict.fromkeys(found[0] for found in simple if found is not None))
+            active, placed = self._trees.active(), self._placed
+            places = [_only_place(active, cid) for cid, _ in chunks]
+            trees = list(dict.fromkeys(found[0] for found in places if found is not None))
             self._trees.begin_writing(trees)
         try:
-            with ExitStack() as stack:
-                folders = {tree: stack.enter_context(OpenFolder(tree.part)) for tree in trees}
-                for at, ((cid, data), found) in enumerate(zip(chunks, simple, strict=True)):
-                    if found is not None:
-                        landed[at] = self._write_small(folders[found[0]], *found, cid, data)
+            written = self._write_small(trees, places, chunks)
         finally:
             self._trees.end_writing(trees)
         with self._lock:
-            active = self._trees.active()
-            for at, row in list(landed.items()):
-                if isinstance(row, StoreError):
-                    continue
-                if self._index.is_gone(row.file) or self._only_place(active, row.cid) != simple[at]:
-                    del landed[at]  # it got another place meanwhile, or lost this one
-                else:
-                    self._index.written((row,))
+            now = self._trees.active()
+            moved = self._placed != placed or now != active
+            for at, row in enumerate(written):
+                if isinstance(row, Landed) and (
+                    self._index.is_gone(row.file) or (moved and _only_place(now, row.cid) != places[at])
+                ):
+                    written[at] = None  # it got another place meanwhile, or lost this one
+            self._index.written(row for row in written if isinstance(row, Landed))
         return [
-            landed[at] if at in landed else self._landed(cid, data) for at, (cid, data) in enumerate(chunks)
+            self._landed(*chunk) if row is None else row for chunk, row in zip(chunks, written, strict=True)
         ]
 
     def _landed(self, cid: Cid, data: bytes) -> Landed | StoreError:
@@ -283,30 +281,53 @@ class ObjectWriter:
         except StoreError as error:
             return error
 
-    @staticmethod
-    def _only_place(active: Iterable[Tree], cid: Cid) -> tuple[Tree, LeafPlace, int] | None:
-        """Return the place and offset of a chunk, if it has a single one in the objects that are being fetched."""
-        places = [(tree, place) for tree in active if cid in tree.places for place in tree.places[cid]]
-        if len(places) != 1 or places[0][1].offset is None:
-            return None
-        return (*places[0], places[0][1].offset)
-
     def _write_small(
-        self, folder: OpenFolder, tree: Tree, place: LeafPlace, offset: int, cid: Cid, data: bytes
-    ) -> Landed | StoreError:
+        self,
+        trees: Iterable[Tree],
+        places: Sequence[tuple[Tree, LeafPlace] | None],
+        chunks: Sequence[tuple[Cid, bytes]],
+    ) -> list[Landed | StoreError | None]:
+        """Write each of these chunks to its place. Return the row to commit, or the error, of each; None: no place."""
+        written: list[Landed | StoreError | None] = [None] * len(chunks)
+        with ExitStack() as stack:
+            for tree in trees:
+                folder = stack.enter_context(OpenFolder(tree.part))
+                mine = [at for at, found in enumerate(places) if found is not None and found[0] is tree]
+                together = self._has_room(tree, sum(len(chunks[at][1]) for at in mine))
+                for at in mine:
+                    found = places[at]
+                    assert found is not None
+                    cid, data = chunks[at]
+                    written[at] = self._write_one(folder, *found, cid, data, looked=together)
+        return written
+
+    def _has_room(self, tree: Tree, size: int) -> bool:
+        """Return whether the disk of an object has room for `size` bytes, and count them as written."""
         try:
-            _check_size(tree, cid, place, len(data))
-            tree.take(len(data), cid)
-            try:
-                with self._guarded(tree.part):
-                    self._disk_space.take(tree.folder, len(data))
-                    file_io.write_in(folder, tree.part, place.rel, offset, data)
-            except StoreError:
-                tree.give_back(cid)
-                raise
+            self._disk_space.take(tree.folder, size)
+        except (StoreError, OSError):
+            return False  # there may be room for some of the chunks
+        return True
+
+    def _write_one(
+        self, folder: OpenFolder, tree: Tree, place: LeafPlace, cid: Cid, data: bytes, *, looked: bool
+    ) -> Landed | StoreError:
+        """Write a small chunk to its place. `looked`: the disk has room for it."""
+        size, offset = len(data), place.offset or 0
+        try:
+            if place.size is not None:
+                _check_size(tree, cid, place, size)
+            tree.take(size, cid)
         except StoreError as error:
             return error
-        return Landed(cid, len(data), place.file, offset)
+        try:
+            if not looked:
+                self._disk_space.take(tree.folder, size)
+            file_io.write_in(folder, tree.part, place.rel, offset, data)
+        except (StoreError, OSError) as error:
+            tree.give_back(cid)
+            return error if isinstance(error, StoreError) else explain_file(error, tree.part)
+        return Landed(cid, size, place.file, offset)
 
     def _write(self, tree: Tree, place: LeafPlace, cid: Cid, data: bytes | bytearray | memoryview) -> Landed:
         """Write a chunk to one of the places that it has in objects. Return the index row that names this place."""
@@ -364,3 +385,14 @@ def _check_size(tree: Tree, cid: Cid, place: LeafPlace, size: int) -> None:
     """
     if place.size is not None and place.size != size:
         raise UnfitError(tree.root, f"the leaf {cid} has {size:,} bytes, and should have {place.size:,}")
+
+
+def _only_place(active: Iterable[Tree], cid: Cid) -> tuple[Tree, LeafPlace] | None:
+    """Return the place of a chunk in a file, if it has a single one in the objects that are being fetched."""
+    found: tuple[Tree, LeafPlace] | None = None
+    for tree in active:
+        if (places := tree.places.get(cid)) is not None:
+            if found is not None or len(places) != 1 or places[0].offset is None:
+                return None
+            found = tree, places[0]
+    return found
