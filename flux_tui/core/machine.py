@@ -54,6 +54,7 @@ BEFORE_THE_TICK: frozenset[type[Input]] = frozenset(
     (
         inp.Commanded,
         inp.ChunkLanded,
+        inp.ChunksLanded,
         inp.ChunksLeaving,
         inp.Freed,
         inp.NodeStarting,
@@ -226,8 +227,10 @@ class Machine:
     def _dispatch(self, given: Input) -> None:  # noqa: C901 - a flat match: one line a case
         """Pass an input to the part of the machine that it concerns."""
         match given:  # the most frequent first
+            case inp.ChunksLanded():
+                self._landed(given.chunks)
             case inp.ChunkLanded():
-                self._landed(given)
+                self._landed((given,))
             case inp.ChunksLeaving():
                 self.responder.leaving(given.peer, given.cids)
             case inp.ChunksWritten():
@@ -343,8 +346,9 @@ class Machine:
 
     # ── inputs that concern several parts ───────────────────────────────────────────────────────
 
-    def _landed(self, given: inp.ChunkLanded) -> None:
-        for root in self.requester.arrivals.landed(given.peer, given.cid, given.size, given.data):
+    def _landed(self, chunks: tuple[inp.ChunkLanded, ...]) -> None:
+        landed = self.requester.arrivals.landed
+        for root in dict.fromkeys([root for chunk in chunks for root in landed(chunk)]):
             self.responder.tell_watchers(root)
         self.keeper.check_downloads()
 

@@ -13,17 +13,17 @@ Rules:
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import trio
 
 from flux_tui.core.api.effects import Effect
-from flux_tui.core.api.inputs import ChunkLanded, Failed, Input, Tick
+from flux_tui.core.api.inputs import ChunkLanded, ChunksLanded, Failed, Input, Tick
 from flux_tui.core.ids import Cid
 from flux_tui.core.limits import TokenBucket
 from flux_tui.core.machine import Machine
-from flux_tui.core.series.events import Entry
+from flux_tui.core.series.events import ChunkReceived, ChunkWasted, Entry
 from flux_tui.core.series.fold import snapshot
 from flux_tui.store.store import Landed, Store, StoreError
 
@@ -103,8 +103,10 @@ class Engine:
         entries, effects = self.machine.handle(given, self.clock())
         seq = self.machine.state.seq
         self._entries += entries
-        if landed:
-            self._landed += [(seq, row) for row in landed]
+        if len(landed) == 1:
+            self._landed.append((seq, landed[0]))
+        elif landed:
+            self._landed += _with_entries(landed, entries, seq)
         if lost:
             self._lost += [(seq, cid) for cid in lost]
         if effects:
@@ -112,7 +114,7 @@ class Engine:
             self._urgent.set()
             self._stirred.set()
         self._wake.set()
-        if isinstance(given, ChunkLanded):
+        if isinstance(given, ChunkLanded | ChunksLanded):
             self._stirred.set()
 
     async def run(self, run_effect: RunEffect, on_entries: OnEntries) -> None:
@@ -234,6 +236,17 @@ class Engine:
         else:
             await trio.lowlevel.checkpoint()
         self._wake = trio.Event()
+
+
+def _with_entries(
+    rows: Sequence[Landed], entries: Iterable[Entry], last: int
+) -> Iterator[tuple[int, Landed]]:
+    """Yield each row, in the order of its chunk's entry, with the number of that entry, or of the `last` one."""
+    seqs: dict[Cid, int] = {}
+    for seq, _, event in entries:
+        if isinstance(event, ChunkReceived | ChunkWasted):
+            seqs.setdefault(event.cid, seq)
+    return ((seqs.get(row.cid, last), row) for row in rows)
 
 
 def _until(rows: list[tuple[int, T]], seq: int) -> list[T]:

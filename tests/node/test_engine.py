@@ -17,13 +17,13 @@ from trio.testing import wait_all_tasks_blocked
 from flux_tui.clock import SteadyClock
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.api import inputs as inp
-from flux_tui.core.ids import Cid, raw_cid
+from flux_tui.core.ids import Cid, PeerId, raw_cid
 from flux_tui.core.series import events as ev
 from flux_tui.core.series.events import Entry
 from flux_tui.node import engine
 from flux_tui.node.disk.stored_state import load_state
 from flux_tui.node.node import FluxNode
-from flux_tui.store.store import Store, StoreError
+from flux_tui.store.store import Landed, Store, StoreError
 from flux_tui.testing.memory_network import Switchboard
 from tests.support.nodes_here import LOOPBACK, series_of, until
 
@@ -206,3 +206,27 @@ async def test_what_came_during_a_commit_is_committed_with_what_follows(
         await until(lambda: effects == ["act first", "act next"])
         assert store.groups == [["act first"], ["tell", "act next"]]
         nursery.cancel_scope.cancel()
+
+
+async def test_a_row_is_committed_with_the_entry_of_its_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the chunks came together, and their entries are more than one commit takes."""
+    commit, groups = Store.commit, list[tuple[list[Cid], list[Cid]]]()
+
+    def noted(self: Store, events: Any, landed: Sequence[Landed] = (), *rest: Any) -> int:
+        told = [event.cid for _, event in events if isinstance(event, ev.ChunkWasted)]
+        groups.append((told, [row.cid for row in landed]))
+        return commit(self, events, landed, *rest)
+
+    monkeypatch.setattr(engine, "MAX_GROUP", 2)
+    async with FluxNode.open(tmp_path, LOOPBACK, network=Switchboard().opening()) as node:
+        await until(lambda: node.store.last_seq > 0)
+        monkeypatch.setattr(Store, "commit", noted)
+        cids = [*WANTED, WANTED[0]]  # nobody wants them: each is recorded as wasted
+        landed = tuple(inp.ChunkLanded(PeerId("p"), cid, 1) for cid in cids)
+        node._engine.feed(inp.ChunksLanded(landed), [Landed(cid, 1, data=b"x") for cid in cids])
+    assert [told for told, _ in groups if told] == [WANTED[:2], [WANTED[2], WANTED[0]]]
+    for told, rows in groups:
+        assert set(told) <= set(rows) | set(WANTED[:1])
+        assert set(rows) <= set(told)

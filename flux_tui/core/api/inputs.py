@@ -59,6 +59,12 @@ class ChunkLanded(_Input, frozen=True):
     """The bytes of an inner node; None for a leaf."""
 
 
+class ChunksLanded(_Input, frozen=True):
+    """Several small chunks came together, perhaps from several peers. The same holds for each as for ChunkLanded."""
+
+    chunks: tuple[ChunkLanded, ...]
+
+
 class ChunkComing(_Input, frozen=True):
     """A part of a wanted chunk has arrived, and the rest is on its way. Only slow chunks cause this input."""
 
@@ -441,6 +447,7 @@ Input: TypeAlias = (
     | MessageCame
     | IntentCame
     | ChunkLanded
+    | ChunksLanded
     | ChunkComing
     | ChunkCorrupt
     | ChunkSkipped

@@ -2,6 +2,7 @@
 
 from collections.abc import MutableMapping
 
+from flux_tui.core.api.inputs import ChunkLanded
 from flux_tui.core.content.unixfs_trees import BadBlockError, carried_bytes
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.planning_in_turns import Planning
@@ -67,15 +68,15 @@ class Arrivals:
             holder.sends(batch.number)
         self.holders.may_have_room(peer)
 
-    def landed(self, peer: PeerId, cid: Cid, size: int, data: bytes | None) -> tuple[Cid, ...]:
-        """Handle a chunk that came from `peer`, matches its CID, and is written to disk.
+    def landed(self, chunk: ChunkLanded) -> tuple[Cid, ...]:
+        """Handle a chunk that came from a peer, matches its CID, and is written to disk.
 
-        `data`: the bytes of an inner node; None for a leaf. Returns the roots of the wanted objects that contain
-        the chunk. There are none if it was wanted as a loose chunk only, or not wanted any more; in the second
-        case it is recorded as wasted.
+        Returns the roots of the wanted objects that contain the chunk. There are none if it was wanted as a loose
+        chunk only, or not wanted any more; in the second case it is recorded as wasted.
         """
+        peer, cid, size, data = chunk.peer, chunk.cid, chunk.size, chunk.data
         holder = self.holders.get(peer)
-        late = self._late(holder, cid)
+        late = self._late(holder, cid) if holder.lapsed else None
         downloads = self.wanted.arrived(cid)
         if downloads is None:
             cause: ev.Waste = late or "duplicate"
@@ -83,7 +84,7 @@ class Arrivals:
             return ()
         holder.delivered(size, self.ledger.now, cid)
         self._end_leases(holder, cid, "late" if late else "hedged")
-        roots = tuple(download.root for download in downloads if download.tree)
+        roots = tuple([download.root for download in downloads if download.tree])
         if not roots:
             self.scheduler.loose_chunk_came(size)
         fills, wrong = self._count(downloads, cid, size)

@@ -218,7 +218,8 @@ class Holder:
         self.snubbed = False
         self.delivered_at = now
         # The time from a grant to an idle holder until its first chunk is the round trip and one chunk's time.
-        self._answered(now - size / self.rate)
+        if self.idle_grant_at:
+            self._answered(now - size / self.rate)
         self.chunks_in += 1
         self.sample_bytes += size
         if cid is not None and cid == self._coming:
@@ -242,8 +243,9 @@ class Holder:
         Does nothing if too few bytes came in too short a time.
         """
         elapsed = now - self.sample_at
-        full = self.sample_bytes >= self.window // 2 and elapsed >= SAMPLE_MIN_SECONDS
-        if full or elapsed >= SAMPLE_SECONDS:
+        if elapsed < SAMPLE_MIN_SECONDS:
+            return
+        if elapsed >= SAMPLE_SECONDS or self.sample_bytes >= self.window // 2:
             seen = max(self.sample_bytes / elapsed, MIN_RATE)
             # An idle holder shows no more than what it was given, for example an object's few inner nodes.
             if seen > self.rate or not self.was_idle:

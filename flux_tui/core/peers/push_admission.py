@@ -154,14 +154,18 @@ class Admission:
     def settle(self, given: Input, entries: Sequence[Entry], now: float) -> None:
         """After an input was handled, charge the peer that caused its entries, and credit peers for useful chunks."""
         others: list[ev.Event] = []
-        for entry in entries:
-            match event := entry.event:
+        earned: dict[PeerId, int] = {}
+        for _, _, event in entries:
+            match event:
                 case ev.ChunkReceived():
-                    self._earn(event.peer, 1, event.size, now)
+                    earned[event.peer] = earned.get(event.peer, 0) + CHUNK_WORTH + event.size
                 case ev.ChunksSent():
-                    self._earn(event.peer, len(event.cids), event.size, now)
+                    worth = len(event.cids) * CHUNK_WORTH + event.size
+                    earned[event.peer] = earned.get(event.peer, 0) + worth
                 case _:
                     others.append(event)
+        for peer, amount in earned.items():
+            self._earn(peer, amount, now)
         if others and (payer := pusher_and_payer.payer(given)) is not None:
             self._charge(payer, sum(entry_cost(event) for event in others), now)
 
@@ -195,9 +199,9 @@ class Admission:
         self._told_at = now
         return True
 
-    def _earn(self, peer: PeerId, chunks: int, size: int, now: float) -> None:
+    def _earn(self, peer: PeerId, amount: int, now: float) -> None:
         bucket = self._bucket(peer, now)
-        bucket.take(-(size + chunks * CHUNK_WORTH), now)
+        bucket.take(-amount, now)
         bucket.proven = True
 
     def _bucket(self, peer: PeerId, now: float) -> _PeerBucket:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import trio
 
-from flux_tui.core.api.inputs import ChunkCorrupt, ChunkLanded, ChunkUnfit, LandFailed
+from flux_tui.core.api.inputs import ChunkCorrupt, ChunkLanded, ChunksLanded, ChunkUnfit, LandFailed
 from flux_tui.core.ids import Cid, PeerId, is_leaf, matches
 from flux_tui.net.connections.yamux_read_buffer import Piece
 from flux_tui.node.engine import Engine
@@ -83,8 +83,17 @@ class ChunkWriter:
                 [chunk for chunk, is_right in zip(chunks, right, strict=True) if is_right]
             )
         )
-        for work, is_right in zip(works, right, strict=True):
-            self._tell(work, next(outcomes) if is_right else None)
+        landed: list[tuple[ChunkLanded, Landed]] = []
+        for work, (cid, data), is_right in zip(works, chunks, right, strict=True):
+            outcome = next(outcomes) if is_right else None
+            if isinstance(outcome, Landed):
+                node = None if is_leaf(cid) else data
+                landed.append((ChunkLanded(work.peer, cid, work.size, node), outcome))
+            else:
+                self._tell_landed(landed)
+                landed = []
+                self._tell(work, outcome)
+        self._tell_landed(landed)
 
     async def run(self) -> None:
         """Write the chunks that come, and run the worker threads that verify and write large ones, until cancelled."""
@@ -128,6 +137,12 @@ class ChunkWriter:
             return self._engine.store.objects.land(work.cid, data)
         except StoreError as error:
             return error
+
+    def _tell_landed(self, landed: Sequence[tuple[ChunkLanded, Landed]]) -> None:
+        """Report chunks that were written, each with the row to commit, to the machine."""
+        if landed:
+            chunks, rows = zip(*landed, strict=True)
+            self._engine.feed(ChunksLanded(chunks), rows)
 
     def _tell(self, work: _Work, outcome: _Outcome) -> None:
         peer, cid, payload, size = work

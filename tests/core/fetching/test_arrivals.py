@@ -6,6 +6,7 @@ from flux_tui.core.api.commands import Get
 from flux_tui.core.content.protobufs import RAW
 from flux_tui.core.series import events as ev
 from flux_tui.core.wire import messages as msg
+from tests.support.fetching import LEAF, Fetching
 from tests.support.objects import Blocks, file_node
 from tests.support.script import HOLDER, Script, up
 
@@ -33,3 +34,22 @@ def test_leaves_that_are_dag_pb_nodes_count_as_soon_as_they_come() -> None:
     for place in places:
         script.give(inp.Placed(place.root, (), ()))
     assert script.machine.state.objects[root].have_bytes == 7 * SIZE
+
+
+def test_chunks_that_come_together_are_recorded_as_those_that_come_alone() -> None:
+    alone, together = Fetching(3, HOLDER), Fetching(3, HOLDER)
+    cids = [*alone.leaves[:2], alone.leaves[0], alone.leaves[2]]
+    landed = tuple(inp.ChunkLanded(HOLDER, cid, LEAF) for cid in cids)
+    events, effects = list[ev.Event](), list[fx.Effect]()
+    for chunk in landed:
+        events += (turn := alone.give(chunk))[0]
+        effects += turn[1]
+    assert together.give(inp.ChunksLanded(landed)) == (events, effects)
+    assert [type(event) for event in events][:4] == [
+        ev.ChunkReceived,
+        ev.ChunkReceived,
+        ev.ChunkWasted,
+        ev.ChunkReceived,
+    ]
+    assert fx.FinishTree(together.root) in effects
+    assert together.machine.state == alone.machine.state

@@ -231,7 +231,7 @@ class Download:
         self._missing.pop(cid, None)
         self._granted.discard(cid)
         self.last_chunk_at = now
-        return self.found(cid, size)
+        return self._is_here(cid, size)
 
     def found(self, cid: Cid, size: int) -> int:
         """Mark a block as here, because the store has it. Returns the bytes of content that it newly adds.
@@ -241,6 +241,9 @@ class Download:
         """
         if cid in self._granted or cid in self._missing:
             return 0
+        return self._is_here(cid, size)
+
+    def _is_here(self, cid: Cid, size: int) -> int:
         places = self._blocks.get(cid, 0)
         new = places - self._have.get(cid, 0)
         if self.outline is not None and (told := self.outline.sizes.get(cid, size)) != size:

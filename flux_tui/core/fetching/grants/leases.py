@@ -172,9 +172,11 @@ class Leases:
 
     def release(self, cid: Cid) -> list[Batch]:
         """End all leases of a chunk that came or is not wanted any more. Returns the batches that contained it."""
-        ended = [batch for batch in (self.by_chunk.pop(cid, None), self.hedges.pop(cid, None)) if batch]
-        for batch in ended:
-            self._leave(batch, cid)
+        ended: list[Batch] = []
+        for leases in (self.by_chunk, self.hedges) if self.hedges else (self.by_chunk,):
+            if (batch := leases.pop(cid, None)) is not None:
+                self._leave(batch, cid)
+                ended.append(batch)
         return ended
 
     def end(self, cid: Cid, holder: Holder) -> Download | None:
