@@ -51,7 +51,8 @@ MAX_HOPS = 2
 """How many times a routed intent may be forwarded."""
 
 Asked: TypeAlias = Literal["want", "hold"]
-WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=r"^baf[ky][a-z2-7]{55}$")]
+CID_PATTERN = r"^baf[ky][a-z2-7]{55}$"
+WireCid: TypeAlias = Annotated[Cid, msgspec.Meta(pattern=CID_PATTERN)]
 WirePeer: TypeAlias = Annotated[PeerId, msgspec.Meta(pattern=r"^[1-9A-HJ-NP-Za-km-z]{20,80}$")]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=MAX_SECONDS)]
 Size: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_SIZE)]

@@ -76,6 +76,8 @@ class FrameBuffer:
         """Return the first `part.stop` bytes, without removing them."""
         left = min(part.stop, self._size)
         start = self._start
+        if left and start + left <= len(first := self._pieces[0]):  # mostly
+            return bytes(first[start : start + left])
         found: list[Piece] = []
         for piece in self._pieces:
             if left <= 0:
@@ -93,6 +95,16 @@ class FrameBuffer:
         while self._pieces and left >= len(self._pieces[0]):
             left -= len(self._pieces.popleft())
         self._start = left
+
+    def pop(self, size: int) -> bytes:
+        """Remove and return the first `size` bytes; fewer if the buffer has fewer."""
+        found = self[:size]
+        if found and self._start + len(found) < len(self._pieces[0]):
+            self._start += len(found)
+            self._size -= len(found)
+        else:
+            del self[:size]
+        return found
 
     def take(self, most: int) -> Piece:
         """Remove and return the next bytes, at most `most`, all from one piece.

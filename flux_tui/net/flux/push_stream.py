@@ -336,17 +336,16 @@ async def read_from(
         header_size, payload_size = codec.decode_prefix(buffer[: codec.PREFIX_BYTES])
         end = codec.PREFIX_BYTES + header_size
         await _need(source, end)
-        header = buffer[:end][codec.PREFIX_BYTES :]
+        header = buffer.pop(end)[codec.PREFIX_BYTES :]
         try:
             message = codec.decode_header(header)
         except codec.UnknownKindError as error:
-            del buffer[:end]
             receiver.on_unknown(peer, error.kind)
-            await _payload(source, payload_size, keep=False)
+            if left := _take(buffer, payload_size, [], False):
+                await _payload(source, payload_size, left, [], _tell_nobody, keep=False)
             cost = 1 if receiver.admits(peer) else NOT_ADMITTED
             await pace.spend(cost + header_size / 1024 + payload_size / SKIPPED_BYTES)
             continue
-        del buffer[:end]
         if not isinstance(message, Chunk):
             if payload_size:
                 raise codec.BadFrameError(f"a payload of {payload_size} bytes where none belongs")
@@ -354,8 +353,10 @@ async def read_from(
             await pace.spend((1 if receiver.admits(peer) else NOT_ADMITTED) + header_size / 1024)
             continue
         wanted = receiver.wants_payload(peer, message, payload_size)
-        tell = partial(receiver.on_progress, peer, message) if wanted else _tell_nobody
-        pieces = await _payload(source, payload_size, tell, keep=wanted)
+        pieces: list[Piece] = []
+        if left := _take(buffer, payload_size, pieces, wanted):
+            tell = partial(receiver.on_progress, peer, message) if wanted else _tell_nobody
+            await _payload(source, payload_size, left, pieces, tell, keep=wanted)
         if wanted:
             taken(payload_size)
             await receiver.on_payload(peer, message, pieces)
@@ -431,23 +432,21 @@ async def _need(source: Source, size: int) -> None:
         timer.look(len(source.buffer))
 
 
-async def _payload(source: Source, size: int, tell: Tell = _tell_nobody, *, keep: bool) -> list[Piece]:
-    """Return the next `size` bytes in the pieces in which they arrived; an empty list if they are not kept.
+async def _payload(
+    source: Source, size: int, left: int, pieces: list[Piece], tell: Tell, *, keep: bool
+) -> None:
+    """Wait for the last `left` of `size` bytes. Append them to `pieces` as they arrive, if they are kept.
 
     `tell`: called about every PROGRESS_SECONDS with the bytes so far and the seconds since the beginning.
     Raises the same errors as `_need`.
     """
-    pieces: list[Piece] = []
-    left = _take(source.buffer, size, pieces, keep)
-    if not left:
-        return pieces
     timer = _FrameTimer(size, size - left)
     told_at, told = timer.begun, 0
     while True:
         await timer.fill(source, min(left, READ_BYTES))
         left = _take(source.buffer, left, pieces, keep)
         if not left:
-            return pieces
+            return
         arrived, now = size - left, trio.current_time()
         timer.look(arrived)
         if arrived > told and now - told_at >= PROGRESS_SECONDS:

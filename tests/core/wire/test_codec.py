@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from flux_tui.core.ids import Cid, raw_cid
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.codec import BadFrameError, UnknownKindError
-from flux_tui.core.wire.messages import MAX_CIDS_DIRECT, Grant, Have, Intent, SealedIntent, StatusNo, Want
+from flux_tui.core.wire.messages import (
+    MAX_CIDS_DIRECT,
+    Chunk,
+    Grant,
+    Have,
+    Intent,
+    SealedIntent,
+    StatusNo,
+    Want,
+)
 from tests.core.samples import CID, PEER
 
 
@@ -156,3 +165,23 @@ def test_encoding_an_invalid_message_is_a_bug_of_ours() -> None:
     with pytest.raises(ValueError, match="over the limit"):
         codec.encode_frame(Grant(cids=(CID,), ttl=1), codec.MAX_PAYLOAD + 1)
     assert Cid(CID) in codec.encode_frame(Grant(cids=(CID,), ttl=1)).decode(errors="replace")
+
+
+CHUNK = codec.encode_frame(Chunk(cid=CID), 5)[codec.PREFIX_BYTES :]
+
+
+@given(st.integers(0, len(CHUNK) - 1), st.binary(min_size=1, max_size=2))
+def test_the_header_of_a_chunk_is_decoded_in_two_ways_alike(at: int, other: bytes) -> None:
+    """Bytes as this program writes them are decoded by hand, and any others, such as a view, by the general way."""
+    for header in (
+        CHUNK,
+        CHUNK[:at] + other + CHUNK[at + 1 :],
+        CHUNK[:at] + other + CHUNK[at + len(other) :],
+    ):
+        results: list[object] = []
+        for given_as in (header, memoryview(header)):
+            try:
+                results.append(codec.decode_header(given_as))
+            except (BadFrameError, UnknownKindError) as error:
+                results.append(str(error))
+        assert results[0] == results[1]

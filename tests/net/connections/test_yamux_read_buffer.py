@@ -30,8 +30,11 @@ def test_the_buffer_has_the_methods_of_a_bytearray_that_yamux_uses(steps: list[b
             ours.clear()
         else:
             assert ours[:step] == bytes(plain[:step])
+            if step % 2:
+                del ours[:step]
+            else:
+                assert ours.pop(step) == bytes(plain[:step])
             del plain[:step]
-            del ours[:step]
         assert (len(ours), bool(ours), bytes(ours)) == (len(plain), bool(plain), bytes(plain))
 
 
