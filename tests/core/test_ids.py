@@ -8,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flux_tui.core.ids import (
+    CID_PREFIXES,
+    LANES,
     BadIdError,
     Cid,
     PeerId,
     cid_bytes,
     cid_from_bytes,
+    cids_from_bytes,
     dag_cid,
     is_leaf,
     matches,
@@ -126,3 +129,13 @@ def test_an_inline_cid_is_refused_with_a_sentence_of_its_own() -> None:
     )
     with pytest.raises(BadIdError, match="an inline CID"):
         cid_from_bytes(b"\x01\x55\x00\x04leaf")
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=2 * LANES + 3))
+def test_many_cids_have_the_texts_that_each_has_alone(digests: list[bytes]) -> None:
+    raws = [CID_PREFIXES[digest[0] % 2] + digest for digest in digests]
+    assert cids_from_bytes(raws) == [cid_from_bytes(raw) for raw in raws]
+    with pytest.raises(BadIdError):
+        cids_from_bytes([*raws, bytes(36)])
+    with pytest.raises(BadIdError):
+        cids_from_bytes([b"\x01\x55\x12\x20", *raws])

@@ -53,9 +53,11 @@ def check(node: ShardNode, prefix: Prefix) -> None:
     So each name has only one possible place in a folder. Otherwise two shards could contain the same name, once
     as a link and once as a folder.
     """
+    if not node.entries:
+        return
+    bits, first = prefix.below(0, node.width)
     for (name, _, _), slot in zip(node.entries, node.entry_slots, strict=True):
-        bits, value = prefix.below(slot, node.width)
-        if int.from_bytes(_key(name), "big") >> (HASH_BITS - bits) != value:
+        if _hash(name) >> (HASH_BITS - bits) != first | slot:
             raise BadBlockError(f"a folder's shard with a name that belongs elsewhere: {name!r}")
 
 
@@ -65,7 +67,7 @@ def slot_of(name: str, prefix: Prefix, width: int) -> int:
     `prefix`: the bits that choose this shard. Raises BadBlockError if the shard is deeper than a hash.
     """
     bits = prefix.below(0, width).bits
-    return int.from_bytes(_key(name), "big") >> (HASH_BITS - bits) & ((1 << width) - 1)
+    return _hash(name) >> (HASH_BITS - bits) & ((1 << width) - 1)
 
 
 def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot:
@@ -75,9 +77,13 @@ def build(entries: Iterable[FolderEntry], mode: int | None = None) -> FolderRoot
     return FolderRoot(root.cid, root.tsize, tuple(blocks))
 
 
+def _hash(name: str) -> int:
+    first: int = mmh3.hash64(name.encode(), x64arch=True, signed=False)[0]
+    return first
+
+
 def _key(name: str) -> bytes:
-    first, _ = mmh3.hash64(name.encode(), x64arch=True, signed=False)
-    return int(first).to_bytes(DEPTH, "big")
+    return _hash(name).to_bytes(DEPTH, "big")
 
 
 def _node(entries: list[_Keyed], level: int, blocks: list[Block], mode: int | None = None) -> PBLink:

@@ -184,10 +184,15 @@ class Outline:
     ) -> _Inner:
         edges = [Edge(shard, "shard", None, 0) for shard in shards]
         leaves = told = longest = 0
+        sizes, at_most = self.sizes, self.at_most
         for name, child, tsize in entries:
-            length = len(name.encode()) + 1
+            length = len(name) + 1 if name.isascii() else len(name.encode()) + 1
             if is_leaf(child):
-                self._leaf(child, tsize, exact=False)
+                if child in sizes or tsize > MAX_PAYLOAD:
+                    self._leaf(child, tsize, exact=False)
+                else:
+                    sizes[child] = tsize
+                    at_most.add(child)
                 leaves += 1
                 told += tsize
                 longest = max(longest, length)

@@ -17,7 +17,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from flux_tui.core.ids import CID_BYTES, BadIdError, Cid, cid_bytes, cid_from_bytes
+from flux_tui.core.ids import (
+    CID_BYTES,
+    CID_PREFIXES,
+    BadIdError,
+    Cid,
+    cid_bytes,
+    cid_from_bytes,
+    cids_from_bytes,
+)
 from flux_tui.core.wire.protobuf import BYTES, VARINT, BadProtobufError, append_varint, fields, varint
 
 RAW, DIRECTORY, FILE, METADATA, SYMLINK, HAMT_SHARD = range(6)
@@ -35,6 +43,8 @@ _HASH = bytes((1 << 3 | BYTES, CID_BYTES))
 """How a link begins: the tag and the length of its CID."""
 _NAME_AT = len(_HASH) + CID_BYTES
 """Where the tag of a link's name is, in a link with a CIDv1."""
+_USUAL_CIDS = tuple(_HASH + prefix for prefix in CID_PREFIXES)
+_LINK_TAG = 2 << 3 | BYTES
 _NAME_TAG, _SIZE_TAG = 2 << 3 | BYTES, 3 << 3 | VARINT
 
 
@@ -91,9 +101,9 @@ def decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
 
 
 def _decode_node(data: bytes) -> tuple[tuple[PBLink, ...], UnixFS]:
-    links: list[PBLink] = []
+    links, start = _usual_links(data)
     body: bytes | None = None
-    for field, wire, value in fields(data, _MAX_FIELDS):
+    for field, wire, value in fields(data[start:], _MAX_FIELDS - len(links)):
         if field == 2 and wire == BYTES:
             if len(links) >= MAX_LINKS:
                 raise BadBlockError(f"a node with more than {MAX_LINKS} links")
@@ -161,31 +171,51 @@ def _decode_link(data: bytes) -> PBLink:
 
 
 def _usual_link(data: bytes) -> PBLink | None:
-    """Decode a link as this program and IPFS tools write it: a CIDv1, a short name and a size, each once.
+    """Decode a link that has the usual form. None: it has another form, or is not valid."""
+    field = bytearray()
+    _put_bytes(field, 2, data)
+    links, _ = _usual_links(bytes(field))
+    return links[0] if links else None
 
-    None: the link is of another form, or not valid. This is five times as fast as `_any_link`.
+
+def _usual_links(data: bytes) -> tuple[list[PBLink], int]:
+    """Decode the first links of a node, as far as they have the usual form, and return where they end.
+
+    So this program and IPFS tools write them: a CIDv1, a name of up to 127 bytes and a size, each once. This is ten
+    times as fast as `_any_link`.
     """
-    size = len(data)
-    if size < _NAME_AT + 4 or not data.startswith(_HASH) or data[_NAME_AT] != _NAME_TAG:
-        return None
-    end = _NAME_AT + 2 + data[_NAME_AT + 1]
-    if data[_NAME_AT + 1] > 0x7F or end + 2 > size or data[end] != _SIZE_TAG:
-        return None
-    tsize = shift = 0
-    for at in range(end + 1, min(size, end + 9)):
-        byte = data[at]
-        tsize |= (byte & 0x7F) << shift
-        if byte < 0x80:
+    raws: list[bytes] = []
+    names: list[str] = []
+    sizes: list[int] = []
+    at, end = 0, len(data)
+    while at + 3 < end and data[at] == _LINK_TAG and len(raws) < MAX_LINKS:
+        size, link = data[at + 1], at + 2
+        if size > 0x7F:
+            if data[link] > 0x7F:
+                break
+            size, link = size & 0x7F | data[link] << 7, link + 1
+        stop, name_at = link + size, link + _NAME_AT
+        if size < _NAME_AT + 4 or stop > end or not data.startswith(_USUAL_CIDS, link):
             break
-        shift += 7
-    else:
-        return None
-    if at + 1 != size:
-        return None
-    try:
-        return PBLink(cid_from_bytes(data[len(_HASH) : _NAME_AT]), data[_NAME_AT + 2 : end].decode(), tsize)
-    except (BadIdError, UnicodeDecodeError):
-        return None
+        name_end = name_at + 2 + data[name_at + 1]
+        if data[name_at] != _NAME_TAG or data[name_at + 1] > 0x7F or name_end + 2 > stop:
+            break
+        if data[name_end] != _SIZE_TAG or not name_end + 2 <= stop <= name_end + 9:
+            break
+        tsize = 0
+        for byte in data[stop - 1 : name_end : -1]:
+            tsize = tsize << 7 | byte & 0x7F
+        # each byte but the last says that another one follows
+        if data[stop - 1] > 0x7F or (stop > name_end + 2 and min(data[name_end + 1 : stop - 1]) < 0x80):
+            break
+        try:
+            names.append(data[name_at + 2 : name_end].decode())
+        except UnicodeDecodeError:
+            break
+        raws.append(data[link + len(_HASH) : name_at])
+        sizes.append(tsize)
+        at = stop
+    return list(map(PBLink, cids_from_bytes(raws), names, sizes)), at
 
 
 def _any_link(data: bytes) -> PBLink:

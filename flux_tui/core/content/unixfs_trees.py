@@ -14,7 +14,8 @@ contradict themselves.
 Sources: IPIP-0499, ipfs/specs UNIXFS.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from flux_tui.core.content import protobufs
@@ -47,6 +48,10 @@ MAX_NAME = 255
 """Bytes of one name, as in file systems."""
 _NO_LINKS = b"\x0a"
 """How a node begins whose first field is not a link."""
+_USUAL_NAME = re.compile(r"[a-zA-Z0-9_-][ -.0-~]{0,199}")
+"""ASCII without slashes and control characters, and with no dot at its beginning. It is always allowed."""
+_SLOTS = {f"{slot:02X}": slot for slot in range(256)}
+"""The slots of a shard with 256 of them, by their digits."""
 _HEX_DIGITS = frozenset("0123456789ABCDEF")
 """The digits of a slot before a name in a shard."""
 SHARD_THRESHOLD = 256 * 1024
@@ -210,7 +215,9 @@ def decode_node(cid: Cid, data: bytes) -> Node:
         case protobufs.FILE | protobufs.RAW:
             return _file(links, body)
         case protobufs.DIRECTORY:
-            return FolderNode(_entries((link.name, link) for link in links), body.mode)
+            return FolderNode(
+                _checked([FolderEntry(name, cid, tsize) for cid, name, tsize in links]), body.mode
+            )
         case protobufs.HAMT_SHARD:
             return _shard(links, body)
         case protobufs.SYMLINK:
@@ -254,24 +261,26 @@ def _shard(links: tuple[PBLink, ...], body: UnixFS) -> ShardNode:
     if body.hash_type != protobufs.MURMUR3_X64_64:
         raise BadBlockError("a folder's shard whose names are hashed in an unknown way")
     digits = len(f"{body.fanout - 1:X}")
-    entries: list[tuple[str, PBLink]] = []
+    entries: list[FolderEntry] = []
     shards: list[Cid] = []
     entry_slots: list[int] = []
     shard_slots: list[int] = []
-    for link in links:
-        slot = _slot(link.name[:digits], digits, body.fanout)
-        if name := link.name[digits:]:
-            entries.append((name, link))
+    slots: Mapping[str, int] = _SLOTS if body.fanout == len(_SLOTS) else {}
+    for cid, numbered, tsize in links:
+        if (slot := slots.get(numbered[:digits])) is None:
+            slot = _slot(numbered[:digits], digits, body.fanout)
+        if name := numbered[digits:]:
+            entries.append(FolderEntry(name, cid, tsize))
             entry_slots.append(slot)
-        elif is_leaf(link.cid):
+        elif is_leaf(cid):
             raise BadBlockError("a folder's shard that is a leaf")
         else:
-            shards.append(link.cid)
+            shards.append(cid)
             shard_slots.append(slot)
     if len({*entry_slots, *shard_slots}) < len(links):
         raise BadBlockError("a folder's shard with two things in one slot")
     return ShardNode(
-        _entries(entries),
+        _checked(entries),
         tuple(shards),
         body.fanout.bit_length() - 1,
         tuple(entry_slots),
@@ -300,16 +309,16 @@ def _symlink(links: tuple[PBLink, ...], body: UnixFS) -> SymlinkNode:
     return SymlinkNode(target)
 
 
-def _entries(named: Iterable[tuple[str, PBLink]]) -> tuple[FolderEntry, ...]:
-    seen: set[str] = set()
-    entries = []
-    for name, link in named:
-        if (wrong := _wrong_name(name)) is not None:
+def _checked(entries: Sequence[FolderEntry]) -> tuple[FolderEntry, ...]:
+    for name, _, _ in entries:
+        if not _USUAL_NAME.fullmatch(name) and (wrong := _wrong_name(name)) is not None:
             raise BadBlockError(f"a folder with a name that is not allowed: {wrong}")
-        if name in seen:
-            raise BadBlockError(f"a folder with the name {name!r} twice")
-        seen.add(name)
-        entries.append(FolderEntry(name, link.cid, link.tsize))
+    if len({name for name, _, _ in entries}) < len(entries):
+        seen: set[str] = set()
+        for name, _, _ in entries:
+            if name in seen:
+                raise BadBlockError(f"a folder with the name {name!r} twice")
+            seen.add(name)
     return tuple(entries)
 
 

@@ -218,9 +218,8 @@ class Requester:
             self.failures.refuse(download, wrong)
             return
         self.scheduler.resume(download)
-        for cid in dict.fromkeys(answer.missing):
-            if cid not in download.have:
-                self.wanted.miss(download, cid)
+        have = download.have
+        self.wanted.miss_all(download, [cid for cid in answer.missing if cid not in have])
         self.planning.mapped(download)
         self.planning.run()
         download.rotate_missing(self.ledger.random)

@@ -249,3 +249,27 @@ def test_a_changed_link_is_never_decoded_otherwise(data: st.DataObject) -> None:
     changed = bytes(out[: data.draw(st.integers(0, len(out)))])
     usual = protobufs._usual_link(changed)
     assert usual is None or usual == as_decoded(protobufs._any_link, changed)
+
+
+@given(st.lists(st.tuples(st.text(max_size=150), st.integers(0, (1 << 64) - 1), st.booleans()), max_size=80))
+def test_links_of_all_forms_are_decoded_in_their_order(links: list[tuple[str, int, bool]]) -> None:
+    """Those at the beginning that have the usual form are decoded together."""
+    made = [protobufs.PBLink(dag_cid(name.encode()), name, tsize) for name, tsize, _ in links]
+    out = bytearray()
+    for link, (_, _, old) in zip(made, links, strict=True):
+        one = bytearray()
+        protobufs._put_bytes(one, 1, cid_bytes(link.cid)[2 if old else 0 :])
+        protobufs._put_bytes(one, 2, link.name.encode())
+        protobufs._put_varint(one, 3, link.tsize)
+        protobufs._put_bytes(out, 2, one)
+    whole = bytes(out) + protobufs.encode_node([], protobufs.UnixFS(protobufs.DIRECTORY))
+    assert protobufs.decode_node(whole)[0] == tuple(made)
+
+
+def test_a_node_may_not_have_too_many_links() -> None:
+    link = protobufs.PBLink(LEAF, "", 0)
+    most = [link] * protobufs.MAX_LINKS
+    body = protobufs.UnixFS(protobufs.DIRECTORY)
+    assert len(protobufs.decode_node(protobufs.encode_node(most, body))[0]) == protobufs.MAX_LINKS
+    with pytest.raises(BadBlockError, match="more than"):
+        protobufs.decode_node(protobufs.encode_node([*most, link], body))

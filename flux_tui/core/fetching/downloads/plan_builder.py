@@ -100,12 +100,13 @@ class _PlanBuilder:
             self.folders.append(location.rel)
         if isinstance(node, nodes.ShardNode):
             hamt.check(node, location.under)
+        add_block, leaf_size = self._download.add_block, self._download.leaf_size
+        above = f"{location.rel}/" if location.rel else ""
         for name, child, _ in node.entries:
-            rel = f"{location.rel}/{name}" if location.rel else name
+            rel = above + name
             if is_leaf(child):
-                self._download.add_block(child)
-                leaf = LeafPlace(child, 0, self._download.leaf_size(child))
-                self.files.append(FilePlan(rel, None, (leaf,)))
+                add_block(child)
+                self.files.append(FilePlan(rel, None, (LeafPlace(child, 0, leaf_size(child)),)))
             else:
                 self._inner(child, Location(rel, 0, "any"))
             if self._full():

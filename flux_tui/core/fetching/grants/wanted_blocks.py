@@ -48,22 +48,33 @@ class WantedBlocks:
 
     def miss(self, download: Download, cid: Cid) -> None:
         """Record that a block of this download must come from the swarm."""
-        downloads = self._downloads_of.setdefault(cid, [])
-        if download in downloads:
-            return
-        downloads.append(download)
-        if cid in self.leases.by_chunk:
-            return  # it is on its way for another download that contains it too
-        waits = next((other for other in downloads if other is not download and cid in other.missing), None)
-        if waits is not None:
-            self._move(cid, waits, download)
-            return
-        download.miss(cid)
-        if (batch := self._inherited.take(cid)) is not None:
-            download.take_one(cid)
-            self.leases.inherit(batch, cid, download)
-            return
-        self.wake(download)
+        self.miss_all(download, (cid,))
+
+    def miss_all(self, download: Download, cids: Iterable[Cid]) -> None:
+        """Record that these blocks of this download must come from the swarm."""
+        woken = False
+        for cid in cids:
+            downloads = self._downloads_of.get(cid)
+            if downloads is None:
+                self._downloads_of[cid] = [download]
+            elif download in downloads:
+                continue
+            else:
+                downloads.append(download)
+            if cid in self.leases.by_chunk:
+                continue  # it is on its way for another download that contains it too
+            if downloads is not None:
+                others = (other for other in downloads if other is not download and cid in other.missing)
+                if (waits := next(others, None)) is not None:
+                    self._move(cid, waits, download)
+                    continue
+            download.miss(cid)
+            if (batch := self._inherited.take(cid)) is not None:
+                download.take_one(cid)
+                self.leases.inherit(batch, cid, download)
+            elif not woken:
+                self.wake(download)
+                woken = True
 
     def arrived(self, cid: Cid) -> list[Download] | None:
         """Remove a block that came. Returns the downloads that wanted it; None if none did."""
