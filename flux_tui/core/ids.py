@@ -9,11 +9,14 @@ Sources: CID spec (multiformats/cid), multicodec table, multibase, libp2p peer i
 
 import re
 from base64 import b32decode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
 
 from flux_tui.core.errors import FluxError
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
 
 Cid = NewType("Cid", str)
 """Canonical text of a CIDv1: `bafk…` (raw leaf) or `bafy…` (dag-pb node)."""
@@ -57,10 +60,15 @@ class BadIdError(FluxError, ValueError):
     """A CID, peer id or ticket is not valid. The message is one sentence for a person."""
 
 
-def _sha256(data: bytes | bytearray | memoryview) -> bytes:
+@lru_cache(maxsize=1)
+def _hasher() -> "Callable[[bytes | bytearray | memoryview], _Hash]":
     from hashlib import sha256  # with OpenSSL, in 1 ms: the dashboard's first frame hashes nothing
 
-    return sha256(data).digest()
+    return sha256
+
+
+def _sha256(data: bytes | bytearray | memoryview) -> bytes:
+    return _hasher()(data).digest()
 
 
 def raw_cid(data: bytes | memoryview) -> Cid:
