@@ -172,7 +172,8 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
         connection = muxed.conn
         session = connection.secured_conn
         while left and isinstance(session, ReadAheadSession) and _open_for(muxed, left[0]):
-            async with connection._write_lock:  # frames leave in the order in which they are encrypted
+            await _acquire(connection._write_lock)  # frames leave in the order in which they are encrypted
+            try:
                 with batch() as messages:
                     size = 0
                     while left and size < session.batch_bytes and _open_for(muxed, left[0]):
@@ -181,8 +182,18 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
                         header = HEADER.pack(*PLAIN_DATA, muxed.stream_id, len(piece))
                         size += session.seal(header, piece, messages[size:])
                     await session.write_batch(messages[:size])
+            finally:
+                connection._write_lock.release()
     for piece in left:
         await stream.write(piece)  # type: ignore[attr-defined]
+
+
+async def _acquire(lock: trio.Lock) -> None:
+    """Acquire a lock, without a checkpoint if it is free. The tasks that wait for it come first."""
+    try:
+        lock.acquire_nowait()
+    except trio.WouldBlock:
+        await lock.acquire()
 
 
 def _open_for(muxed: YamuxStream, piece: bytes | memoryview) -> bool:
