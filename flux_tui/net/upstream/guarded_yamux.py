@@ -136,7 +136,7 @@ class GuardedYamux(Yamux):
         """Bytes of the frame that is being read now."""
         self._excess = 0
         self._headers = 0
-        """Frames whose header was looked at."""
+        """Frames whose header was looked at since other connections got their turn."""
         if isinstance(secured_conn, ReadAheadSession):
             secured_conn.call_before_header(self._take_frames)
         self._streams_pace = Pace(STREAM_BURST, STREAM_RATE)
@@ -253,15 +253,19 @@ class GuardedYamux(Yamux):
         assert isinstance(session, ReadAheadSession)
         while not self._incoming and not self.event_shutting_down.is_set():
             self._headers += 1
-            if not self._headers % YIELD_EVERY:
+            if self._headers >= YIELD_EVERY:
+                self._headers = 0
                 await trio.lowlevel.checkpoint()
             await session.ahead()
+            if taken := self._take_pieces(session):
+                await self._look(taken)
+                continue
             header = session.peek(HEADER_SIZE)
-            if header is None or self.streams_lock.locked():
+            if header is None:
                 return
             version, kind, flags, number, length = HEADER.unpack(header)
-            stream, buffer = self.streams.get(number), self.stream_buffers.get(number)
-            if stream is None or stream.closed or stream.recv_closed or not isinstance(buffer, FrameBuffer):
+            stream, buffer = self._open_stream(number)
+            if stream is None or buffer is None:
                 return
             if (version, kind, flags) != PLAIN_DATA or not length:
                 return
@@ -277,6 +281,37 @@ class GuardedYamux(Yamux):
             if len(buffer) >= buffer.wanted:
                 self.stream_events[number].set()
             await self._look(length)
+
+    def _open_stream(self, number: int) -> tuple[YamuxStream, FrameBuffer] | tuple[None, None]:
+        """Return a stream that bytes may come on, and its buffer. None: libp2p has to look at the stream's frames."""
+        stream, buffer = self.streams.get(number), self.stream_buffers.get(number)
+        if stream is None or stream.closed or stream.recv_closed or self.streams_lock.locked():
+            return None, None
+        return (stream, buffer) if isinstance(buffer, FrameBuffer) else (None, None)
+
+    def _take_pieces(self, session: ReadAheadSession) -> int:
+        """Take the data frames of known streams that are next, each of them one decrypted piece. Other nodes of this
+        program send such frames. Returns the number of bytes of their bodies, about LOOK_EVERY at most.
+        """
+        taken = 0
+        while taken < LOOK_EVERY and self._headers < YIELD_EVERY:
+            piece = session.first
+            if piece is None or len(piece) <= HEADER_SIZE:
+                break
+            version, kind, flags, number, length = HEADER.unpack_from(piece)
+            if length != len(piece) - HEADER_SIZE or (version, kind, flags) != PLAIN_DATA:
+                break
+            stream, buffer = self._open_stream(number)
+            if stream is None or buffer is None:
+                break
+            session.drop_first()
+            self._headers += 1
+            buffer.extend(memoryview(piece)[HEADER_SIZE:])
+            stream.recv_window = max(stream.recv_window - length, 0)
+            if len(buffer) >= buffer.wanted:
+                self.stream_events[number].set()
+            taken += length
+        return taken
 
     async def _take_long_frame(
         self, session: ReadAheadSession, stream: YamuxStream, buffer: FrameBuffer, length: int

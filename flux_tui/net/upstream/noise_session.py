@@ -87,7 +87,6 @@ class ReadAheadSession(SecureSession):
         assert isinstance(plain.conn, NoiseTransportReadWriter)
         # Noise's own encrypt() and decrypt() take and return only bytes: copies of every message.
         self._noise: Any = plain.conn.noise_state.noise_protocol
-        self._decrypt = self._noise.cipher_state_decrypt.decrypt_with_ad
         self.raw = raw
         self._socket = _socket_of(raw)
         tcp = tcp_of(raw)
@@ -151,6 +150,15 @@ class ReadAheadSession(SecureSession):
     def whole(self) -> int:
         """The number of bytes that `take` can return now: those of the next decrypted piece. 0: there is none."""
         return len(self._plain[0]) - self._offset if self._plain else 0
+
+    @property
+    def first(self) -> bytes | None:
+        """The next decrypted piece; None if there is none, or if a part of it was read already."""
+        return self._plain[0] if self._plain and not self._offset else None
+
+    def drop_first(self) -> None:
+        """Remove the piece that `first` returned."""
+        self._plain.popleft()
 
     def take(self, n: int) -> Piece | None:
         """Remove and return the next `n` bytes; None if they are not decrypted, or not in one piece."""
@@ -216,13 +224,17 @@ class ReadAheadSession(SecureSession):
         """
         empty = 0
         self._needed = 2
+        state = self._noise.cipher_state_decrypt
+        decrypt, format_nonce = state.cipher.cipher.decrypt, state.cipher.format_nonce
         while end - at >= 2 and empty < YIELD_EVERY:
+            body = at + 2
             size = view[at] << 8 | view[at + 1]
-            if end - at - 2 < size:
+            if end - body < size:
                 self._needed = 2 + size
                 break
-            plain = self._decrypt(None, view[at + 2 : at + 2 + size])
-            at += 2 + size
+            at = body + size
+            plain = decrypt(format_nonce(state.n), view[body:at], None)
+            state.n += 1
             if plain:
                 self._plain.append(plain)
             else:

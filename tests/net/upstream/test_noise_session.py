@@ -69,10 +69,11 @@ class Plain(NoiseTransportReadWriter):
 
     def __init__(self) -> None:
         self.asked: list[int] = []
-        noise = SimpleNamespace(cipher_state_decrypt=SimpleNamespace(decrypt_with_ad=self.decrypt_with_ad))
+        cipher = SimpleNamespace(cipher=self, format_nonce=lambda n: n)
+        noise = SimpleNamespace(cipher_state_decrypt=SimpleNamespace(cipher=cipher, n=0))
         self.noise_state: Any = SimpleNamespace(noise_protocol=noise)
 
-    def decrypt_with_ad(self, ad: None, data: memoryview) -> bytes:
+    def decrypt(self, nonce: int, data: memoryview, ad: None) -> bytes:  # type: ignore[override]
         self.asked.append(len(data))
         return bytes(data)
 
