@@ -34,7 +34,7 @@ from flux_tui.home import Home
 from flux_tui.metrics.families import Family, state_families
 from flux_tui.metrics.machine_figures import LiveFigures, disk_families, live_families
 from flux_tui.net.port import Network, OpenNetwork
-from flux_tui.node import python_gc
+from flux_tui.node import process_memory
 from flux_tui.node.command_socket import serve_inbox
 from flux_tui.node.disk.add_task import AddTasks
 from flux_tui.node.disk.chunk_reader import ChunkReader, chunks_gone
@@ -242,7 +242,7 @@ class FluxNode:
         cmd.check_command(intent)
         if isinstance(intent, cmd.Cancel):
             self._explanations.remember(self._machine.state, intent.cids, self.clock.wall())
-        with python_gc.paused() if isinstance(intent, cmd.WantMany) else nullcontext():
+        with process_memory.paused() if isinstance(intent, cmd.WantMany) else nullcontext():
             self._engine.feed(inp.Commanded(intent))
 
     @overload

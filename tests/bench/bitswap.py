@@ -123,7 +123,7 @@ def blocks_by_bitswap(
 
 
 def blocks_by_flux(source: Path, cids: Sequence[Cid], folder: Path, seconds: float) -> float:
-    """The requester has its own process, too: the start of a node changes the process (node/python_gc.py)."""
+    """The requester has its own process, too: the start of a node changes the process (node/process_memory.py)."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as requester:
         return requester.submit(fetch, source, list(cids), folder, 1, seconds).result()[1]
 

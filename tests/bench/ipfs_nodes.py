@@ -19,7 +19,7 @@ import trio
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import parse_cid
-from flux_tui.node import python_gc
+from flux_tui.node import process_memory
 from flux_tui.node.node import FluxNode
 from tests.bench.report import Table, parser
 from tests.support.ipfs_nodes import KUBO, NODE, IpfsNode, helia, kubo
@@ -38,7 +38,7 @@ async def flux_from(other: IpfsNode, cid: str, folder: Path) -> float:
         node.on_data("object_completed", lambda _: done.set())
         node.push_intent(cmd.Join(other.addr))
         await until(lambda: node.derive_state().connected, SECONDS)
-        python_gc.exempt_all()  # as `flux-tui node` does
+        process_memory.exempt_all()  # as `flux-tui node` does
         began = time.perf_counter()
         node.push_intent(cmd.Get(parse_cid(cid), str(home / "out")))
         with trio.fail_after(SECONDS):

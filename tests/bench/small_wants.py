@@ -17,7 +17,7 @@ import trio
 from flux_tui.config import Settings
 from flux_tui.core.api import commands as cmd
 from flux_tui.core.ids import Cid, raw_cid
-from flux_tui.node import python_gc
+from flux_tui.node import process_memory
 from flux_tui.node.node import FluxNode
 from tests.bench.nodes import LateError, Node, flux, running
 from tests.bench.report import Table, parser
@@ -43,7 +43,7 @@ async def _want(home: Path, addrs: list[str], cids: list[Cid], seconds: float) -
         for addr in addrs:
             node.push_intent(cmd.Join(addr))
         await _until(lambda: node.derive_state().connected == len(addrs), seconds)
-        python_gc.exempt_all()  # as `flux-tui node` does
+        process_memory.exempt_all()  # as `flux-tui node` does
         start = time.perf_counter()
         for cid in cids:
             node.push_intent(cmd.Want(cid))

@@ -47,17 +47,20 @@ def node(home: Path | None, verbose: bool, as_json: bool, **flags: Any) -> None:
     if settings.low_priority:
         lower_priority()
 
+    from flux_tui.node import process_memory
+
+    process_memory.keep_freed()
+
     # Trio and libp2p take most of a second to import, so only this command imports them.
     import trio
 
-    from flux_tui.node import python_gc
     from flux_tui.node.serve import serve
 
     def announce(peer_id: PeerId, addrs: tuple[str, ...], urls: tuple[str, ...]) -> None:
         told = {"peer_id": peer_id, "addrs": list(addrs), "home": str(place.path)}
         if sys.stdout is not None:  # a program that starts a node may have closed it
             print_json(told | ({"metrics": list(urls)} if urls else {}))
-        python_gc.exempt_all()
+        process_memory.exempt_all()
         tell_service_manager(READY)
 
     def read(done: int, total: int) -> None:

@@ -290,8 +290,10 @@ class GuardedYamux(Yamux):
         return (stream, buffer) if isinstance(buffer, FrameBuffer) else (None, None)
 
     def _take_pieces(self, session: ReadAheadSession) -> int:
-        """Take the data frames of known streams that are next, each of them one decrypted piece. Other nodes of this
-        program send such frames. Returns the number of bytes of their bodies, about LOOK_EVERY at most.
+        """Take the data frames of known streams that are next, each of them one decrypted piece.
+
+        Other nodes of this program send such frames. Returns the number of bytes of their bodies, about LOOK_EVERY
+        at most.
         """
         taken = 0
         while taken < LOOK_EVERY and self._headers < YIELD_EVERY:
