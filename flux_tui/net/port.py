@@ -140,6 +140,9 @@ class Receiver(Protocol):
         caller has written what it took before, and writes these now.
         """
 
+    def chunks_in_memory(self, peer: PeerId) -> Sequence[LoadedChunk] | None:
+        """Do the same as `next_chunks` at once, about 2 MiB at most. None: the chunks have to be read from a disk."""
+
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
         """Return the chunks of these that the peer has not cancelled. Called just before they are written."""
 

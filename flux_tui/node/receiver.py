@@ -181,6 +181,10 @@ class NodeReceiver(Receiver):
         return await self._node.reader.next_chunks(peer, spread=spread) if self._node is not None else ()
 
     @override
+    def chunks_in_memory(self, peer: PeerId) -> Sequence[LoadedChunk] | None:
+        return self._node.reader.chunks_in_memory(peer) if self._node is not None else ()
+
+    @override
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
         if self._node is None:
             return ()

@@ -101,6 +101,9 @@ class Host:
     async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
         return ()
 
+    def chunks_in_memory(self, peer: PeerId) -> Sequence[LoadedChunk] | None:
+        return ()
+
     def still_granted(self, peer: PeerId, chunks: Sequence[LoadedChunk]) -> Sequence[LoadedChunk]:
         return chunks
 

@@ -133,6 +133,9 @@ class Seen:
         self._news.unpark_all()
         return True
 
+    def chunks_in_memory(self, peer: PeerId) -> Sequence[LoadedChunk] | None:
+        return None  # a slow disk
+
     async def next_chunks(self, peer: PeerId, *, spread: bool = False) -> Sequence[LoadedChunk]:
         await trio.lowlevel.checkpoint()
         chunks = self.granted[peer].popleft() if self.granted[peer] else ()

@@ -1,10 +1,8 @@
 """The two push streams of a link: one writes this node's messages and chunks, the other reads the peer's.
 
 Outgoing: control messages are written as soon as the stream takes them, many in one write. Between them,
-one portion of chunks is written at a time. The next portion is taken from the receiver while the portion before is
-being written. So a message never waits for more than one portion (1 MiB), and at most one portion is kept here. A
-chunk that is cancelled before its portion is written is left out. On a slow line, where the streams take turns, a
-portion is taken when its turn has come: only then is it known which chunks the other streams have sent meanwhile.
+chunks are written, 1 MiB at a time. So a message never waits for more than that. A chunk that is cancelled before its
+turn comes is left out.
 
 Incoming: a frame's prefix is checked before its header is read, and its header before its payload. An
 unwanted payload is skipped, never stored. Messages are read at a limited rate. If a peer stops in the middle of a
@@ -19,12 +17,13 @@ from typing import Protocol
 
 import trio
 
-from flux_tui.core.ids import Cid, PeerId
+from flux_tui.core.ids import PeerId
 from flux_tui.core.wire import codec
 from flux_tui.core.wire.messages import Chunk, Grant, Message
 from flux_tui.net.connections.read_pace import NOT_ADMITTED, Pace
 from flux_tui.net.connections.upload_turns import ASK_SECONDS, UploadTurns
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, Piece
+from flux_tui.net.flux.chunk_portions import Portions, parts_of
 from flux_tui.net.port import QUEUE_BYTES, QUEUE_MESSAGES, LoadedChunk, Receiver
 
 READ_BYTES = 256 * 1024
@@ -34,6 +33,10 @@ piece."""
 MESSAGE_BURST, MESSAGE_RATE = 4096.0, 1024.0
 """Messages read from one peer at once, and per second in the long run; each KiB counts as one more. What
 arrives faster is read later. Ten thousand small chunks are wanted and granted with 1,300 messages."""
+AT_ONCE = 1024 * 1024
+"""Bytes of chunks that are written before the next control message, or one chunk."""
+SENT_SECONDS = 0.1
+"""Seconds after which the receiver is told what was written of a portion."""
 SKIPPED_BYTES = 16 * 1024
 """Bytes of an unwanted payload that count as one more message."""
 FRAME_SECONDS = 30.0
@@ -140,8 +143,7 @@ class Outgoing:
         self._slice = slice_bytes
         self._control: deque[bytes] = deque()
         self._control_bytes = 0
-        self._has_chunks = False
-        """Whether the receiver may have chunks that this stream has not taken."""
+        self._portions = Portions(peer, receiver)
         self.served = 0
         """Bytes of chunks that were written."""
         self._wake = trio.Event()
@@ -177,7 +179,7 @@ class Outgoing:
 
     def serve(self) -> None:
         """Begin to write the peer's chunks, taken from the receiver until it has no more."""
-        self._has_chunks = True
+        self._portions.serve()
         self._queued()
 
     def _queued(self) -> None:
@@ -198,8 +200,8 @@ class Outgoing:
                 self._turns.leave(self._peer)
 
     async def _write_to(self, stream: ByteStream) -> None:
+        self._portions.begin()
         async with trio.open_nursery() as nursery:
-            loaded: trio.MemoryReceiveChannel[Sequence[LoadedChunk]] | None = None
             while True:
                 if self._next is not None:
                     (stream, leave), self._next = self._next, None
@@ -207,9 +209,7 @@ class Outgoing:
                 if self._control:
                     await self._write_control(stream)
                     continue
-                if loaded is None and self._has_chunks and not self._takes_turns():
-                    loaded = self._prefetch(nursery)
-                if loaded is None and not self._has_chunks:
+                if not self._portions.has_more:
                     self._wake = trio.Event()
                     if self._next is None:
                         self._empty.set()
@@ -218,14 +218,8 @@ class Outgoing:
                 if not await self._is_turn():
                     continue
                 try:
-                    if loaded is None:
-                        self._has_chunks = False
-                        chunks = await self._take(spread=True)
-                    else:
-                        chunks = await loaded.receive()
-                        prefetches = self._has_chunks and not self._takes_turns()
-                        loaded = self._prefetch(nursery) if prefetches else None
-                    await self._write_chunks(stream, self._receiver.still_granted(self._peer, chunks))
+                    portion = await self._portions.next(nursery, takes_turns=self._takes_turns())
+                    await self._write_portion(stream, portion)
                 finally:
                     if self._turns is not None:
                         self._turns.end(self._peer, trio.current_time())
@@ -249,23 +243,6 @@ class Outgoing:
     def _wake_up(self) -> None:
         self._wake.set()
 
-    def _prefetch(self, nursery: trio.Nursery) -> "trio.MemoryReceiveChannel[Sequence[LoadedChunk]]":
-        send, receive = trio.open_memory_channel[Sequence[LoadedChunk]](1)
-        self._has_chunks = False
-        nursery.start_soon(self._load, send)
-        return receive
-
-    async def _load(self, send: "trio.MemorySendChannel[Sequence[LoadedChunk]]") -> None:
-        async with send:
-            await send.send(await self._take(spread=False))
-
-    async def _take(self, *, spread: bool) -> Sequence[LoadedChunk]:
-        """Take the next portion from the receiver. `spread`: see `Receiver.next_chunks`."""
-        chunks = await self._receiver.next_chunks(self._peer, spread=spread)
-        if chunks:
-            self._has_chunks = True  # there may be more after them
-        return chunks
-
     async def _write_control(self, stream: ByteStream) -> None:
         batch = bytearray()
         while self._control and len(batch) + len(self._control[0]) <= self._slice:
@@ -274,6 +251,29 @@ class Outgoing:
             batch += self._control.popleft()  # a message larger than a slice
         self._control_bytes -= len(batch)
         await self._write(stream, bytes(batch))
+
+    async def _write_portion(self, stream: ByteStream, portion: Sequence[LoadedChunk]) -> None:
+        """Write the chunks of a portion that are still granted; between them, the messages that came meanwhile."""
+        sent: list[LoadedChunk] = []
+        begun = trio.current_time()
+        try:
+            for chunks in parts_of(portion, AT_ONCE):
+                while self._control:
+                    await self._write_control(stream)
+                granted = self._receiver.still_granted(self._peer, chunks)
+                await self._write_chunks(stream, granted)
+                sent += granted
+                if trio.current_time() - begun >= SENT_SECONDS:
+                    self._tell_sent(sent)
+        finally:
+            self._tell_sent(sent)
+
+    def _tell_sent(self, sent: list[LoadedChunk]) -> None:
+        """Tell the receiver that these chunks were written, and empty the list."""
+        if sent:
+            cids, size = tuple(chunk.cid for chunk in sent), sum(len(chunk.data) for chunk in sent)
+            sent.clear()
+            self._receiver.on_sent(self._peer, cids, size)
 
     async def _write_chunks(self, stream: ByteStream, chunks: Sequence[LoadedChunk]) -> None:
         most = min(self._slice, SLOW_SLICE) if self._takes_turns() else self._slice
@@ -298,13 +298,9 @@ class Outgoing:
         self._writes_chunks = bool(chunks)  # and it stays so if the stream breaks meanwhile
         await self._write_slices(stream, slices)
         self._writes_chunks = False
-        if chunks:
-            size = sum(len(data) for _, data in chunks)
-            self.served += size
-            if self.served >= LARGE_SERVED:
-                self._on_large()
-            cids: tuple[Cid, ...] = tuple(cid for cid, _ in chunks)
-            self._receiver.on_sent(self._peer, cids, size)
+        self.served += sum(len(data) for _, data in chunks)
+        if chunks and self.served >= LARGE_SERVED:
+            self._on_large()
 
     async def _write(self, stream: ByteStream, data: bytes) -> None:
         for start in range(0, len(data), self._slice):

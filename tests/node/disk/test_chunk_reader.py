@@ -17,7 +17,7 @@ from flux_tui.core.series.giving_policy import PolicyChange
 from flux_tui.core.serving.upload_queue import MAX_QUEUED
 from flux_tui.core.wire import messages as msg
 from flux_tui.net.port import LoadedChunk
-from flux_tui.node.disk.chunk_reader import LOAD_BYTES, LOAD_CHUNKS, ChunkReader
+from flux_tui.node.disk.chunk_reader import CACHED_BYTES, LOAD_BYTES, LOAD_CHUNKS, ChunkReader
 from flux_tui.store.store import Lost, ReadResult
 from tests.support.script import HOLDER, OTHER, Script, up
 
@@ -120,6 +120,26 @@ async def test_a_portion_has_at_most_so_many_bytes_and_chunks(size: int, expecte
     holder.grant(*CIDS[:600])
     assert [chunk.cid for chunk in await holder.take()] == CIDS[:expected]
     assert [chunk.cid for chunk in await holder.take()] == CIDS[expected : 2 * expected]
+
+
+async def test_what_is_in_memory_is_taken_at_once_and_more_of_it() -> None:
+    holder = Holder(LOAD_BYTES)
+    holder.grant(*CIDS[:3])
+    chunks = holder.reader.chunks_in_memory(OTHER)
+    assert chunks is not None
+    assert [chunk.cid for chunk in chunks] == CIDS[: CACHED_BYTES // LOAD_BYTES]
+    assert holder.write(chunks) + await holder.drain() == CIDS[:3]
+    assert holder.reader.chunks_in_memory(OTHER) == []
+
+
+async def test_what_is_not_in_memory_is_left_for_a_read_that_waits() -> None:
+    holder = Holder(LOAD_BYTES)
+    holder.lost.add(CIDS[1])  # it needs a thread
+    holder.grant(*CIDS[:3])
+    assert holder.reader.chunks_in_memory(OTHER) is None
+    assert not holder.read_cids
+    assert holder.write(await holder.take()) == CIDS[:1]
+    assert await holder.drain() == CIDS[2:3]
 
 
 async def test_a_peer_that_grants_and_cancels_without_reading_fills_no_queue() -> None:
