@@ -47,6 +47,14 @@ def keep_whole(raw: IRawConnection) -> None:
     raw.write = whole  # type: ignore[method-assign]  # of this one only
 
 
+async def acquire(lock: trio.Lock) -> None:
+    """Acquire a lock, without a checkpoint if it is free. The tasks that wait for it come first."""
+    try:
+        lock.acquire_nowait()
+    except trio.WouldBlock:
+        await lock.acquire()
+
+
 class _Whole:
     """Writes to a TCP stream. A cancelled write is still finished before the task ends.
 
@@ -59,16 +67,15 @@ class _Whole:
 
     async def write(self, data: bytes) -> None:
         left = memoryview(data)
-        left = left[self._write_now(left) :]
-        if not left:
-            await trio.lowlevel.checkpoint()
-            return
 
         async def send() -> None:
             nonlocal left
-            async with self._lock:
-                while left:
-                    left = left[await self._socket.send(left) :]
+            await acquire(self._lock)
+            try:
+                while left := left[self._write_now(left) :]:
+                    await trio.lowlevel.wait_writable(self._socket.fileno())
+            finally:
+                self._lock.release()
 
         try:
             await send()
@@ -86,12 +93,14 @@ class _Whole:
             return  # closed by this node: return, as libp2p does
         except OSError as error:
             raise ConnectionClosedError(f"the connection broke: {error}", transport="tcp") from error
+        await trio.lowlevel.checkpoint()
 
     def _write_now(self, data: memoryview) -> int:
-        """Write what the system takes at once, and return the number of bytes. 0: another task is writing."""
-        if self._lock.locked() or (descriptor := self._socket.fileno()) < 0:
-            return 0
+        """Write what the system takes at once, and return the number of bytes. Raises ClosedResourceError, OSError."""
+        descriptor = self._socket.fileno()
+        if descriptor < 0:
+            raise trio.ClosedResourceError
         try:
             return os.write(descriptor, data)
-        except OSError:
-            return 0  # it takes nothing now; or the error comes again where it is handled
+        except BlockingIOError:
+            return 0

@@ -126,6 +126,19 @@ class FrameBuffer:
             return bytes(piece[start : start + size])
         return part_of(piece, start, size)
 
+    def take_into(self, pieces: list[Piece], most: int) -> int:
+        """Move bytes to `pieces`, at most `most`, as `take` returns them. Returns how many were moved."""
+        left = most
+        while left and self._size:
+            if self._start or len(self._pieces[0]) > left:
+                piece = self.take(left)
+            else:
+                piece = self._pieces.popleft()
+                self._size -= len(piece)
+            pieces.append(piece)
+            left -= len(piece)
+        return most - left
+
 
 class FrameBuffers(dict[int, Any]):
     """Yamux's table of stream buffers. It stores a FrameBuffer where yamux wants to store a bytearray."""

@@ -32,7 +32,7 @@ from libp2p.stream_muxer.yamux.yamux import Yamux, YamuxStream
 from typing_extensions import override
 
 from flux_tui.net.connections.keepalive import set_options
-from flux_tui.net.connections.whole_writes import keep_whole
+from flux_tui.net.connections.whole_writes import acquire, keep_whole
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer
 from flux_tui.net.flux.push_stream import EndOfStreamError, Source, StreamSource
 from flux_tui.net.upstream.guarded_yamux import HEADER, PLAIN_DATA, RECEIVE_WINDOW
@@ -172,7 +172,7 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
         connection = muxed.conn
         session = connection.secured_conn
         while left and isinstance(session, ReadAheadSession) and _open_for(muxed, left[0]):
-            await _acquire(connection._write_lock)  # frames leave in the order in which they are encrypted
+            await acquire(connection._write_lock)  # frames leave in the order in which they are encrypted
             try:
                 with batch() as messages:
                     size = 0
@@ -186,14 +186,6 @@ async def write_slices(stream: object, slices: Sequence[bytes | memoryview]) -> 
                 connection._write_lock.release()
     for piece in left:
         await stream.write(piece)  # type: ignore[attr-defined]
-
-
-async def _acquire(lock: trio.Lock) -> None:
-    """Acquire a lock, without a checkpoint if it is free. The tasks that wait for it come first."""
-    try:
-        lock.acquire_nowait()
-    except trio.WouldBlock:
-        await lock.acquire()
 
 
 def _open_for(muxed: YamuxStream, piece: bytes | memoryview) -> bool:

@@ -455,9 +455,8 @@ def _take(buffer: FrameBuffer, size: int, pieces: list[Piece], keep: bool) -> in
 
     Returns how many bytes are still to come.
     """
+    if keep:
+        return size - buffer.take_into(pieces, size)
     while size and buffer:
-        piece = buffer.take(size)
-        size -= len(piece)
-        if keep:
-            pieces.append(piece)
+        size -= len(buffer.take(size))
     return size

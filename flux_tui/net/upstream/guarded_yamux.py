@@ -46,8 +46,9 @@ from libp2p.stream_muxer.yamux.yamux import (
 from flux_tui.core.ids import PeerId
 from flux_tui.net.connections.keepalive import SILENT, acknowledged_of, local_ip_of, segment_of, unsent_of
 from flux_tui.net.connections.read_pace import Pace
+from flux_tui.net.connections.whole_writes import acquire
 from flux_tui.net.connections.yamux_read_buffer import FrameBuffer, FrameBuffers, Piece
-from flux_tui.net.upstream.noise_session import ReadAheadSession
+from flux_tui.net.upstream.noise_session import ReadAheadSession, batch
 
 log = logging.getLogger(__name__)
 
@@ -375,7 +376,19 @@ class GuardedYamux(Yamux):
     async def _write_frame(self, data: bytes) -> None:
         if len(data) == HEADER_SIZE and data[1] == TYPE_PING:
             await self._pings_pace.spend(1)
-        await super()._write_frame(data)
+        session = self.secured_conn
+        if len(data) > HEADER_SIZE or not isinstance(session, ReadAheadSession):
+            await super()._write_frame(data)
+            return
+        # A frame without a body, such as a window update, of which a large download sends many: without libp2p's lines
+        # for a disabled log, and its checkpoints.
+        await acquire(self._write_lock)
+        try:
+            with batch() as messages:
+                size = session.seal(data, b"", messages)
+                await session.raw.write(messages[:size])  # type: ignore[arg-type]  # not kept
+        finally:
+            self._write_lock.release()
 
     async def _make_room(self) -> None:
         """Wait until the memory budget allows this connection to read more bytes.

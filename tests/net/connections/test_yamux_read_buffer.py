@@ -53,6 +53,8 @@ def test_taken_pieces_keep_their_bytes_and_order_whatever_comes_later(
             piece = ours.take(step or 1)
             assert 0 < len(piece) <= (step or 1)
             taken.append(piece)
+            more = min(len(ours), step or 1)
+            assert ours.take_into(taken, step or 1) == more
     whole = b"".join(taken)
     assert whole + bytes(ours) == came
     assert len(ours) == len(came) - len(whole)
