@@ -133,7 +133,7 @@ async def test_the_link_ends_if_the_connection_before_breaks_with_bytes_on_it() 
         await links_of(asker).move(hidden.id, direct)  # if hole punching has not done it already
         await relayed.close()
         asker.seen.may_take.set()
-        await asker.seen.down(hidden.id)
+        await asker.seen.was_down(hidden.id)
         await asker.seen.up(hidden.id)
 
 
