@@ -18,9 +18,18 @@ DATABASE = "flux.db"
 """The database of a home. A series under any other name is an exported copy."""
 APPLICATION_ID = 0x464C5558
 """The letters FLUX. They tell a home's database from any other SQLite file."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """1: all entries are rows of one file. 2: the oldest ones are in segments (store/segments). 3: entries refer to lists
-of CIDs that they have in common (store/segments/cid_lists.py), and segments have an index of their pages."""
+of CIDs that they have in common (store/segments/cid_lists.py), and segments have an index of their pages. 4: rows of
+chunks are staged (store/index/staged_chunks.py)."""
+UNSTAGED_VERSION = 3
+"""The version of a home without staged rows, of segments and of exports: an earlier program opens them. It must not
+open a home with staged rows, because it would use the row numbers of their files again."""
+CACHE_KB = 8_000
+"""KiB of the database's pages that are kept in memory. A transaction that changes more pages writes some of them to
+the WAL several times."""
+WAL_PAGES = 4_000
+"""Pages of the WAL, 16 MB, after which they are copied to the database: a page that changes often is copied once."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock; only another program that copies the file could hold one that long."""
 
@@ -114,7 +123,8 @@ CREATE TABLE IF NOT EXISTS tree (
     part TEXT
 );
 CREATE INDEX IF NOT EXISTS tree_by_root ON tree (root);
--- A file of a tree (`rel` is empty where the tree is the file). The stat is NULL while it is written.
+-- A file of a tree (`rel` is empty where the tree is the file). The stat is NULL while it is written, and until then
+-- the file is not in `file_by_path`: the files of a fetched folder come in the order of their hashes.
 CREATE TABLE IF NOT EXISTS file (
     id          INTEGER PRIMARY KEY,
     tree        INTEGER NOT NULL,
@@ -126,7 +136,9 @@ CREATE TABLE IF NOT EXISTS file (
     recorded_ns INTEGER,
     dag_root    BLOB -- the root of the blocks of a file of the user's that was added; NULL: not known
 );
-CREATE INDEX IF NOT EXISTS file_by_tree ON file (tree, rel);
+DROP INDEX IF EXISTS file_by_tree; -- of earlier versions
+CREATE INDEX IF NOT EXISTS file_of_tree ON file (tree);
+CREATE INDEX IF NOT EXISTS file_by_path ON file (tree, rel) WHERE size IS NOT NULL;
 -- Where a chunk's bytes are: inline, or in a file at an offset.
 CREATE TABLE IF NOT EXISTS chunk (
     cid    BLOB PRIMARY KEY,
@@ -136,6 +148,15 @@ CREATE TABLE IF NOT EXISTS chunk (
     data   BLOB
 );
 CREATE INDEX IF NOT EXISTS chunk_by_file ON chunk (file);
+-- The same for chunks that were committed last: they are merged into `chunk` later (store/index/staged_chunks.py).
+CREATE TABLE IF NOT EXISTS chunk_staged (
+    id     INTEGER PRIMARY KEY,
+    cid    BLOB NOT NULL,
+    size   INTEGER NOT NULL,
+    file   INTEGER,
+    offset INTEGER,
+    data   BLOB
+);
 -- Other files that have it too: looked at only when the first place turns out not to have it any more.
 CREATE TABLE IF NOT EXISTS spare (
     cid    BLOB NOT NULL,
@@ -150,13 +171,14 @@ WHEN old.file IS NOT NULL AND old.file IS NOT new.file BEGIN
         WHERE (SELECT count(*) FROM spare WHERE cid = old.cid) < 8;
 END;
 """
-UPSERT_CHUNK = (
-    "INSERT INTO chunk VALUES (?, ?, ?, ?, ?) ON CONFLICT (cid) DO UPDATE"
+ON_CHUNK_CONFLICT = (
+    "ON CONFLICT (cid) DO UPDATE"
     " SET size = excluded.size, file = excluded.file, offset = excluded.offset, data = excluded.data"
     " WHERE chunk.data IS NULL"
 )
 """The newest place comes first, because its file was looked at last. Inline chunks stay inline: that is the safest
 place."""
+UPSERT_CHUNK = f"INSERT INTO chunk VALUES (?, ?, ?, ?, ?) {ON_CHUNK_CONFLICT}"  # noqa: S608
 
 
 class StoreError(FluxError):
@@ -195,13 +217,18 @@ def open_writer(path: Path) -> sqlite3.Connection:
         raise explain(error, path) from error
     try:
         path.chmod(0o600)
-        _check(db, path)
+        version = max(_check(db, path), UNSTAGED_VERSION)
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=NORMAL")
+        db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
+        db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
+        db.execute(
+            "PRAGMA secure_delete=FAST"
+        )  # some builds of SQLite would write deleted rows' pages once more
         # In one transaction: a full disk or a kill could leave tables without this program's id. They would
         # then count as another program's.
         db.executescript(
-            f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
+            f"BEGIN IMMEDIATE; PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={version};"
             f"{SERIES_TABLES}{CHUNK_TABLES}COMMIT;"
         )
         for table, column in (("file", "dag_root BLOB"), ("entry", "list INTEGER"), ("entry", "part BLOB")):
@@ -316,8 +343,11 @@ def has_column(db: sqlite3.Connection, table: str, name: str) -> bool:
     return found.fetchone() is not None
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
-    """Check that this is a database of flux-tui, of a version that this program can read. Raises StoreError."""
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    """Check that this is a database of flux-tui, and return its version.
+
+    Raises StoreError, also if this program cannot read that version.
+    """
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
     tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -328,6 +358,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
             f"{path} was written by a newer flux-tui (format {version}, this one reads up to "
             f"{SCHEMA_VERSION}): update flux-tui to open it"
         )
+    return int(version)
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:

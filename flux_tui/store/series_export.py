@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 from flux_tui.store.database import (
     APPLICATION_ID,
     PAGE_TABLE,
-    SCHEMA_VERSION,
     SERIES_TABLES,
+    UNSTAGED_VERSION,
     StoreError,
     explain,
     explain_os,
@@ -46,7 +46,7 @@ def export(source: Path, target: Path, *, overwrite: bool = False) -> int:
         ):
             copy.executescript(f"{SERIES_TABLES}{PAGE_TABLE}")
             copy.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            copy.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            copy.execute(f"PRAGMA user_version={UNSTAGED_VERSION}")
             copy.execute("BEGIN")
             reader.execute("BEGIN")
             count = _copy(reader, source, copy)

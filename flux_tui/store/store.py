@@ -24,6 +24,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 
@@ -49,6 +50,7 @@ from flux_tui.store.index.blocks_of_running_adds import AddsUnderWay
 from flux_tui.store.index.chunk_index import ChunkIndex
 from flux_tui.store.index.replica_removal import Evictions, RemovalCounts, tidy
 from flux_tui.store.index.shared_files import SharedFiles, UnchangedFile
+from flux_tui.store.index.staged_chunks import StagedChunks
 from flux_tui.store.index.store_values import (
     Landed,
     Leaf,
@@ -96,8 +98,9 @@ class Store:
         self._db = db
         self._lock = threading.RLock()
         """Guards the connection, the trees and the index. It is hardly ever held during file I/O."""
+        self._staged = StagedChunks(db, self._lock)
         self._trees = Trees(home, db, self._lock)
-        self.chunks = ChunkIndex(self.path, db, self._lock, self._trees)
+        self.chunks = ChunkIndex(self.path, db, self._lock, self._trees, self._staged)
         """The chunk index, which finds and reads chunks."""
         self._loose = LooseChunks(home, self.chunks, self._trees, self.disk_space)
         self.objects = ObjectWriter(
@@ -139,6 +142,7 @@ class Store:
             try:
                 self._loose.flush()
                 self._db.execute("INSERT OR REPLACE INTO meta VALUES ('closed', '1')")
+                self._staged.merge()
             except (sqlite3.Error, OSError, StoreError):
                 pass  # a full or broken disk: the next boot checks the files
             self._db.close()
@@ -164,8 +168,19 @@ class Store:
         rows = [(self.last_seq + number, at, event) for number, (at, event) in enumerate(events, 1)]
         seq = self.last_seq + len(rows)
         with self._lock:
-            landed = self.chunks.to_commit(landed)
-            chunks = [(cid_bytes(row.cid), row.size, row.file, row.offset, row.data) for row in landed]
+            try:
+                landed = self.chunks.to_commit(landed)
+                if any(cid in self._staged for cid in lost):
+                    self._staged.merge()
+                chosen = self._staged.choose(landed)
+            except sqlite3.Error as error:
+                raise explain(error, self.path) from error
+            staged = [row for row in landed if row.cid in chosen]
+            chunks = [
+                (cid_bytes(row.cid), row.size, row.file, row.offset, row.data)
+                for row in landed
+                if row.cid not in chosen
+            ]
             chunks.sort(key=itemgetter(0))  # the index takes many rows twice as fast in its own order
             saved = None if checkpoint is None else self.series.saved.prepare(seq, checkpoint)
             superfluous: Collection[StoredCheckpoint] = ()
@@ -178,6 +193,7 @@ class Store:
                 self._db.executemany("DELETE FROM chunk WHERE cid = ?", gone)
                 self._db.executemany("DELETE FROM spare WHERE cid = ?", gone)
                 self._db.executemany(UPSERT_CHUNK, chunks)
+                self._staged.insert(staged)
                 if saved is not None:
                     superfluous = self.series.saved.insert(self._db, saved, self.series.packed_last)
                 self._db.execute("COMMIT")
@@ -191,10 +207,23 @@ class Store:
             if saved is not None:
                 self.series.saved.inserted(saved, superfluous)
             self.series.appended(size)
+            self._staged.inserted(staged)
             self.chunks.committed(landed, lost)
         self.last_seq = seq
         self.last_at = rows[-1][1] if rows else self.last_at
+        with suppress(sqlite3.Error):  # the rows are committed, and are merged another time
+            self._staged.merge_due()
         return seq
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether rows of chunks wait to be merged into the index."""
+        return self._staged.has_rows
+
+    def merge_staged(self) -> None:
+        """Merge the staged rows of chunks into the index, if none came since the last call. Raises StoreError."""
+        with self._guarded(self.path):
+            self._staged.merge_quiet()
 
     # ── a state that is being computed ──────────────────────────────────────────────────────────
 
@@ -221,7 +250,7 @@ class Store:
 
         Return how many chunks were forgotten, and their bytes. Raises StoreError.
         """
-        with self._guarded(path):
+        with self._guarded(path), self._staged.paused():
             return self._evictions.evict(root, path, others)
 
     def discard(self, root: Cid, path: Path, others: Iterable[Cid]) -> RemovalCounts:
@@ -230,7 +259,7 @@ class Store:
         Blocks that the objects `others` contain stay. A finished file at `path` stays, too. Return how many
         chunks were forgotten, and their bytes. Raises StoreError.
         """
-        with self._guarded(path):
+        with self._guarded(path), self._staged.paused():
             return self._evictions.discard(root, path, others)
 
     # ── objects that are no longer shared ───────────────────────────────────────────────────────
@@ -241,7 +270,7 @@ class Store:
         `mark`: the number of the entry that removed the object. `others` and `paths`: the other objects, and
         their paths.
         """
-        with self._guarded(self.home):
+        with self._guarded(self.home), self._staged.paused():
             return self._freeing.free(root, mark, others, paths, self._shares.has)
 
     def end_share(
@@ -256,13 +285,14 @@ class Store:
         with self._lock:
             fresh = self._shares.end(tree)
         if path is not None:
+            self.chunks.merge_staged()
             query = (
                 "SELECT cid FROM chunk JOIN file ON file.id = chunk.file JOIN tree ON tree.id = file.tree"
                 " WHERE tree.root = '' AND tree.path = ?"
             )
             fresh |= {cid_from_bytes(row[0]) for row in self.chunks.rows(query, path)}
         if not keep and fresh:
-            with self._guarded(self.home):
+            with self._guarded(self.home), self._staged.paused():
                 self._freeing.forget(fresh, others, self._shares.has)
 
     def claim(self, cid: Cid) -> None:

@@ -8,6 +8,7 @@ def damaged(store: Store) -> None:
     """Overwrite the first page of the chunk index in the file."""
     many = [Landed(raw_cid(b"%d" % number), 1000, data=bytes(1000)) for number in range(200)]
     store.commit([], many)  # no entry: it would collide with those of a node that writes there
+    store.chunks.merge_staged()
     (page,) = store.chunks.rows("SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_chunk_1'")
     (size,) = store.chunks.rows("PRAGMA page_size")
     store.chunks.rows("PRAGMA wal_checkpoint(TRUNCATE)")

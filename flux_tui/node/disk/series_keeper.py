@@ -1,6 +1,6 @@
 """Keeps the series of a running node small: moves its oldest entries into segments, and prunes them by the settings.
 
-See store/segments.
+See store/segments. While no chunks come, it also merges the staged rows of those that came (store/index).
 """
 
 import logging
@@ -64,6 +64,8 @@ class SeriesKeeper:
             try:
                 if self._series.due:
                     await trio.to_thread.run_sync(self._series.rotate)
+                elif self._engine.store.has_staged:
+                    await trio.to_thread.run_sync(self._engine.store.merge_staged)
             except StoreError as error:
                 log.warning("old entries stay where they are for now: %s", error)
                 await trio.sleep(TROUBLE_SECONDS)

@@ -28,6 +28,8 @@ from flux_tui.store.disk.name_collisions import DistinctNames
 from flux_tui.store.disk.part_names import PART, part_path
 from flux_tui.store.disk.safe_path import Inside, OpenFolder, parts_of
 
+CHUNKS = ("chunk", "chunk_staged")
+"""The tables with the places of chunks."""
 HELD = "held"
 """The folder of a home with the replicas."""
 
@@ -255,17 +257,19 @@ class Trees:
             self.drop(root)
             tree = self._open(root, path)
             tree.pack, tree.limit = pack, limit
-            here = "SELECT coalesce(sum(chunk.size), 0) FROM chunk JOIN file ON file.id = chunk.file WHERE tree = ?"
-            tree.here = int(self._db.execute(here, (tree.number,)).fetchone()[0])
+            for table in CHUNKS if tree.files else ():
+                here = f"SELECT sum(c.size) FROM {table} AS c JOIN file ON file.id = c.file WHERE tree = ?"  # noqa: S608
+                tree.here += int(self._db.execute(here, (tree.number,)).fetchone()[0] or 0)
 
     def open_pack(self, tree: Tree) -> int:
         """Open the one file that has all leaves of a replica. Return the number of the file's row."""
         rel = PACK_NAME if tree.part.is_dir() else ""
         self.add_files(tree, (rel,))
         number = tree.files[rel]
-        end = "SELECT coalesce(max(offset + size), 0) FROM chunk WHERE file = ?"
         with self._lock:
-            tree.pack_end = max(tree.pack_end, int(self._db.execute(end, (number,)).fetchone()[0]))
+            for table in CHUNKS:
+                end = f"SELECT coalesce(max(offset + size), 0) FROM {table} WHERE file = ?"  # noqa: S608
+                tree.pack_end = max(tree.pack_end, int(self._db.execute(end, (number,)).fetchone()[0]))
         return number
 
     def begin_writing(self, trees: Iterable[Tree]) -> None:
@@ -381,8 +385,11 @@ class Trees:
 
     def has_chunks(self, tree: Tree) -> bool:
         """Return whether the index has any chunk in the files of this tree."""
-        query = "SELECT 1 FROM chunk JOIN file ON file.id = chunk.file WHERE file.tree = ? LIMIT 1"
-        return self._db.execute(query, (tree.number,)).fetchone() is not None
+        queries = (
+            f"SELECT 1 FROM {table} AS c JOIN file ON file.id = c.file WHERE file.tree = ? LIMIT 1"  # noqa: S608
+            for table in CHUNKS
+        )
+        return any(self._db.execute(query, (tree.number,)).fetchone() is not None for query in queries)
 
     def share(self, path: Path) -> int:
         """Add a row for a file or folder of the user's that is shared.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from flux_tui.core.ids import Cid, cid_bytes, matches
 from flux_tui.regular_files import open_regular
-from flux_tui.store.database import DATABASE, explain, open_reader
+from flux_tui.store.database import DATABASE, explain, has_table, open_reader
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.file_places import KEPT, FilePlace, locate
 
@@ -158,9 +158,11 @@ class BlockReader:
         return rest
 
     def _spares(self, row: _Row) -> list[tuple[int, int]]:
-        query = "SELECT file, offset FROM spare WHERE cid = ? AND file != ?"
+        query = "SELECT file, offset FROM spare WHERE cid = ?1 AND file != ?2"
         try:
             with self._lock:
+                if has_table(self._db, "chunk_staged"):
+                    query += " UNION ALL SELECT file, offset FROM chunk_staged WHERE cid = ?1 AND file != ?2"
                 return self._db.execute(query, (cid_bytes(row.cid), row.file)).fetchall()
         except sqlite3.Error as error:
             raise explain(error, self._home / DATABASE) from error
@@ -170,11 +172,16 @@ class BlockReader:
         try:
             for at in range(0, len(cids), SQL_AT_ONCE):
                 keys = {cid_bytes(cid): cid for cid in cids[at : at + SQL_AT_ONCE]}
-                marks = ",".join("?" * len(keys))
+                marks = ",".join(f"?{number}" for number in range(1, len(keys) + 1))
                 query = f"SELECT cid, size, file, offset, data FROM chunk WHERE cid IN ({marks})"  # noqa: S608
                 with self._lock:
+                    if has_table(self._db, "chunk_staged"):  # in one statement: a merge moves rows meanwhile
+                        staged = "SELECT cid, size, file, offset, data FROM chunk_staged WHERE cid IN"
+                        query += f" UNION ALL {staged} ({marks})"
                     rows = self._db.execute(query, tuple(keys)).fetchall()
                 for key, size, file, offset, data in rows:
+                    if keys[key] in found and found[keys[key]].data is not None:
+                        continue  # the newest place comes first, but the database before files
                     found[keys[key]] = _Row(keys[key], size, file, offset or 0, data)
         except sqlite3.Error as error:
             raise explain(error, self._home / DATABASE) from error

@@ -23,7 +23,8 @@ from flux_tui.store.database import StoreError, explain
 from flux_tui.store.disk import file_io
 from flux_tui.store.disk.file_places import FilePlace
 from flux_tui.store.disk.object_trees import Trees
-from flux_tui.store.index.store_values import Landed, Lost, ReadResult, Where
+from flux_tui.store.index.staged_chunks import StagedChunks
+from flux_tui.store.index.store_values import Landed, Lost, ReadResult, StoreErrors, Where
 
 LOOKED_UP = 500
 """Chunks that one query looks up."""
@@ -34,15 +35,18 @@ SIZES_KEPT = 100_000
 class ChunkIndex:
     """Finds and reads the chunks of one home, in the database and in the files where the chunks are stored."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection, lock: threading.RLock, trees: Trees) -> None:
+    def __init__(
+        self, path: Path, db: sqlite3.Connection, lock: threading.RLock, trees: Trees, staged: StagedChunks
+    ) -> None:
         """Make the index of the database at `path`, whose connection is `db`.
 
-        `lock` guards the connection, `trees` and this index.
+        `lock` guards the connection, `trees`, `staged` and this index.
         """
         self._path = path
         self._db = db
         self._lock = lock
         self._trees = trees
+        self._staged = staged
         self._overlay: dict[Cid, Landed] = {}
         """Chunks that are written, but not committed."""
         self._gone: set[Cid] = set()
@@ -82,7 +86,7 @@ class ChunkIndex:
                 continue
             if cid in self._gone:
                 missing.add(cid)
-            else:
+            elif cid not in self._staged:
                 asked[cid_bytes(cid)] = cid
         keys = list(asked)
         for start in range(0, len(keys), LOOKED_UP):
@@ -99,11 +103,13 @@ class ChunkIndex:
 
     def counts(self) -> tuple[int, int]:
         """Return how many chunks are committed here, and their bytes together. Raises StoreError."""
+        self.merge_staged()
         ((count, size),) = self.rows("SELECT count(*), coalesce(sum(size), 0) FROM chunk")
         return int(count), int(size)
 
     def cids(self) -> Iterator[Cid]:
         """Return the CIDs of all chunks that are committed here. Raises StoreError."""
+        self.merge_staged()
         return (cid_from_bytes(row[0]) for row in self.rows("SELECT cid FROM chunk"))
 
     # ── reading ─────────────────────────────────────────────────────────────────────────────────
@@ -191,7 +197,9 @@ class ChunkIndex:
             for cid in lost:
                 self._sizes.pop(cid, None)
                 self._gone.discard(cid)
-            for row in rows:
+            for row in (
+                rows
+            ):  # those that are staged were noted before: there is no moment when a look-up finds none
                 if self._overlay.get(row.cid) is row:
                     del self._overlay[row.cid]
                 self._remember(row.cid, row.size)
@@ -210,6 +218,8 @@ class ChunkIndex:
         """
         with self._lock:
             self._overlay.pop(row.cid, None)
+            if row.cid in self._staged:
+                self._staged.merge()
             self._db.execute(
                 "INSERT INTO chunk VALUES (?, ?, ?, ?, ?) ON CONFLICT (cid) DO UPDATE"
                 " SET file = excluded.file, offset = excluded.offset, data = excluded.data",
@@ -314,7 +324,7 @@ class ChunkIndex:
                 key,
                 where.file,
             )
-            for file, offset in places:
+            for file, offset in (*places, *self._staged.others(cid, where.file)):
                 try:
                     with open_unbuffered(self._locate(file).path) as opened:
                         data = file_io.read_at(opened.fileno(), offset, where.size, wait=wait)
@@ -342,6 +352,10 @@ class ChunkIndex:
         if cid in self._gone:
             return None
         try:
+            with StoreErrors(self._path, self._path):
+                staged = self._staged.where(cid)
+            if staged is not None:
+                return staged
             rows = self.rows("SELECT size, file, offset, data FROM chunk WHERE cid = ?", cid_bytes(cid))
         except ValueError:
             return None
@@ -359,7 +373,7 @@ class ChunkIndex:
         asked: dict[bytes, Cid] = {}
         for cid in cids:
             found[cid] = None
-            if cid in self._overlay or cid in self._gone or len(cids) == 1:
+            if cid in self._overlay or cid in self._gone or cid in self._staged or len(cids) == 1:
                 found[cid] = self.where(cid)
             else:
                 with contextlib.suppress(ValueError):
@@ -382,6 +396,13 @@ class ChunkIndex:
         try:
             with self._lock:
                 return self._db.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self._path) from error
+
+    def merge_staged(self) -> None:
+        """Merge all staged rows, so that the table `chunk` has all committed chunks. Raises StoreError."""
+        try:
+            self._staged.merge()
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
 

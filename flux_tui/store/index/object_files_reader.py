@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flux_tui.core.ids import Cid
-from flux_tui.store.database import explain, open_reader
+from flux_tui.store.database import explain, has_table, open_reader
 
 MAX_COUNTED = 20_000
 """Chunks of all files together up to which each file's own bytes are counted, in about 20 ms."""
@@ -105,10 +105,16 @@ class ObjectFilesReader:
         `tree`: the row number of the object's path. None: there are too many chunks to count.
         """
         chunks = (
-            "SELECT chunk.file, chunk.size FROM file JOIN chunk ON chunk.file = file.id WHERE file.tree = ?"
+            "SELECT chunk.cid, chunk.file, chunk.size FROM file JOIN chunk ON chunk.file = file.id"
+            " WHERE file.tree = ?1"
         )
+        if has_table(self._db, "chunk_staged"):  # during a merge, rows are in both tables
+            chunks += (
+                " UNION SELECT staged.cid, staged.file, staged.size FROM chunk_staged AS staged"
+                " JOIN file ON file.id = staged.file WHERE file.tree = ?1"
+            )
         found: dict[int, int] = {}
-        for count, (file, size) in enumerate(self._db.execute(chunks, (tree,))):
+        for count, (_, file, size) in enumerate(self._db.execute(chunks, (tree,))):
             if count >= MAX_COUNTED:
                 return None
             found[file] = found.get(file, 0) + size

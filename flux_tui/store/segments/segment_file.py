@@ -14,8 +14,8 @@ from pathlib import Path
 from flux_tui.core.series.events import Entry, decode_event
 from flux_tui.store.database import (
     APPLICATION_ID,
-    SCHEMA_VERSION,
     SEGMENT_TABLES,
+    UNSTAGED_VERSION,
     StoreError,
     connect_immutable,
     explain_os,
@@ -59,7 +59,7 @@ def write_segment(
             db.execute("PRAGMA journal_mode=OFF")
             db.execute("PRAGMA synchronous=OFF")
             db.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            db.execute(f"PRAGMA user_version={UNSTAGED_VERSION}")
             db.executescript(SEGMENT_TABLES)
             db.execute("BEGIN")
             db.execute("INSERT INTO origin VALUES (?)", (series,))

@@ -346,6 +346,8 @@ class ObjectWriter:
         tree = self._tree(root)
         if tree.pack:
             self.place_blocks(root, ())  # an object of only folders has no leaf that makes the file
+        if tree.spares:  # they are spares of rows of the table `chunk`
+            self._index.merge_staged()
         with self._guarded(tree.path):
             path = self._trees.finish(tree)
         return Whole(path, tuple(tree.left_out.values()))
