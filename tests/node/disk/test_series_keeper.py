@@ -103,7 +103,7 @@ async def test_after_the_clock_was_set_nothing_is_pruned_by_age_for_an_hour() ->
     """A clock that is set years forward makes all entries old at once."""
     series, now = FakeSeries(), [0.0]
     clock = type("FakeClock", (), {"__call__": lambda _: now[0], "wall": lambda _: now[0]})()
-    fake = SimpleNamespace(clock=clock, store=SimpleNamespace(series=series), stalled=False)
+    fake = SimpleNamespace(clock=clock, store=SimpleNamespace(series=series, has_staged=False), stalled=False)
     keeper = series_keeper.SeriesKeeper(cast("engine.Engine", fake), KeepRule(seconds=86_400.0), None)
 
     async def looked_again() -> None:
