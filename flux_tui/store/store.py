@@ -114,7 +114,8 @@ class Store:
         self.series = SeriesFiles(home, db, self._lock)
         """The segments of the series, its checkpoints, and what is moved and dropped."""
         tidy(db)
-        tidy_freed(db)
+        if not self._staged.has_rows:  # files of staged rows must not be taken for files without chunks
+            tidy_freed(db)
         tidy_piped(home, db)
         self._evictions = Evictions(db, self._lock, self._trees, self.chunks, self._loose.set_apart)
         self._freeing = Freeing(home, db, self._lock, self._trees, self.chunks, self._loose.set_apart)
@@ -322,8 +323,11 @@ class Store:
             return []
         lost: list[Lost] = []
         rows = self._db.execute(
-            "SELECT cid, chunk.size, chunk.file, chunk.offset FROM chunk JOIN file ON file.id = chunk.file"
-            " JOIN tree ON tree.id = file.tree WHERE tree.part IS NOT NULL OR (tree.id = ? AND NOT ?)"
+            "SELECT cid, chunk.size, chunk.file, chunk.offset FROM"
+            " (SELECT cid, size, file, offset FROM chunk"  # and staged rows that could not be merged
+            " UNION ALL SELECT cid, size, file, offset FROM chunk_staged) AS chunk"
+            " JOIN file ON file.id = chunk.file JOIN tree ON tree.id = file.tree"
+            " WHERE tree.part IS NOT NULL OR (tree.id = ? AND NOT ?)"
             " ORDER BY chunk.file, chunk.offset",
             (OWN, closed),
         ).fetchall()

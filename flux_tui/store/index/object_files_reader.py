@@ -79,12 +79,13 @@ class ObjectFilesReader:
         if tree is None:
             return None
         number, place, whole = tree
-        (count,) = self._db.execute(
-            "SELECT count(DISTINCT rel) FROM file WHERE tree = ?", (number,)
-        ).fetchone()
+        # A finished file has a size, and only finished files are in the index that has them in order.
+        of = "tree = ? AND size IS NOT NULL" if whole else "tree = ?"
+        query = f"SELECT count(DISTINCT rel) FROM file WHERE {of}"  # noqa: S608 - ours
+        (count,) = self._db.execute(query, (number,)).fetchone()
         # A file of the user's that was changed and added again has several rows. The last one is the file as it is.
         rows = self._db.execute(
-            "SELECT max(id), rel, size FROM file WHERE tree = ? GROUP BY rel ORDER BY rel LIMIT ?",
+            f"SELECT max(id), rel, size FROM file WHERE {of} GROUP BY rel ORDER BY rel LIMIT ?",  # noqa: S608
             (number, limit if whole or count > MAX_FILES else MAX_FILES),
         ).fetchall()
         if not rows or (count == 1 and not rows[0][1]):

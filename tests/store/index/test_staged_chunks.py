@@ -297,3 +297,14 @@ def test_a_home_of_the_version_before_is_taken_over(store: Store, tmp_path: Path
         "EXPLAIN QUERY PLAN SELECT id FROM file WHERE tree = 2 AND rel IN ('a', 'b') AND size IS NOT NULL"
     )
     assert "file_by_path (tree=? AND rel=?)" in str(plan)
+
+
+def test_rows_that_cannot_be_merged_at_the_start_keep_their_files(store: Store, tmp_path: Path) -> None:
+    """The files of staged rows are not files without chunks: their row numbers must not be used again."""
+    staged(store, tmp_path / "folder")
+    store.chunks.rows("INSERT INTO meta VALUES ('untidy', '1')")
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON chunk BEGIN SELECT raise(ABORT, 'no room'); END")
+    again = Store.open(killed(store, tmp_path))
+    assert again.chunks.rows("SELECT count(*) FROM file") == [(MANY,)]
+    assert again.chunks.read(CIDS) == (CHUNKS, [])
