@@ -387,7 +387,7 @@ def a_folder(path: Path) -> None:
         (broken_pages, r"flux\.db is damaged \(database disk image is malformed\): move it away"),
         (
             newer,
-            r"flux\.db was written by a newer flux-tui \(format 4, this one reads up to 3\): update flux-tui",
+            r"flux\.db was written by a newer flux-tui \(format 5, this one reads up to 4\): update flux-tui",
         ),
         (somebodys, r"flux\.db is a database, but not one of flux-tui's"),
         (a_folder, r"there is no series at .*flux\.db|flux\.db cannot be opened: check that its folder"),
