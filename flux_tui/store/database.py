@@ -28,8 +28,8 @@ open a home with staged rows, because it would use the row numbers of their file
 CACHE_KB = 8_000
 """KiB of the database's pages that are kept in memory. A transaction that changes more pages writes some of them to
 the WAL several times."""
-WAL_PAGES = 4_000
-"""Pages of the WAL, 16 MB, after which they are copied to the database: a page that changes often is copied once."""
+WAL_PAGES = 1_000
+"""Pages of the WAL, 4 MB, after which they are flushed and copied to the database. A power loss may take so much."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for a lock; only another program that copies the file could hold one that long."""
 
