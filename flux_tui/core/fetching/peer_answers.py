@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from flux_tui.core.fetching.downloads.download import Download
 from flux_tui.core.fetching.downloads.peer_bitmaps import MAX_WATCHERS, PeerBitmap
 from flux_tui.core.fetching.grants.leases import Leases
+from flux_tui.core.fetching.grants.repeated_grants import RepeatedGrants
 from flux_tui.core.fetching.grants.scheduler import Scheduler
 from flux_tui.core.fetching.grants.wanted_blocks import WantedBlocks
 from flux_tui.core.fetching.holders import Holders
@@ -39,6 +40,7 @@ class PeerAnswers:
         self.leases = leases
         self.scheduler = scheduler
         self.want_pusher = want_pusher
+        self.repeated_grants = RepeatedGrants(ledger, scheduler)
 
     def offered(self, peer: PeerId, offer: StatusYesButLater) -> None:
         """Handle a holder's delayed yes: record it, and let the holder be granted chunks of what it offers.
@@ -60,6 +62,7 @@ class PeerAnswers:
             )
         )
         self.promised(peer, cids, offer.size, offer.part)
+        self.repeated_grants.answered(self.holders.get(peer), cids)
 
     def promised(
         self, peer: PeerId, cids: tuple[Cid, ...], size: int | None, part: bytes | None = None
@@ -131,6 +134,8 @@ class PeerAnswers:
         elif no.reason == "not_held" and no.retry_after is None:
             self.want_pusher.lacking.note((download.root for download in asked), peer, self.ledger.now)
         changed = self._lose(peer, said, asked)
+        if no.reason == "busy":  # a NO to a want: its answer to the grant says whether it has the grant
+            self.repeated_grants.answered(self.holders.get(peer), [download.root for download in asked])
         later = gives_later(said)
         if later:
             self._ask_later(peer, asked)

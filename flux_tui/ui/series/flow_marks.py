@@ -196,9 +196,10 @@ class FlowWindow:
                     self._mark(entry, event.peer, "chunks", size=event.size)
             case ev.Granted():
                 if self._is_about((event.root,) if event.root is not None else event.cids):
-                    for cid in event.cids if not event.hedge else ():
+                    owed = () if event.hedge or event.again else event.cids
+                    for cid in owed:
                         self._granted[cid] = event.peer, event.root
-                    self._owes(event.peer, at, len(event.cids) if not event.hedge else 0)
+                    self._owes(event.peer, at, len(owed))
                     self._mark(entry, event.peer, "grant")
             case ev.StatusNo():
                 if event.about == "want" and self._is_about((*event.cids, *event.roots), event.cids):

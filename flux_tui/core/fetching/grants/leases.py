@@ -29,7 +29,8 @@ class Batch:
     """The chunks of one grant that have not come yet. They have one deadline."""
 
     __slots__ = (
-        "_chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "number", "seconds",
+        "_chunks", "deadline", "due", "estimate", "extended", "hedge", "holder", "inherited", "number", "repeated",
+        "seconds",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,8 @@ class Batch:
         """Grants are numbered in the order in which they were pushed. A holder sends chunks in that order."""
         self.extended = 0
         """How often it was extended."""
+        self.repeated = 0
+        """The extension during which the grant was pushed again last; 0: it was not pushed again."""
         self.inherited = False
         """The batch was granted before this node was restarted. The holder's queue went with the old stream,
         so the holder is not blamed when the lease ends."""
@@ -115,6 +118,15 @@ class Batch:
     def forget_extensions(self) -> None:
         """Set the number of extensions back to 0, because the holder is sending."""
         self.extended = 0
+        self.repeated = 0
+
+    def may_repeat(self) -> bool:
+        """Whether the grant may be pushed again: it is late, and was not pushed again during this extension."""
+        return self.extended > self.repeated and not self.hedge
+
+    def count_repeat(self) -> None:
+        """Record that the grant was pushed again during this extension."""
+        self.repeated = self.extended
 
     def become_lease(self) -> None:
         """Turn this hedge into the chunk's normal lease, because the chunk's other lease has ended."""

@@ -7,7 +7,8 @@ each chunk came; with leases, 1.00.
 1. Each holder is granted as many missing chunks as keep it busy (holders.py). No chunk is granted to two holders.
 2. When a chunk comes, its lease ends. When it does not come in time, it is granted to another holder, and the
    late holder is told to cancel it. The late holder then gets one chunk at a time until it sends again. If no
-   other holder can send the chunks, the late one gets more time first.
+   other holder can send the chunks, the late one gets more time first. If it answers a want meanwhile, the grant
+   is pushed again, because it may have been lost (repeated_grants.py).
 3. At the end, all chunks are granted and some holders are idle. An idle holder takes over the end of the
    queue of a much slower holder, which is told to cancel those chunks. An overdue chunk is also granted once
    to an idle holder (a hedge). When one copy has come, the other is cancelled. A chunk stays with a slow holder
@@ -85,7 +86,7 @@ class Scheduler:
         """Bytes that a loose chunk is assumed to have: a running mean."""
         self._idle: dict[PeerId, float] = {}
         """Idle holders, and when to look again whether they can take over chunks."""
-        self._extended: dict[int, Batch] = {}
+        self.extended: dict[int, Batch] = {}
         """Batches that got more time because no other peer had the chunks. Some may be empty by now."""
 
     def next_deadline(self) -> float:
@@ -171,7 +172,7 @@ class Scheduler:
 
     def _extend(self, batch: Batch, seconds: float) -> None:
         """Give the holder of a batch `seconds` more from now, and record that."""
-        self._extended[id(batch)] = batch
+        self.extended[id(batch)] = batch
         self.leases.watch(batch, self.ledger.now, seconds)
         self.ledger.emit(
             ev.LeaseExtended(
@@ -187,10 +188,10 @@ class Scheduler:
 
         The extra time goes on for a holder that is sending.
         """
-        for number, batch in list(self._extended.items()):
+        for number, batch in list(self.extended.items()):
             holder = batch.holder
             if not batch.chunks:
-                del self._extended[number]
+                del self.extended[number]
             elif (
                 holder.peer != peer
                 and not self._sends(batch)
@@ -199,7 +200,7 @@ class Scheduler:
                     for cid, download in batch.chunks.items()
                 )
             ):
-                del self._extended[number]
+                del self.extended[number]
                 self.leases.watch(batch, self.ledger.now, 0.0)
 
     def _lapse_batch(self, batch: Batch, cause: ev.LapseCause) -> list[Cid]:

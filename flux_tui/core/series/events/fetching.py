@@ -77,6 +77,8 @@ class Granted(FetchingBase, tag="granted", frozen=True, kw_only=True):
     hedge: bool = False
     """A hedge: they are overdue at another holder, and nothing else is left to be granted. The faster copy
     counts."""
+    again: bool = False
+    """The holder was told before, but the chunks are late: the grant may have been lost. The lease stays as it is."""
 
 
 class LeaseExtended(FetchingBase, tag="lease_extended", frozen=True, kw_only=True):

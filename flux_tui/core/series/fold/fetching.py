@@ -122,6 +122,8 @@ def _refused(state: State, event: ev.StatusNo) -> None:
 
 
 def _granted(state: State, event: ev.Granted) -> None:
+    if event.again:
+        return  # these chunks are counted, and have their leases
     seen(state, event.peer).granted += len(event.cids)
     state.totals.granted += len(event.cids)
     pending_answers.granted(state, event)

@@ -74,7 +74,7 @@ def _pushed(event: ev.PushedWant, w: Wording) -> str:
 
 def _granted(event: ev.Granted, w: Wording) -> str:
     of = f" of {w.names.name(event.root)}" if event.root else ""
-    hedge = ", overdue elsewhere" if event.hedge else ""
+    hedge = ", overdue elsewhere" if event.hedge else ", again" if event.again else ""
     number = f"{len(event.cids):,}" if w.brief and of else counted(len(event.cids), "chunk")
     return f"may send {number}{of}{hedge}"
 
