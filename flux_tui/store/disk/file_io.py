@@ -103,13 +103,16 @@ def write_at(
     places: Iterable[int],
     data: bytes | bytearray | memoryview,
     *,
+    create: bool = False,
     read_soon: bool = False,
 ) -> None:
-    """Write `data` at each of the offsets `places`, and create the file if it does not exist.
+    """Write `data` at each of the offsets `places`.
 
-    Where the file has a hole, runs of zeros are not written: the hole stays. `read_soon`: a program reads the bytes in
-    a moment, so they go to the page cache. Raises StoreError, OSError.
+    Where the file has a hole, runs of zeros are not written: the hole stays. `create`: create the file if it does not
+    exist. An unfinished file is not created again: it would have holes where its first chunks were. `read_soon`: a
+    program reads the bytes in a moment, so they go to the page cache. Raises StoreError, OSError.
     """
+    flags = os.O_CREAT if create else 0
     offsets = list(places)
     view = memoryview(data)
     runs = holes.data_runs(view)
@@ -121,13 +124,13 @@ def write_at(
         and not any(offset % BLOCK for offset in offsets)
     ):
         try:
-            _write_direct(where, offsets, data, runs)
+            _write_direct(where, offsets, data, runs, flags)
         except OSError as error:
             if error.errno != errno.EINVAL:  # the file system has no direct writes
                 raise
         else:
             return
-    _write(where, offsets, view, runs, 0)
+    _write(where, offsets, view, runs, flags)
 
 
 def write_in(folder: OpenFolder, base: Path, rel: str, offset: int, data: bytes) -> None:
@@ -138,7 +141,7 @@ def write_in(folder: OpenFolder, base: Path, rel: str, offset: int, data: bytes)
     if not data or data[0] == 0 or len(data) >= holes.HOLE:
         write_at(Inside(base, rel), [offset], data)
         return
-    descriptor = folder.open(rel, os.O_WRONLY | os.O_CREAT)
+    descriptor = folder.open(rel, os.O_WRONLY)
     try:
         done = os.pwrite(descriptor, data, offset)
         if done < len(data):
@@ -148,15 +151,19 @@ def write_in(folder: OpenFolder, base: Path, rel: str, offset: int, data: bytes)
 
 
 def _write_direct(
-    where: Inside, offsets: list[int], data: bytes | bytearray | memoryview, runs: list[holes.Run]
+    where: Inside,
+    offsets: list[int],
+    data: bytes | bytearray | memoryview,
+    runs: list[holes.Run],
+    flags: int,
 ) -> None:
     if runs and not (isinstance(data, memoryview) and data.obj is _aligned.buffer):
         data = aligned((data,))
-    _write(where, offsets, memoryview(data), runs, DIRECT)
+    _write(where, offsets, memoryview(data), runs, flags | DIRECT)
 
 
 def _write(where: Inside, offsets: list[int], view: memoryview, runs: list[holes.Run], flags: int) -> None:
-    descriptor = where.open(os.O_WRONLY | os.O_CREAT | flags, make=True)
+    descriptor = where.open(os.O_WRONLY | flags, make=bool(flags & os.O_CREAT))
     try:
         for offset in offsets:
             here = runs

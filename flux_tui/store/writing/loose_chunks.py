@@ -35,7 +35,7 @@ class LooseChunks:
         with StoreErrors(self._home / DATABASE, self._home):
             self._disk_space.take(self._home, len(data))
             file, where = self._trees.own_file(cid)
-            file_io.write_at(where, [0], data)
+            file_io.write_at(where, [0], data, create=True)
             with self._lock:
                 self._unflushed.append(where.rel)
         return Landed(cid, len(data), file, 0)

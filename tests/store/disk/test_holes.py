@@ -85,7 +85,7 @@ def test_the_bytes_are_right_over_any_old_content(
             file.truncate(2 * MIB)
     elif before == "data":
         path.write_bytes(b"x" * 2 * MIB)
-    file_io.write_at(Inside(path, ""), [offset], data)
+    file_io.write_at(Inside(path, ""), [offset], data, create=before == "nothing")
     assert path.read_bytes()[offset : offset + len(data)] == data
     if before == "nothing":
         assert path.stat().st_size == offset + len(data)
