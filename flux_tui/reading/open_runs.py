@@ -117,6 +117,8 @@ class OpenRuns:
                 break
             _check_size(leaf, extent.size)
             count, end = count + 1, end + extent.size
+        if first.stat is None and _has_hole(descriptor, first.offset, end):
+            return None
         return count, OpenRun(descriptor, first.offset, end - first.offset, first.path, first.stat)
 
     def _open(self, extent: Extent) -> int | None:
@@ -133,6 +135,18 @@ class OpenRuns:
             self.close()
             return None
         return descriptor
+
+
+def _has_hole(descriptor: int, start: int, end: int) -> bool:
+    """Return whether bytes `start` to `end` of a file have a hole. True, too, if the system cannot tell.
+
+    A block of zeros is a hole. But so is the place of every earlier block, if somebody has removed the unfinished file
+    and the node writes the rest to a new one.
+    """
+    try:
+        return start < end and os.lseek(descriptor, start, os.SEEK_HOLE) < end
+    except (AttributeError, OSError):
+        return True
 
 
 def _check_size(leaf: Leaf, size: int) -> None:

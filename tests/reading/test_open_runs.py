@@ -137,6 +137,23 @@ async def test_a_file_that_was_begun_before_is_verified(store: Store, tmp_path: 
         assert await pieces_of(runs, root) == [(False, leaf) for leaf in LEAVES]
 
 
+async def test_an_unfinished_file_that_somebody_removed_gives_no_zeros(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setattr(Home, "running", lambda _: 1)
+    with closing(opened(home)) as blocks, closing(OpenRuns(blocks)) as runs:
+        root = begin(store, home / KEPT / "object")
+        land(store, *LEAVES[:3])
+        async with aclosing(runs.read(root)) as pieces:
+            assert bytes_of(await anext(pieces)) == b"".join(LEAVES[:3])
+            (part,) = (home / KEPT).iterdir()
+            part.rename(part.with_name("moved"))  # the run's file stays open
+            part.write_bytes(DATA)
+            land(store, *LEAVES[3:])
+            assert b"".join([bytes_of(piece) async for piece in pieces]) == b"".join(LEAVES[3:])
+
+
 async def test_a_file_of_the_users_that_arrives_is_verified(store: Store, tmp_path: Path) -> None:
     with closing(opened(tmp_path / "home")) as blocks, closing(OpenRuns(blocks)) as runs:
         root = begin(store, tmp_path / "mine")
