@@ -87,10 +87,10 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
         raise Failure(f"{name} is {kind}")
     stdout_descriptor()  # fails before anything is fetched
     all_of_it = start == 0 and stop is None and not is_leaf(part.cid)
+    want = _WholeWant(looking, part)
     with ExitStack() as stack:
         blocks = looking.blocks
         if all_of_it:
-            want = _WholeWant(looking, part)
             if not looking.patience.keep:
                 stack.callback(want.end)
             blocks = HomeBlocks(looking.home, looking.begin, by=looking.mark, want=want)
@@ -102,6 +102,7 @@ def write_file(looking: Looking, part: Part, start: int = 0, stop: int | None = 
             else:
                 pieces = ObjectReader(blocks).read(part.cid, start, stop)
             run_in_trio(partial(_write, pieces, looking, part.cid, blocks))
+            want.is_met = True
 
 
 class _WholeWant:
@@ -111,6 +112,8 @@ class _WholeWant:
         self._looking = looking
         self._part = part
         self.home: Home = looking.home
+        self.is_met = False
+        """Whether all of the file was read. The node finishes it in a moment, and must not be told to cancel it."""
 
     def __call__(self, cids: Sequence[Cid]) -> None:
         part, ticket, follower = self._part, self._looking.ticket, self._looking.follower
@@ -129,8 +132,8 @@ class _WholeWant:
         )
 
     def end(self) -> None:
-        """Cancel the want, if it is this command's and not whole."""
-        if not self._looking.begun:
+        """Cancel the want, if it is this command's and not met."""
+        if self.is_met or not self._looking.begun:
             return
         with contextlib.suppress(HomeError, StoreError, Failure):  # then there is no want left to cancel
             self._looking.follower.look()
