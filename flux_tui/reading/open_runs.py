@@ -34,6 +34,8 @@ class OpenRun(NamedTuple):
     size: int
     path: Path
     stat: FileStat | None
+    is_kept: bool = False
+    """Whether the file is in the home, where nobody changes it later, either."""
 
     def is_unchanged(self) -> bool:
         """Return whether the bytes are still those that were verified. Raises OSError."""
@@ -49,6 +51,7 @@ class OpenRuns:
     def __init__(self, blocks: HomeBlocks) -> None:
         self._blocks = blocks
         self._reader = ObjectReader(blocks)
+        self._home = blocks.home.path.absolute()
         self._opened: tuple[Path, FileStat | None, int] | None = None
         """The file of the last run: its path, its stat, and its descriptor."""
 
@@ -119,7 +122,8 @@ class OpenRuns:
             count, end = count + 1, end + extent.size
         if first.stat is None and _has_hole(descriptor, first.offset, end):
             return None
-        return count, OpenRun(descriptor, first.offset, end - first.offset, first.path, first.stat)
+        is_kept = first.path.is_relative_to(self._home)
+        return count, OpenRun(descriptor, first.offset, end - first.offset, first.path, first.stat, is_kept)
 
     def _open(self, extent: Extent) -> int | None:
         """Return a descriptor of the file of an extent; None: it cannot be opened, or was renamed or changed."""

@@ -89,6 +89,7 @@ async def test_what_arrives_is_a_run_at_once_and_in_order(
         async with aclosing(runs.read(root)) as pieces:
             first = await anext(pieces)
             assert isinstance(first, OpenRun)
+            assert first.is_kept
             assert bytes_of(first) == b"".join(LEAVES[:3])
             with trio.move_on_after(0.1) as waited:
                 await anext(pieces)
@@ -159,6 +160,20 @@ async def test_a_file_of_the_users_that_arrives_is_verified(store: Store, tmp_pa
         root = begin(store, tmp_path / "mine")
         land(store, *LEAVES)
         assert await pieces_of(runs, root) == [(False, leaf) for leaf in LEAVES]
+
+
+async def test_a_whole_file_of_the_users_is_a_run_that_may_change(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_io.FileStat, "proves", lambda *_: True)  # as some time later
+    root = begin(store, tmp_path / "mine")
+    land(store, *LEAVES)
+    path = store.objects.finish_tree(root).path
+    with closing(opened(tmp_path / "home")) as blocks, closing(OpenRuns(blocks)) as runs:
+        async with aclosing(runs.read(root)) as pieces:
+            piece = await anext(pieces)
+            assert isinstance(piece, OpenRun)
+            assert (piece.path, piece.is_kept, piece.size) == (path, False, len(DATA))
 
 
 async def test_a_leaf_of_another_size_than_its_node_says(store: Store, tmp_path: Path) -> None:

@@ -97,3 +97,28 @@ def test_a_file_that_changes_or_ends_is_told(source: FileIO, write_to: WriteTo, 
         os.utime(source.name, ns=(1, 1))
         with pytest.raises(Failure, match="source was changed while it was read"):
             out.write(run_of(source, 0, 10, stat))
+
+
+def test_bytes_in_a_pipe_are_not_changed_by_a_person(source: FileIO, write_to: WriteTo) -> None:
+    reading, writing = os.pipe()
+    try:
+        write_to(writing).write(run_of(source, 0, 4096, proving(source)))
+        with open(source.name, "r+b") as file:
+            file.write(b"changed before the pipe was read")
+        assert os.read(reading, 4096) == DATA[:4096]
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_file_in_the_home_is_not_read_into_memory(
+    source: FileIO, write_to: WriteTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    monkeypatch.delattr(os, "pread")
+    try:
+        write_to(writing).write(run_of(source, 1, 4096, proving(source))._replace(is_kept=True))
+        assert os.read(reading, 4096) == DATA[1:4097]
+    finally:
+        os.close(reading)
+        os.close(writing)
