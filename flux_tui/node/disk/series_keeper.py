@@ -67,7 +67,7 @@ class SeriesKeeper:
                 elif self._engine.store.has_staged:
                     await trio.to_thread.run_sync(self._engine.store.merge_staged)
             except StoreError as error:
-                log.warning("old entries stay where they are for now: %s", error)
+                log.warning("old entries and new places of chunks stay where they are for now: %s", error)
                 await trio.sleep(TROUBLE_SECONDS)
             while self._asked:
                 asked = self._asked.pop(0)
