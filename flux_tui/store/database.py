@@ -222,9 +222,8 @@ def open_writer(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous=NORMAL")
         db.execute(f"PRAGMA cache_size=-{CACHE_KB}")
         db.execute(f"PRAGMA wal_autocheckpoint={WAL_PAGES}")
-        db.execute(
-            "PRAGMA secure_delete=FAST"
-        )  # some builds of SQLite would write deleted rows' pages once more
+        # Some builds of SQLite would write the pages of deleted rows once more.
+        db.execute("PRAGMA secure_delete=FAST")
         # In one transaction: a full disk or a kill could leave tables without this program's id. They would
         # then count as another program's.
         db.executescript(

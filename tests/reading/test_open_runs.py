@@ -3,7 +3,7 @@
 import os
 import random
 from collections.abc import Iterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,16 @@ def opened(home: Path) -> HomeBlocks:
     return blocks
 
 
+@contextmanager
+def arriving(store: Store, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[OpenRuns, Cid]]:
+    """Begin to fetch DATA into the home while a node seems to run. Its first three leaves are here."""
+    monkeypatch.setattr(Home, "running", lambda _: 1)
+    with closing(opened(home)) as blocks, closing(OpenRuns(blocks)) as runs:
+        root = begin(store, home / KEPT / "object")
+        land(store, *LEAVES[:3])
+        yield runs, root
+
+
 async def test_what_arrives_is_a_run_at_once_and_in_order(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,10 +110,7 @@ async def test_the_rest_comes_after_the_wait(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    monkeypatch.setattr(Home, "running", lambda _: 1)
-    with closing(opened(home)) as blocks, closing(OpenRuns(blocks)) as runs:
-        root = begin(store, home / KEPT / "object")
-        land(store, *LEAVES[:3])
+    with arriving(store, home, monkeypatch) as (runs, root):
         found: list[bytes] = []
         came = trio.Event()
         async with trio.open_nursery() as nursery:
@@ -142,10 +149,7 @@ async def test_an_unfinished_file_that_somebody_removed_gives_no_zeros(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "home"
-    monkeypatch.setattr(Home, "running", lambda _: 1)
-    with closing(opened(home)) as blocks, closing(OpenRuns(blocks)) as runs:
-        root = begin(store, home / KEPT / "object")
-        land(store, *LEAVES[:3])
+    with arriving(store, home, monkeypatch) as (runs, root):
         async with aclosing(runs.read(root)) as pieces:
             assert bytes_of(await anext(pieces)) == b"".join(LEAVES[:3])
             (part,) = (home / KEPT).iterdir()

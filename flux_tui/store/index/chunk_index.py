@@ -197,9 +197,8 @@ class ChunkIndex:
             for cid in lost:
                 self._sizes.pop(cid, None)
                 self._gone.discard(cid)
-            for row in (
-                rows
-            ):  # those that are staged were noted before: there is no moment when a look-up finds none
+            # Those that are staged were noted before: there is no moment when a look-up finds none.
+            for row in rows:
                 if self._overlay.get(row.cid) is row:
                     del self._overlay[row.cid]
                 self._remember(row.cid, row.size)

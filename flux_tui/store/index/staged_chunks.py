@@ -9,7 +9,7 @@ changed page is written twice: to the WAL, and at the next checkpoint to the dat
 - When a CID is staged, it has no row in `chunk`. Its rows are merged in the order in which they were staged, so the
   newest place comes first, and the older ones become spares.
 - During a merge, rows are in both tables. To merge a row twice changes nothing, so a crash needs no clean-up.
-- Whoever deletes or changes rows of `chunk` merges first (`merge`, `paused`).
+- Code that deletes or changes rows of `chunk` calls `merge` or `paused` first.
 """
 
 import sqlite3
